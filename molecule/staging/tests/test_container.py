@@ -1,0 +1,23 @@
+"""The container was what it claims to be: these bytes, this unit, this program, no network."""
+
+import hashlib
+
+
+def test_the_bytes_on_disk_are_those_of_the_manifest(rehearsed):
+    if not rehearsed.activated:
+        return  # A candidate that was refused has no bytes on disk; that is a check of its own.
+    live = f"/var/lib/evenkeel/{rehearsed.world['balancer']}/live"
+    for name, facts in rehearsed.world["files"].items():
+        content = rehearsed.host.file(f"{live}/{name}").content
+        assert hashlib.sha256(content).hexdigest() == facts["sha256"], name
+
+
+def test_the_balancer_runs_under_its_unit(rehearsed):
+    service = rehearsed.host.service(rehearsed.world["balancer"])
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_no_network_but_the_container_s_own(rehearsed):
+    links = rehearsed.host.check_output("ls /sys/class/net").split()
+    assert links == ["lo"]

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from evenkeel.doorway import Doorway
+from evenkeel.verbs.controller import VERBS
+
+
+class ActionModule(Doorway):
+    """Run one of the verbs that happen on the controller, once for the whole fleet."""
+
+    _requires_connection = False
+    BYPASS_HOST_LOOP = True
+
+    def act(self, args, task_vars):
+        return VERBS[args["verb"]](self, args, task_vars)

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from evenkeel.doorway import Doorway
+from evenkeel.verbs import host
+
+
+class ActionModule(Doorway):
+    """Run one verb of the on-host program on this host, in one round trip."""
+
+    _VALID_ARGS = frozenset(host.ARGUMENTS)
+
+    def act(self, args, task_vars):
+        return host.act(self, args, task_vars)

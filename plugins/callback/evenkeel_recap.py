@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import sys
+
+from ansible.plugins.callback import CallbackBase
+
+from evenkeel.errors import EXIT_REFUSED, gravest
+
+DOCUMENTATION = """
+    name: evenkeel_recap
+    type: aggregate
+    short_description: name each host's outcome and end with the reserved exit code
+    description:
+      - Prints the recap that the last verb left, and the next command to type.
+      - Ends the run with Evenkeel's reserved exit code when one of its tasks refused or failed.
+    requirements:
+      - enable in C(callbacks_enabled)
+"""
+
+
+class CallbackModule(CallbackBase):
+    """The last lines of a run: the hosts, their outcomes, the next command."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "evenkeel_recap"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self):
+        super().__init__()
+        self.exit_codes = []
+        self.recap = ""
+        self.verdict = None
+
+    def _note(self, result):
+        facts = result.result.get("evenkeel") or {}
+        self.exit_codes.append(int(facts.get("exit_code") or 0))
+        if facts.get("recap"):
+            # Who accounts for every host knows better than the tasks that led there.
+            self.recap, self.verdict = facts["recap"], int(facts.get("exit_code") or 0)
+
+    def v2_runner_on_ok(self, result):
+        self._note(result)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):  # noqa: ARG002 - Ansible's name
+        self._note(result)
+
+    def v2_runner_on_unreachable(self, result):  # noqa: ARG002 - Ansible's name
+        self.exit_codes.append(EXIT_REFUSED)
+
+    def v2_playbook_on_stats(self, stats):  # noqa: ARG002 - Ansible's name
+        if self.recap:
+            self._display.display("\n" + self.recap)
+        exit_code = gravest(self.exit_codes) if self.verdict is None else self.verdict
+        if exit_code:
+            sys.exit(exit_code)

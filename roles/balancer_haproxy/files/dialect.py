@@ -1,0 +1,260 @@
+"""HAProxy's side of an intent: what the template prints, and what HAProxy cannot do.
+
+`view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
+puts it in its place. Beside this file, limits.py says what HAProxy cannot do and printed.py
+compares the printed file with the intent. Directives are those of the configuration manual of
+HAProxy 2.6 (configuration.txt).
+
+Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
+
+from .limits import faults, is_large
+from .printed import misprints
+
+__all__ = ["FILES", "ORDERS", "faults", "misprints", "quote", "view"]
+
+FILES = {"haproxy.cfg": "haproxy.cfg.j2"}
+# At most so many orders of the servers of a pool, and so many different files for one intent.
+ORDERS = 4
+
+# A consistent hash places a server at id * 4096 + n in 32 bits, so ids repeat from 2 ** 20 on.
+_IDS = 2**20 - 1
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_./:@*+,=\[\]-]+")
+_SEND_PROXY = {"none": "", "v1": "send-proxy", "v2": "send-proxy-v2"}
+
+
+def quote(text: str) -> str:
+    """Give `text` as one word of a configuration line: the only place where quoting is done.
+
+    Within single quotes HAProxy interprets nothing (configuration.txt, 2.2), and a single quote
+    itself is written between two quoted parts. Raises ValueError for a character that ends a line.
+    """
+    if _PLAIN_WORD.fullmatch(text):
+        return text
+    if not text.isprintable():
+        raise ValueError("a word of a configuration holds a character that is not printed")
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
+    """Give what the template prints for a normalised `intent`, with servers in one of the orders.
+
+    `order` (0 to ORDERS - 1) says with which server of a pool a fresh process begins.
+    """
+    timeouts = {name[: -len("_seconds")]: _time(s) for name, s in intent["timeouts"].items()}
+    return {
+        "max_connections": intent["limits"]["max_connections"],
+        "timeouts": timeouts,
+        "tls": any(bind["tls"] for one in intent["listeners"] for bind in one["binds"]),
+        "global_extra": list(intent["extra"]["global"]),
+        "defaults_extra": list(intent["extra"]["defaults"]),
+        "listeners": [_listener(one) for one in sorted(intent["listeners"], key=_name)],
+        "pools": [_pool(one, order) for one in sorted(intent["pools"], key=_name)],
+    }
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    return str(part["name"])
+
+
+def _time(seconds: float) -> str:
+    """Give a time with its unit: HAProxy reads a bare number as milliseconds."""
+    return f"{seconds:.0f}s" if float(seconds).is_integer() else f"{seconds * 1000:.0f}ms"
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _listener(listener: Mapping[str, Any]) -> Dict[str, Any]:
+    options = ["option httplog" if listener["mode"] == "http" else "option tcplog"]
+    rules = []
+    if listener["forwarded_for"]:
+        options.append("option forwardfor")
+        rules.append("http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]")
+    if listener["max_connections"]:
+        options.append(f"maxconn {listener['max_connections']}")
+    acls: List[str] = []
+    routes = []
+    for route in listener["routes"]:
+        names = [
+            _acl(acls, f"{route['name']}.{part}", tests) for part, tests in _tests(route) if tests
+        ]
+        routes.append(f"{quote(route['pool'])} if {' '.join(names)}")
+    return {
+        "name": quote(listener["name"]),
+        "mode": listener["mode"],
+        "binds": [_bind(bind, listener["mode"]) for bind in listener["binds"]],
+        "options": options,
+        "rules": rules,
+        "acls": acls,
+        "routes": routes,
+        "default_pool": quote(listener["default_pool"]) if listener["default_pool"] else "",
+        "extra": list(listener["extra"]),
+    }
+
+
+def _bind(bind: Mapping[str, Any], mode: str) -> str:
+    parts = [_endpoint(bind["address"], bind["port"])]
+    if bind["accept_proxy"]:
+        parts.append("accept-proxy")
+    if bind["tls"]:
+        parts += ["ssl", "crt", quote(bind["tls"]["certificate"])]
+        if mode == "http":
+            parts += ["alpn", "h2,http/1.1"]
+    return " ".join(parts)
+
+
+def _tests(route: Mapping[str, Any]) -> List[Tuple[str, List[str]]]:
+    """Give the conditions of a route: tests of one name are alternatives, names are all needed.
+
+    `--` ends the flags of a test, so that a value such as `-f` is a value.
+    """
+    # The port is not part of the name; host names are compared without regard to case.
+    host = "req.hdr(host),field(1,:) -i -m"
+    hosts = [
+        f"{host} end -- {quote(name[1:])}"
+        if name.startswith("*.")
+        else f"{host} str -- {quote(name)}"
+        for name in route["hosts"]
+    ]
+    paths = [f"path -m str -- {quote(path)}" for path in route["paths"]]
+    for prefix in route["path_prefixes"]:
+        if not prefix.endswith("/"):
+            paths.append(f"path -m str -- {quote(prefix)}")
+        paths.append(f"path -m beg -- {quote(prefix.rstrip('/') + '/')}")
+    headers = [
+        (f"header{number}", [f"req.fhdr({header['name']}) -m str -- {quote(header['value'])}"])
+        for number, header in enumerate(route["headers"], 1)
+    ]
+    return [("host", hosts), ("path", paths), *headers]
+
+
+def _acl(acls: List[str], name: str, tests: Sequence[str]) -> str:
+    word = quote("route." + name)
+    acls += [f"{word} {test}" for test in tests]
+    return word
+
+
+def _pool(pool: Mapping[str, Any], order: int) -> Dict[str, Any]:
+    check = pool["check"]
+    options = []
+    if pool["stickiness"]:
+        secure = " secure" if pool["stickiness"]["secure"] else ""
+        cookie = quote(pool["stickiness"]["cookie"])
+        options.append(f"cookie {cookie} insert indirect nocache httponly{secure}")
+    if sum(server["backup"] for server in pool["servers"]) > 1:
+        # Without it only the first of several backup servers is ever used.
+        options.append("option allbackups")
+    if check["kind"] == "http":
+        options += _http_check(check)
+    if check["kind"] != "none":
+        interval = _time(check["interval_seconds"])
+        options.append(
+            f"default-server check inter {interval} rise {check['rise']} fall {check['fall']}"
+        )
+    ids = _ids(pool)
+    return {
+        "name": quote(pool["name"]),
+        "mode": pool["mode"],
+        "balance": _balance(pool),
+        "options": options,
+        "extra": list(pool["extra"]),
+        "servers": [_server(one, pool, ids) for one in _ordered(pool, order)],
+    }
+
+
+def _balance(pool: Mapping[str, Any]) -> List[str]:
+    algorithm = pool["algorithm"]
+    if algorithm["kind"] == "round_robin":
+        return ["balance static-rr" if is_large(pool) else "balance roundrobin"]
+    if algorithm["kind"] != "hash":
+        kinds = {"least_connections": "leastconn", "random": "random", "first": "first"}
+        return ["balance " + kinds[algorithm["kind"]]]
+    # path-only: one path is one key, whichever version of HTTP the client speaks.
+    keys = {
+        "source": "source",
+        "uri": "uri path-only",
+        "header": f"hdr({algorithm['name']})",
+        "cookie": f"hash req.cook({algorithm['name']})",
+    }
+    # avalanche is the default of consistent; without it, map-based is uneven when the sum of the
+    # weights is a multiple of 64 (configuration.txt, "hash-type").
+    kind = "consistent" if algorithm["consistent"] else "map-based"
+    return ["balance " + keys[algorithm["key"]], f"hash-type {kind} sdbm avalanche"]
+
+
+def _http_check(check: Mapping[str, Any]) -> List[str]:
+    send = f"http-check send meth GET uri {quote(check['path'])}"
+    if check["host"]:
+        send += f" ver HTTP/1.1 hdr Host {quote(check['host'])}"
+    expected = ",".join(str(status) for status in check["expect_status"])
+    return ["option httpchk", send, f"http-check expect status {expected}"]
+
+
+def _ordered(pool: Mapping[str, Any], order: int) -> List[Mapping[str, Any]]:
+    """Give the servers with those that take turns rotated: every fresh process begins at the first.
+
+    A quarter of the pool lies between the orders. Where the order has a meaning (first, the map of
+    a hash, backups) it stays as the intent has it, on every host.
+    """
+    servers = list(pool["servers"])
+    if pool["algorithm"]["kind"] not in ("round_robin", "least_connections"):
+        return servers
+    turns, others = [], []
+    for one in servers:
+        takes_turns = one["state"] == "active" and not one["backup"]
+        (turns if takes_turns else others).append(one)
+    start = order * len(turns) // ORDERS if len(turns) >= ORDERS else order % max(len(turns), 1)
+    return turns[start:] + turns[:start] + others
+
+
+def _ids(pool: Mapping[str, Any]) -> Dict[str, int]:
+    """Give each server of a consistent hash its id: its place in the ring depends on nothing else.
+
+    Left alone, HAProxy numbers servers by position, and one server more in the middle of the list
+    would move the keys of all that follow. The id comes from the name; the rare second server with
+    the same one takes the next that is free.
+    """
+    if pool["algorithm"]["kind"] != "hash" or not pool["algorithm"]["consistent"]:
+        return {}
+    ids: Dict[str, int] = {}
+    taken: Set[int] = set()
+    for name in sorted(server["name"] for server in pool["servers"]):
+        number = int(hashlib.sha256(name.encode()).hexdigest(), 16) % _IDS
+        while number in taken:
+            number = (number + 1) % _IDS
+        taken.add(number)
+        ids[name] = number + 1
+    return ids
+
+
+def _server(server: Mapping[str, Any], pool: Mapping[str, Any], ids: Mapping[str, int]) -> str:
+    # Weight 0 is how HAProxy drains: no new clients, those that stick still arrive.
+    weight = 0 if server["state"] == "draining" else server["weight"]
+    parts = [
+        quote(server["name"]),
+        _endpoint(server["address"], server["port"]),
+        f"weight {weight}",
+    ]
+    if server["name"] in ids:
+        parts.append(f"id {ids[server['name']]}")
+    if pool["stickiness"]:
+        parts.append("cookie " + quote(server["name"]))
+    if server["max_connections"]:
+        parts.append(f"maxconn {server['max_connections']}")
+    if server["slow_start_seconds"]:
+        parts.append("slowstart " + _time(server["slow_start_seconds"]))
+    if server["proxy_protocol"] != "none":
+        parts.append(_SEND_PROXY[server["proxy_protocol"]])
+    if server["backup"]:
+        parts.append("backup")
+    if server["state"] == "inactive":
+        parts.append("disabled")
+    return " ".join(parts)

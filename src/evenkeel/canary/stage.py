@@ -1,0 +1,281 @@
+"""Judge one stage from what its hosts saw, and account for every host at the end.
+
+A host counts by its result file alone, `canary/<stage>/<host>.json`, as the watch writes it:
+`{"host", "role": canary|carrier|control, "verb", "status": ok|failed, "result": {…}}`. A planned
+host without one has failed the stage, whatever Ansible made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evenkeel.canary.hold import let_go_on, may_be_held
+from evenkeel.canary.outcome import outcome, recap
+from evenkeel.canary.plan import Plan, Stage, load
+from evenkeel.change import ledger
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import EvenkeelError, Inconclusive, Refused, RolledBack
+from evenkeel.judge.compare import compare_errors
+from evenkeel.judge.share import ShareJudge
+from evenkeel.judge.verdict import FAIL, NO_DATA, ORDER, PASS, worst
+from evenkeel.records import Record, canonical_json, read_json, sha256_of
+
+__all__ = [
+    "demand_passed",
+    "demand_previous",
+    "judge",
+    "judge_results",
+    "outcome",
+    "recap",
+    "refusal",
+]
+
+Result = Mapping[str, Any]
+
+
+def demand_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
+    """Give the chain up to the stage before `number` when that stage lets this one begin.
+
+    The first stage needs the rehearsal's record only; approvals are verified by the deploy itself.
+    Raises Refused when a record is missing, altered or out of the chain, when the verdict is not
+    pass, or when a host of the stage before is not accounted for.
+    """
+    load(folder).stage(number)
+    if number == 1:
+        return ledger.verify_chain(folder, ledger.STAGING)
+    return demand_passed(folder, number - 1)
+
+
+def demand_passed(folder: ChangeFolder, number: int) -> ledger.Chain:
+    """Give the chain up to stage `number` when it and every stage before it have passed.
+
+    A stage that was held counts as passed once a person has let the deploy go on from it. Raises
+    Refused as `demand_previous` does.
+    """
+    plan = load(folder)
+    chain = ledger.verify_chain(folder, ledger.CANARY, stage=number)
+    for stage, record in zip(plan.stages, chain.canary, strict=False):
+        hosts = sorted(record.body.get("hosts") or {})
+        got = {"verdict": _verdict(folder, stage.number, record), "hosts": hosts}
+        for name, wanted in {"verdict": PASS, "hosts": sorted(stage.hosts)}.items():
+            if got[name] != wanted:
+                raise Refused(
+                    f"Nothing goes on from the record of stage {stage.number}",
+                    where=str(folder.stage_json(stage.number)),
+                    wanted=f"{name} {_words(wanted)}",
+                    got=f"{name} {_words(got[name])}",
+                    next_step=_take_back(folder.change_id),
+                )
+    return chain
+
+
+def _verdict(folder: ChangeFolder, number: int, record: Record) -> object:
+    verdict = record.body.get("verdict")
+    return PASS if may_be_held(verdict) and let_go_on(folder, number) else verdict
+
+
+def judge(folder: ChangeFolder, plan: Plan, number: int) -> dict[str, Any]:
+    """Give the body of a stage's record: what every host saw, and one verdict with its reasons.
+
+    `hosts` are the stage's own, `carriers` those of earlier stages, `controls` those that still run
+    the old release; `pools` is the sum over all hosts that carry the change, by pool; `errors`
+    compares these hosts with the controls.
+    """
+    stage = plan.stage(number)
+    results = read_results(folder, number)
+    return judge_results(stage, results)
+
+
+def read_results(folder: ChangeFolder, number: int) -> dict[str, Result]:
+    """Read every result file of a stage: {host: result}; raises Refused for a damaged one."""
+    results: dict[str, Result] = {}
+    for path in sorted(folder.stage_results(number).glob("*.json")):
+        value = read_json(
+            path,
+            what=f"The result of {path.stem} in stage {number}",
+            next_step=_take_back(folder.change_id),
+        )
+        if not isinstance(value, dict) or value.get("host") != path.stem:
+            raise Refused(
+                f"The result of {path.stem} in stage {number} is not that host's",
+                where=str(path),
+                next_step=_take_back(folder.change_id),
+            )
+        results[path.stem] = value
+    return results
+
+
+def judge_results(stage: Stage, results: Mapping[str, Result]) -> dict[str, Any]:
+    """The same as `judge`, from the results themselves."""
+    hosts = {host: _row(results.get(host)) for host in stage.hosts}
+    carriers = {host: _row(results.get(host)) for host in stage.carriers}
+    with_change = {**hosts, **carriers}
+    controls = {
+        host: _row(result) | {"verdict": None, "reasons": []}
+        for host, result in sorted(results.items())
+        if host not in with_change
+    }
+    changed = [_answer(results[host]) for host in with_change if host in results]
+    pools = fleet_shares(changed)
+    errors = _errors(changed, [_answer(results[host]) for host in controls])
+    verdicts = [row["verdict"] for row in with_change.values()]
+    verdicts += [pool["verdict"] for pool in pools.values() if _decides(pool, len(changed))]
+    verdicts += [FAIL] if errors["verdict"] == FAIL else []
+    verdict = worst(verdicts)
+    return {
+        "stage": stage.number,
+        "verdict": verdict,
+        "reasons": _reasons(verdict, with_change, pools, errors, len(changed)),
+        "hosts": hosts,
+        "carriers": carriers,
+        "controls": controls,
+        "pools": pools,
+        "errors": errors,
+    }
+
+
+def fleet_shares(answers: Iterable[Result]) -> dict[str, Any]:
+    """Judge each pool's requests per server over all hosts together.
+
+    Many balancers, each within its band, can agree on the same victim. What a server should get of
+    the sum is what each host intends for it, weighed by that host's requests.
+    """
+    rows: dict[str, list[Result]] = {}
+    for answer in answers:
+        for pool, row in (answer.get("pools") or {}).items():
+            if isinstance(row.get("share"), Mapping):
+                rows.setdefault(pool, []).append(row)
+    return {pool: _pool(pool, rows[pool]) for pool in sorted(rows)}
+
+
+def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
+    """Judge one pool over all hosts; `rows` are its parts of the hosts' observe results."""
+    counts: dict[str, int] = {}
+    intended: dict[str, float] = {}
+    seen = any(one.get("segment_requests") for row in rows for one in row["servers"].values())
+    for row in rows:
+        servers = {name: one for name, one in row["servers"].items() if "intended" in one}
+        total = sum(int(one["segment_requests"]) for one in servers.values()) if seen else 1
+        for name, one in servers.items():
+            counts[name] = counts.get(name, 0) + int(one["segment_requests"])
+            intended[name] = intended.get(name, 0.0) + total * float(one["intended"])
+    facts = rows[0]["share"]
+    share = ShareJudge(
+        intended,
+        tolerance=float(facts["tolerance"]),
+        alpha=float(facts["alpha"]),
+        # Each host answers for its own number of requests.
+        minimum_requests=0,
+        pool=f"{pool} over all hosts",
+        exempt=[
+            name
+            for row in rows
+            for name, one in row["servers"].items()
+            if one.get("status") == "draining"
+        ],
+    )
+    share.update(counts)
+    return share.result() | {"required": any(row.get("required") for row in rows)}
+
+
+def _decides(pool: Result, hosts: int) -> bool:
+    """Whether the sum says more than the hosts do: with one host the two are the same."""
+    return hosts > 1 and (pool["verdict"] == FAIL or bool(pool["required"]))
+
+
+def _errors(changed: Iterable[Result], controls: Iterable[Result]) -> dict[str, Any]:
+    ours, theirs = _sum(changed), _sum(controls)
+    return compare_errors(*ours, *theirs)
+
+
+def _sum(answers: Iterable[Result]) -> tuple[int, int]:
+    errors = requests = 0
+    for answer in answers:
+        seen = int(answer.get("requests") or 0)
+        requests += seen
+        # A retried request can fail at more than one server and still be one request.
+        errors += min(seen, int(answer.get("errors") or 0))
+    return errors, requests
+
+
+def _row(result: Result | None) -> dict[str, Any]:
+    """What the stage's record keeps of one host."""
+    if result is None:
+        return {"status": "missing", "verdict": FAIL, "reasons": ["it gave no result"]}
+    answer = _answer(result)
+    verdict = str(answer.get("verdict") or NO_DATA)
+    reasons = [str(reason) for reason in answer.get("reasons") or []]
+    status = str(result.get("status") or "failed")
+    if status != "ok" or answer.get("reverted") or verdict not in ORDER:
+        verdict = FAIL
+        reasons = reasons or [_fault(result, answer)]
+    return {
+        "status": status,
+        "verdict": verdict,
+        "reasons": reasons,
+        "requests": int(answer.get("requests") or 0),
+        "errors": int(answer.get("errors") or 0),
+        "seconds": answer.get("seconds"),
+        "reverted": bool(answer.get("reverted")),
+        "sha256": sha256_of(canonical_json(dict(result))),
+    }
+
+
+def _fault(result: Result, answer: Result) -> str:
+    error = answer.get("error") or {}
+    said = error.get("what") if isinstance(error, Mapping) else None
+    if said:
+        return str(said)
+    if answer.get("reverted"):
+        return "it went back by itself"
+    return f"{result.get('verb') or 'the verb'} ended as {result.get('status')}"
+
+
+def _answer(result: Result) -> Result:
+    answer = result.get("result")
+    return answer if isinstance(answer, Mapping) else {}
+
+
+def _reasons(
+    verdict: str,
+    hosts: Mapping[str, Result],
+    pools: Mapping[str, Result],
+    errors: Result,
+    measured: int,
+) -> list[str]:
+    """Why the verdict is what it is: the reasons of everything that says the same."""
+    reasons = [
+        f"{host}: {reason}"
+        for host, row in hosts.items()
+        if row["verdict"] == verdict != PASS
+        for reason in row["reasons"] or [f"verdict {verdict}"]
+    ]
+    for pool in pools.values():
+        if pool["verdict"] == verdict != PASS and _decides(pool, measured):
+            reasons += pool["reasons"]
+    if errors["verdict"] == verdict == FAIL:
+        reasons += errors["reasons"]
+    return list(dict.fromkeys(reasons))
+
+
+def refusal(folder: ChangeFolder, body: Result) -> EvenkeelError:
+    """Give the error that ends a deploy whose stage did not pass."""
+    kind = RolledBack if body["verdict"] == FAIL else Inconclusive
+    reasons = list(body["reasons"])
+    return kind(
+        f"Stage {body['stage']} of {folder.change_id} says {body['verdict']}:\n  "
+        + "\n  ".join(reasons[:20] or ["no reason was given"]),
+        where=str(folder.stage_json(int(body["stage"]))),
+        wanted=f"verdict {PASS} from {', '.join(body['hosts'])}",
+        got=f"verdict {body['verdict']}",
+        next_step=f"every host goes back; then read {folder.path / 'report.html'}",
+    )
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _take_back(change_id: str) -> str:
+    return f"take it back: ansible-playbook playbooks/rollback.yml -e undo={change_id}"

@@ -1,0 +1,84 @@
+"""A balancer's dialect: the Python file of its role that turns an intent into what is printed.
+
+A role's dialect is `files/dialect.py`. It is loaded by path, as a package of its own, so that it
+may import a file beside it; no name of a balancer stands here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evenkeel.errors import Fault, Refused
+
+_NAMES = ("FILES", "ORDERS", "faults", "misprints", "view")
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a role says about its balancer.
+
+    `files` maps each file of a release to its template, `orders` is how many orders of servers
+    there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
+    balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
+    differences between what was printed and what is wanted.
+    """
+
+    kind: str
+    templates: Path
+    files: Mapping[str, str]
+    orders: int
+    view: Callable[[Data, int], dict[str, Any]]
+    faults: Callable[[Data], list[Mapping[str, str]]]
+    misprints: Callable[[Data, Data, Mapping[str, str]], list[str]]
+
+    def broken(self, intent: Data) -> list[Fault]:
+        """Give what the balancer cannot do of a normalised intent."""
+        return [Fault(one["path"], one["wanted"], one["got"]) for one in self.faults(intent)]
+
+
+def load_dialect(role_dir: Path) -> Dialect:
+    """Load the dialect of the role at `role_dir`.
+
+    Raises Refused, naming the role, when it has none or when its dialect lacks a name.
+    """
+    path = role_dir / "files" / "dialect.py"
+    name = "evenkeel_dialect_" + "".join(c if c.isalnum() else "_" for c in role_dir.name)
+    spec = importlib.util.spec_from_file_location(
+        name, path, submodule_search_locations=[str(path.parent)]
+    )
+    if spec is None or spec.loader is None or not path.is_file():
+        raise Refused(
+            f"The role {role_dir.name} has no dialect",
+            where=str(path),
+            wanted="the file files/dialect.py in the role",
+            next_step="see docs/adding-a-balancer.md, or correct `balancer_kind` in the inventory",
+        )
+    module = importlib.util.module_from_spec(spec)
+    for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
+        del sys.modules[old]
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    missing = [one for one in _NAMES if not hasattr(module, one)]
+    if missing:
+        raise Refused(
+            f"The dialect of the role {role_dir.name} is not complete",
+            where=str(path),
+            wanted=", ".join(_NAMES),
+            got=f"no {', '.join(missing)}",
+            next_step="see docs/adding-a-balancer.md",
+        )
+    return Dialect(
+        kind=role_dir.name.removeprefix("balancer_"),
+        templates=role_dir / "templates",
+        files=dict(module.FILES),
+        orders=int(module.ORDERS),
+        view=module.view,
+        faults=module.faults,
+        misprints=module.misprints,
+    )

@@ -1,0 +1,201 @@
+"""scripts/bench: deploy and rollback beside others' ways of the same work, validate and render."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from evenkeel import lab
+from evenkeel.canary.outcome import table
+from evenkeel.commands import ROOT, bench_alone, run
+from evenkeel.commands.bench_fleet import Bench
+from evenkeel.commands.playbook import Playbooks
+from evenkeel.errors import Refused
+from evenkeel.lab.names import lab_name
+from evenkeel.records import canonical_json, write_atomically
+
+# What is timed is made here and approved by nobody, as nothing is in the ways beside it.
+UNAPPROVED = {"host_switch_approvals_required": "0"}
+
+# Key in the JSON: what it is, the timed thing above, the one below (none: seconds), the target.
+RESULTS: dict[str, tuple[str, str, str, str]] = {
+    "deploy_over_ssh": ("deploy / bare ssh", "deploy", "ssh_deploy", "<= 3"),
+    "rollback_over_ssh": ("rollback / bare ssh", "rollback", "ssh_rollback", "<= 2.5"),
+    "conventional_over_deploy": ("conventional / deploy", "conventional", "deploy", ">= 7"),
+    "conventional_least_over_deploy": (
+        "conventional, its least / deploy",
+        "conventional_least",
+        "deploy",
+        "",
+    ),
+    "validate_seconds": ("validate.yml, s", "validate", "", "<= 45"),
+    "render_10000_servers_seconds": ("render 10,000 servers, s", "render_10000_servers", "", ""),
+    "render_100_hosts_seconds": ("render 100 hosts, s", "render_100_hosts", "", ""),
+}
+TIMED = {
+    "deploy": "ours: prepare, check, activate",
+    "rollback": "ours: scripts/rollback",
+    "ssh_deploy": "bare parallel ssh: deploy",
+    "ssh_rollback": "bare parallel ssh: rollback",
+    "conventional": "conventional play, Ansible's defaults",
+    "conventional_least": "conventional play, its least, our ansible.cfg",
+    "validate": "playbooks/validate.yml on the demo's change",
+    "render_10000_servers": "render 1 pool of 10,000 servers",
+    "render_100_hosts": "render 100 hosts of 10 pools of 10 servers",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print the tables and give 0: a missed target is a figure, not a failure."""
+    given = _parser().parse_args(arguments)
+    os.environ["EVENKEEL_LAB"] = f"{lab_name(ROOT)[:34]}-bench"
+    changes = Path(tempfile.mkdtemp(prefix="evenkeel-bench-"))
+    try:
+        bench = _bench(given.hosts, changes)
+        for part in given.only or PARTS:
+            PARTS[part](bench, given.runs)
+    finally:
+        lab.stop()
+        shutil.rmtree(changes, ignore_errors=True)
+    value = report(bench.seconds, machine(given.hosts))
+    if given.json:
+        write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
+    say("\n" + drawn(value))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--hosts", type=_at_least_one, default=10, metavar="N")
+    parser.add_argument("--runs", type=_at_least_one, default=5, metavar="N", help="of each way")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=["fleet", "render", "validate"],
+        help="measure this part alone; can be given twice",
+    )
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("wanted 1 or more")
+    return number
+
+
+def _bench(hosts: int, changes: Path) -> Bench:
+    say(f"the lab {os.environ['EVENKEEL_LAB']} of {hosts} balancers")
+    fleet = lab.start(hosts, fresh=True)
+    log = changes / "bench.log"
+    playbooks = Playbooks(ROOT, fleet.inventory, log, fleet.environment, show=lambda _: None)
+    code, said = playbooks.play("install", ansible_user="admin", **UNAPPROVED)
+    if code:
+        raise Refused("The on-host program could not be installed", got=said[-2000:])
+    bench = Bench(fleet, changes, say)
+    bench.write_inventory()
+    return bench
+
+
+def _fleet(bench: Bench, runs: int) -> None:
+    bench.prepare()
+    for number in range(1, runs + 1):
+        load = os.getloadavg()[0]
+        say(f"run {number} of {runs}, {load:.1f} processes at work")
+        bench.run_all(number)
+
+
+PARTS: dict[str, Callable[[Bench, int], None]] = {
+    "fleet": _fleet,
+    "render": lambda bench, _: bench_alone.rendering(bench),
+    "validate": lambda bench, _: bench_alone.validate(bench),
+}
+
+
+def machine(hosts: int) -> dict[str, Any]:
+    """Say on what it was measured: figures of one machine mean nothing on another."""
+    with Path("/proc/meminfo").open(encoding="ascii") as file:
+        memory = int(file.readline().split()[1]) / 2**20
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "hosts": hosts,
+    }
+
+
+def report(seconds: Mapping[str, list[float]], of: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what --json writes: a figure for each of RESULTS, "raw" medians, all "runs", "missed".
+
+    A ratio is the median of the ratios of runs side by side. What was not timed is None.
+    """
+    value: dict[str, Any] = {"machine": dict(of), "raw": {}, "runs": {}, "missed": []}
+    for key, (_, above, below, target) in RESULTS.items():
+        figure = figure_of(seconds, above, below)
+        value[key] = figure
+        if figure is not None and not is_met(figure, target):
+            value["missed"].append(key)
+    for name, taken in seconds.items():
+        value["raw"][name] = round(median(taken), 3)
+        value["runs"][name] = [round(each, 3) for each in taken]
+    return value
+
+
+def figure_of(seconds: Mapping[str, list[float]], above: str, below: str) -> float | None:
+    """Give the median of `above`, or of its ratios to `below`; None when either was not timed."""
+    if not seconds.get(above) or (below and not seconds.get(below)):
+        return None
+    if not below:
+        return round(median(seconds[above]), 3)
+    pairs = zip(seconds[above], seconds[below], strict=True)
+    return round(median(one / other for one, other in pairs), 2)
+
+
+def is_met(figure: float, target: str) -> bool:
+    """Tell whether `figure` is within `target`, such as "<= 3"; without a target it is."""
+    if not target:
+        return True
+    sign, limit = target.split()
+    return figure <= float(limit) if sign == "<=" else figure >= float(limit)
+
+
+def drawn(value: Mapping[str, Any]) -> str:
+    """Draw the figures for a person."""
+    of = value["machine"]
+    raw = [
+        (TIMED[name], f"{value['raw'][name]:.2f}", " ".join(f"{each:.2f}" for each in runs))
+        for name, runs in value["runs"].items()
+    ]
+    rows = []
+    for key, (what, _, _, target) in RESULTS.items():
+        if value[key] is not None:
+            verdict = "" if not target else "missed" if key in value["missed"] else "met"
+            rows.append((what, f"{value[key]:.2f}", target, verdict))
+    head = f"{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
+    return "\n".join(
+        [
+            head,
+            "",
+            table(("what", "median s", "runs"), raw),
+            "",
+            table(("figure", "value", "target", ""), rows),
+        ]
+    )
+
+
+def say(line: str) -> None:
+    """Print one line at once, also into a pipe."""
+    print(line, flush=True)  # noqa: T201 - a measurement is there to be read
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,73 @@
+"""What `scripts/bench` times without the hosts: a whole rehearsal, and the rendering of much."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from evenkeel.change.bundle import render_fleet
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.commands import ROOT
+from evenkeel.commands.bench_fleet import Bench
+from evenkeel.commands.bench_lab import lab_intent
+from evenkeel.commands.story import ADD_SERVERS
+from evenkeel.verbs import render
+
+ROLE = ROOT / "roles" / "balancer_haproxy"
+BALANCERS_OF_THE_DEMO = ("lb1", "lb2", "lb3")
+LARGE_POOL = 10_000
+LARGE_FLEET = 100
+POOLS_OF_THE_LARGE_FLEET = 10
+SERVERS_OF_ITS_POOLS = 10
+RENDERS = 3
+
+
+def validate(bench: Bench) -> None:
+    """Time playbooks/validate.yml, whole, on the change that the demo's story calls good."""
+    fleet = bench.fleet
+    before = render_fleet(
+        dict.fromkeys(BALANCERS_OF_THE_DEMO, lab_intent(fleet)), role_dir=ROLE
+    ).files
+    after = lab_intent(fleet, ADD_SERVERS)
+    request = _request(bench.changes / "rehearsed", BALANCERS_OF_THE_DEMO)
+    hosts = {name: render.Host(after, before[name]) for name in BALANCERS_OF_THE_DEMO}
+    render.render(request, hosts, write=True)
+    with bench.timed("validate"):
+        bench.playbook(ROOT / "playbooks" / "validate.yml", change="rehearsed")
+
+
+def rendering(bench: Bench) -> None:
+    """Time what render.yml does with one pool of many servers, and with many hosts."""
+    one = {"lb1": large_intent(1, LARGE_POOL)}
+    intent = large_intent(POOLS_OF_THE_LARGE_FLEET, SERVERS_OF_ITS_POOLS)
+    # The inventory gives every host an object of its own, so rendering has to see that they agree.
+    many = {f"lb{n}": copy.deepcopy(intent) for n in range(1, LARGE_FLEET + 1)}
+    for name, intents in (("render_10000_servers", one), ("render_100_hosts", many)):
+        for number in range(RENDERS):
+            request = _request(bench.changes / f"{name.replace('_', '-')}-{number}", tuple(intents))
+            hosts = {host: render.Host(intent, None) for host, intent in intents.items()}
+            with bench.timed(name):
+                render.render(request, hosts, write=True)
+
+
+def large_intent(pools: int, servers: int) -> dict[str, Any]:
+    """Give an intent of so many pools of so many servers, one of which a listener leads to."""
+    return {
+        "listeners": [{"name": "www", "binds": [{"port": 80}], "default_pool": "pool1"}],
+        "pools": [
+            {
+                "name": f"pool{pool}",
+                "check": {"kind": "http", "path": "/health"},
+                "servers": [
+                    {"name": f"s{n}", "address": f"10.{pool}.{n // 250}.{n % 250 + 1}", "port": 80}
+                    for n in range(servers)
+                ],
+            }
+            for pool in range(1, pools + 1)
+        ],
+    }
+
+
+def _request(path: Path, fleet: tuple[str, ...]) -> render.Request:
+    return render.Request(ChangeFolder(path), "bench", path.name, "haproxy", ROLE, fleet=fleet)

@@ -1,0 +1,122 @@
+"""What scripts/judge_bench found, as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def drawn(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
+    """Return every part that was measured; each figure with its target where it has one."""
+    parts = [
+        draw(value, targets)
+        for key, draw in (
+            ("false_alarm_rates", _false_alarms),
+            ("detection", _detection),
+            ("incidents", _incidents),
+            ("requests_to_pass", _passing),
+            ("updates", _cost),
+        )
+        if key in value
+    ]
+    spent = ", ".join(f"{part} {seconds:g} s" for part, seconds in value["seconds"].items())
+    facts = value["machine"]
+    parts.append(
+        f"Python {facts['python']}, {facts['machine']}, {facts['processes']} processes, "
+        f"--runs {facts['runs']}; seeds are the numbers of the runs. Took: {spent}."
+    )
+    return "\n\n".join(parts)
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(header))]
+    text = [
+        "  ".join(
+            cell.ljust(widths[at]) if at == 0 else cell.rjust(widths[at])
+            for at, cell in enumerate(line)
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([title, *text])
+
+
+def _percent(part: float) -> str:
+    return f"{100.0 * part:.1f} %"
+
+
+def _false_alarms(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+    rows = [
+        [
+            kind,
+            str(row["runs"]),
+            _percent(row["judge"]),
+            _percent(row["judge_at_most"]),
+            _percent(row["judge_by_requests"]),
+            _percent(row["chi_square"]),
+            _percent(row["mann_whitney"]),
+            _percent(row["threshold"]),
+            str(row["looks"]),
+            str(row["judge_calls"]),
+        ]
+        for kind, row in value["false_alarm_rates"].items()
+    ]
+    header = ("traffic", "runs", "judge", "at most", "by requests", "chi-square", "Mann-Whitney",
+              "threshold", "looks", "judge asked")  # fmt: skip
+    return _table("False alarms in even runs of 100,000 requests (target: 1 %)", header, rows)
+
+
+def _figures(name: str, row: Mapping[str, Any]) -> list[str]:
+    keys = ("ratio_mean", "ratio_worst", "median_ratio_mean", "median_ratio_worst")
+    return [name, *(f"{row[key]:.2f}" for key in keys)]
+
+
+def _detection(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
+    found = value["detection"]
+    wanted = [f"{targets['ratio_mean']:g}", f"{targets['ratio_worst']:g}", "", ""]
+    rows = [_figures(f"all {found['shifts']} shifts", found), ["target", *wanted]]
+    rows += [_figures(shape, row) for shape, row in found["by_shape"].items()]
+    rows += [_figures(f"{number} servers", row) for number, row in found["by_servers"].items()]
+    if found["scattered_in_large_pools"]:
+        rows.append(_figures("apart: scattered, 20+", found["scattered_in_large_pools"]))
+    header = ("requests / limit", "mean", "worst", "of medians: mean", "worst")
+    return _table(f"Requests to fail, worst: {found['ratio_worst_name']}", header, rows)
+
+
+def _incidents(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
+    rows = [
+        [
+            row["name"],
+            f"{row['limit']:.1f}",
+            str(row["median"]),
+            f"{row['mean']:.1f}",
+            str(row["ninetieth"]),
+            str(row["chi_square"]),
+            str(row["threshold"]),
+        ]
+        for row in value["incidents"]
+    ]
+    header = ("incident", "limit", "median", "mean", "90th", "chi-square", "threshold")
+    return _table(f"Requests to fail (target: {targets['incident_requests']:g})", header, rows)
+
+
+def _passing(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+    rows = [
+        [f"{row['servers']} servers, {row['assigned']}", str(row["median"]), str(row["most"])]
+        for row in value["requests_to_pass"]
+    ]
+    return _table("Requests until an even pool passes", ("pool", "median", "most"), rows)
+
+
+def _cost(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+    rows = [
+        [
+            f"{row['servers']} servers",
+            f"{row['microseconds']:.0f}",
+            f"{row['microseconds_per_server']:.2f}",
+            _percent(row["part_of_one_core"]),
+        ]
+        for row in value["updates"]
+    ]
+    header = ("pool", "us per update", "us per server", "10,000 servers at 1 Hz")
+    return _table("Cost of an update (target: 5 % of one core)", header, rows)

@@ -1,0 +1,155 @@
+"""What went wrong, said so that a person can act: what, where, wanted, got, next step.
+
+Every refusal and failure of Evenkeel is one of these classes. Each carries the exit code that
+scripts and playbooks end with (docs/pipeline.md, "Exit codes"), so that the decision is made where
+the fault is known and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+EXIT_REFUSED = 10
+EXIT_ROLLED_BACK = 11
+EXIT_ROLLBACK_FAILED = 12
+EXIT_INCONCLUSIVE = 13
+EXIT_SPLIT_FLEET = 14
+
+# More than a person reads at once; the rest is counted.
+MOST_FAULTS_SHOWN = 50
+
+# Gravest first: when several things went wrong, the command ends with the code of the gravest.
+_GRAVITY = (
+    EXIT_ROLLBACK_FAILED,
+    EXIT_SPLIT_FLEET,
+    EXIT_ROLLED_BACK,
+    EXIT_INCONCLUSIVE,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+)
+
+
+def gravest(exit_codes: Iterable[int]) -> int:
+    """Give the code of the gravest of `exit_codes`; 0 when there is none or all are 0."""
+    codes = {code for code in exit_codes if code}
+    return next((code for code in _GRAVITY if code in codes), max(codes, default=EXIT_OK))
+
+
+def printable(text: str) -> str:
+    """Give `text` with what could move a terminal's cursor replaced; lines stay lines."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+class EvenkeelError(Exception):
+    """Something went wrong that a person has to know about.
+
+    `what` is one sentence. `where`, `wanted`, `got` and `next_step` are shown on lines of their own
+    when they are given. None of them may hold a secret or a whole configuration.
+    """
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(
+        self, what: str, *, where: str = "", wanted: str = "", got: str = "", next_step: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.wanted = wanted
+        self.got = got
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        """The message as a person reads it, one line for each part that is known."""
+        parts = (
+            ("where", self.where),
+            ("wanted", self.wanted),
+            ("got", self.got),
+            ("next", self.next_step),
+        )
+        lines = [self.what, *(f"  {name + ':':<8}{text}" for name, text in parts if text)]
+        return printable("\n".join(lines))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same parts for machines, with the exit code."""
+        return {
+            "what": self.what,
+            "where": self.where,
+            "wanted": self.wanted,
+            "got": self.got,
+            "next_step": self.next_step,
+            "exit_code": self.exit_code,
+        }
+
+
+class UsageError(EvenkeelError):
+    """The command was called with words it does not know."""
+
+    exit_code = EXIT_USAGE
+
+
+class Refused(EvenkeelError):
+    """Refused before anything live was touched."""
+
+    exit_code = EXIT_REFUSED
+
+
+class RolledBack(EvenkeelError):
+    """The change went wrong and everything it reached went back."""
+
+    exit_code = EXIT_ROLLED_BACK
+
+
+class RollbackFailed(EvenkeelError):
+    """A host could not be taken back: a person is needed."""
+
+    exit_code = EXIT_ROLLBACK_FAILED
+
+
+class Inconclusive(EvenkeelError):
+    """Too little was measured to tell."""
+
+    exit_code = EXIT_INCONCLUSIVE
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong in an input: where it stands, what was wanted, what was found."""
+
+    path: str
+    wanted: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: wanted {self.wanted}; got {self.got}"
+
+
+class Faults(Refused):
+    """Everything that is wrong in one input, reported at once."""
+
+    def __init__(
+        self, what: str, faults: Sequence[Fault], *, where: str = "", next_step: str = ""
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        """The sentence, each fault on a line of its own, then the next step."""
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where:  {self.where}")
+        lines += [f"  - {fault}" for fault in self.faults[:MOST_FAULTS_SHOWN]]
+        if len(self.faults) > MOST_FAULTS_SHOWN:
+            lines.append(f"  and {len(self.faults) - MOST_FAULTS_SHOWN} more")
+        if self.next_step:
+            lines.append(f"  next:   {self.next_step}")
+        return printable("\n".join(lines))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The parts for machines, with every fault."""
+        shown = self.faults[:MOST_FAULTS_SHOWN]
+        return super().as_dict() | {"faults": [vars(fault) for fault in shown]}

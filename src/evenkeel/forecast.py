@@ -1,0 +1,271 @@
+"""What a change will do, from the intent before and after: a pure comparison, nothing is started.
+
+The forecast says which pools, routes and listeners a change touches and how each server's share
+moves. Where a share depends on the traffic it says `unknown` and why: the rehearsal and the canary
+measure it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evenkeel.intent.differences import (
+    extra_in_words,
+    extra_lines,
+    moved_servers,
+    moves_in_words,
+)
+from evenkeel.intent.guardrails import Finding, intent_findings, limit, shift_findings
+from evenkeel.intent.shares import Shares, shares
+
+UNKNOWN = "unknown"
+# False alarms of the share test of a whole canary watch: one in a hundred.
+ALPHA = 0.01
+Data = Mapping[str, Any]
+
+
+def forecast(before: Data | None, after: Data) -> dict[str, Any]:
+    """Compare two normalised intents; `before` is None when what is live has no intent.
+
+    Gives JSON data:
+    `base` ("known" or "unknown"), `pools` (name to `change`, `basis`, `why`, `servers` with share
+    `before` and `after` as fractions or "unknown", and `shift_points`; `moved`, the servers that
+    get another address or port; `largest_shift_points`),
+    `routes` and `listeners` (`added`, `removed`, `changed`; of routes also the listeners where they
+    are `reordered`), `settings` (changed parts that every
+    pool feels), `extra` (sections whose extra lines change, with how many are added and removed),
+    `touched_pools`, `largest_shift_points`, `guardrails` (findings) and `summary` (lines for a
+    person).
+    """
+    old = {pool["name"]: pool for pool in before["pools"]} if before else {}
+    new = {pool["name"]: pool for pool in after["pools"]}
+    pools = {
+        name: _pool(old.get(name), new.get(name), known=before is not None)
+        for name in sorted({*old, *new})
+    }
+    routes = _compare(_routes(before), _routes(after))
+    routes["reordered"] = _reordered(_routes(before), _routes(after))
+    listeners = _compare(_listeners(before), _listeners(after))
+    settings = _settings(before, after)
+    result: dict[str, Any] = {
+        "schema_version": 1,
+        "base": "known" if before else UNKNOWN,
+        "pools": pools,
+        "routes": routes,
+        "listeners": listeners,
+        "settings": settings,
+        "extra": extra_lines(before, after),
+        "touched_pools": _touched(before, after, pools, settings),
+        "largest_shift_points": _largest(pool["largest_shift_points"] for pool in pools.values()),
+        "guardrails": _guardrails(after, old, new),
+    }
+    return result | {"summary": _summary(result)}
+
+
+def _pool(old: Data | None, new: Data | None, *, known: bool) -> dict[str, Any]:
+    """Give one pool's change and each server's share before and after."""
+    was, will = (shares(pool) if pool else None for pool in (old, new))
+    names = sorted({server["name"] for pool in (old, new) if pool for server in pool["servers"]})
+    servers = {
+        name: _server(_share(was, name, known=known), _share(will, name, known=True))
+        for name in names
+    }
+    current = will or was
+    return {
+        "change": _change(old, new, known=known),
+        "algorithm": [pool["algorithm"]["kind"] if pool else None for pool in (old, new)],
+        "server_count": [len(pool["servers"]) if pool else 0 for pool in (old, new)],
+        "basis": current.basis if current else UNKNOWN,
+        "why": current.why if current else "",
+        "servers": servers,
+        "moved": moved_servers(old, new),
+        "largest_shift_points": _largest(one["shift_points"] for one in servers.values()),
+    }
+
+
+def _change(old: Data | None, new: Data | None, *, known: bool) -> str:
+    if not known:
+        return UNKNOWN
+    if old is None:
+        return "added"
+    if new is None:
+        return "removed"
+    return "same" if old == new else "changed"
+
+
+def _share(known_shares: Shares | None, name: str, *, known: bool) -> float | str:
+    if not known:
+        return UNKNOWN
+    if known_shares is None:
+        return 0.0
+    if known_shares.shares:
+        return round(known_shares.shares.get(name, 0.0), 6)
+    return UNKNOWN
+
+
+def _server(before: float | str, after: float | str) -> dict[str, Any]:
+    points: float | str = UNKNOWN
+    if isinstance(before, float) and isinstance(after, float):
+        points = round((after - before) * 100, 2)
+    return {"before": before, "after": after, "shift_points": points}
+
+
+def _largest(points: Iterable[float | str]) -> float | str:
+    """Give the largest shift; "unknown" only when not one is known."""
+    values = list(points)
+    numbers = [abs(one) for one in values if isinstance(one, (int, float))]
+    if numbers:
+        return max(numbers)
+    return UNKNOWN if values else 0.0
+
+
+def _listeners(intent: Data | None) -> dict[str, Any]:
+    return {
+        one["name"]: {key: one[key] for key in one if key != "routes"}
+        for one in (intent["listeners"] if intent else [])
+    }
+
+
+def _routes(intent: Data | None) -> dict[str, Any]:
+    return {
+        f"{listener['name']}/{route['name']}": route
+        for listener in (intent["listeners"] if intent else [])
+        for route in listener["routes"]
+    }
+
+
+def _compare(old: Data, new: Data) -> dict[str, list[str]]:
+    return {
+        "added": sorted(set(new) - set(old)),
+        "removed": sorted(set(old) - set(new)),
+        "changed": sorted(name for name in new if name in old and old[name] != new[name]),
+    }
+
+
+def _reordered(old: Data, new: Data) -> list[str]:
+    """Give the listeners whose common routes are asked in another order: the first match wins."""
+    listeners = {path.split("/")[0] for path in new}
+    common = [[path for path in one if path in old and path in new] for one in (old, new)]
+    return sorted(
+        name
+        for name in listeners
+        if len({tuple(p for p in paths if p.split("/")[0] == name) for paths in common}) > 1
+    )
+
+
+def _settings(before: Data | None, after: Data) -> list[str]:
+    names = ("timeouts", "limits", "extra")
+    return [name for name in names if before and before[name] != after[name]]
+
+
+def _reached(listener: Data) -> set[str]:
+    pools = {route["pool"] for route in listener["routes"]}
+    return pools | ({listener["default_pool"]} if listener["default_pool"] else set())
+
+
+def _touched(
+    before: Data | None, after: Data, pools: Mapping[str, Data], settings: list[str]
+) -> list[str]:
+    """Give the pools whose traffic the change can alter and that a listener still sends to."""
+    reached = set().union(*(_reached(listener) for listener in after["listeners"]))
+    if before is None or settings:
+        return sorted(reached)
+    touched = {name for name, pool in pools.items() if pool["change"] != "same"}
+    old = {listener["name"]: listener for listener in before["listeners"]}
+    for listener in after["listeners"]:
+        # A route takes from those after it and from the default, so one change can alter all.
+        was = old.get(listener["name"])
+        if was != listener:
+            touched |= _reached(listener) | (_reached(was) if was else set())
+    for name in set(old) - {listener["name"] for listener in after["listeners"]}:
+        touched |= _reached(old[name])
+    return sorted(touched & reached)
+
+
+def _guardrails(after: Data, old: Mapping[str, Data], new: Mapping[str, Data]) -> list[Finding]:
+    found = intent_findings(after)
+    for name in sorted(set(old) & set(new)):
+        was, will = shares(old[name]), shares(new[name])
+        if was.shares and will.shares:
+            found += shift_findings(after, name, was.shares, will.shares)
+    return found
+
+
+def _summary(result: Data) -> list[str]:
+    lines = []
+    if result["base"] == UNKNOWN:
+        lines.append("What is live has no intent: shares before this change are unknown.")
+    for name, pool in result["pools"].items():
+        if pool["change"] != "same":
+            lines.append(f"Pool {name}: {_pool_words(pool)}")
+        lines += moves_in_words(name, pool["moved"])
+    for kind in ("listeners", "routes"):
+        for change, names in result[kind].items():
+            if names and result["base"] != UNKNOWN:
+                lines.append(f"{kind.capitalize()} {change}: {', '.join(names)}")
+    if result["settings"]:
+        lines.append(f"Settings that every pool feels: {', '.join(result['settings'])}")
+    lines += [extra_in_words(row) for row in result["extra"]]
+    lines += [f"Guardrail: {finding['message']}" for finding in result["guardrails"]]
+    return lines or ["Nothing changes."]
+
+
+def _pool_words(pool: Data) -> str:
+    change, (old, new) = pool["change"], pool["server_count"]
+    if change == "removed":
+        return f"removed, with {old} servers"
+    algorithm = " → ".join(dict.fromkeys(one for one in pool["algorithm"] if one))
+    count = f"{old} → {new} servers" if change == "changed" and old != new else f"{new} servers"
+    words = ", ".join(one for one in (change, algorithm, count) if one != UNKNOWN)
+    if pool["basis"] == UNKNOWN:
+        return f"{words}; its shares cannot be known beforehand: {pool['why']}"
+    if pool["largest_shift_points"] == UNKNOWN:
+        return f"{words}; {pool['why']}"
+    moved = {k: v for k, v in pool["servers"].items() if v["shift_points"] != UNKNOWN}
+    name, server = max(moved.items(), key=lambda one: abs(one[1]["shift_points"]))
+    return (
+        f"{words}; largest shift {abs(server['shift_points']):.1f} points "
+        f"({name} {server['before']:.1%} → {server['after']:.1%})"
+    )
+
+
+def canary_policy(intent: Data, effect: Data) -> dict[str, Any]:
+    """Give the judge's policy for a canary with `intent`, from the `effect` that was forecast.
+
+    A pool that the change touches has to be measured (`required`); another may be idle. Pools whose
+    share depends on who the clients are get the wider tolerance, and `first` is not judged by
+    share; the intent's guardrails for a pool go before both.
+    """
+    guardrails = intent["guardrails"]
+    touched = set(effect["touched_pools"])
+    return {
+        "alpha": ALPHA,
+        "tolerance": guardrails["share_tolerance"],
+        "minimum_requests": guardrails["minimum_requests"],
+        "error_budget_percent": guardrails["error_budget_percent"],
+        "minimum_active_servers": guardrails["minimum_active_servers"],
+        "default_required": False,
+        "pools": {
+            pool["name"]: _pool_policy(intent, pool, touched)
+            for pool in sorted(intent["pools"], key=lambda one: str(one["name"]))
+        },
+    }
+
+
+def _pool_policy(intent: Data, pool: Data, touched: set[str]) -> dict[str, Any]:
+    name, kind = pool["name"], pool["algorithm"]["kind"]
+    own = intent["guardrails"]["pools"].get(name, {})
+    affinity = bool(pool["stickiness"]) or kind in ("hash", "least_connections")
+    tolerance = own.get("share_tolerance")
+    if tolerance is None:
+        key = "affinity_share_tolerance" if affinity else "share_tolerance"
+        tolerance = intent["guardrails"][key]
+    required = own.get("required")
+    return {
+        "tolerance": tolerance,
+        "minimum_requests": limit(intent, name, "minimum_requests"),
+        "minimum_active_servers": limit(intent, name, "minimum_active_servers"),
+        "judged": own.get("judged") or ("requests_only" if kind == "first" else "share"),
+        "required": name in touched if required is None else required,
+    }

@@ -1,0 +1,352 @@
+"""The program: one verb, one JSON object on standard output, one reserved exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Callable, Dict, List, Optional, TextIO, Tuple
+
+from evenkeel.host import arguments, caller, driver
+from evenkeel.host.arguments import Line
+from evenkeel.host.caller import Stream
+from evenkeel.host.faults import (
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_REVERTED,
+    EXIT_ROLLBACK_FAILED,
+    BalancerFault,
+    HostFault,
+    Refused,
+)
+from evenkeel.host.lease import Clock
+from evenkeel.host.machine import Machine
+from evenkeel.host.steps import Steps
+from evenkeel.host.store import ROOT, Store
+from evenkeel.host.units import Units
+
+LARGEST_POLICY_BYTES = 4 * 1024 * 1024
+LONGEST_LEASE_SECONDS = 86400.0
+# A fault in one of these has left live and journal as they were.
+ONLY_LOOK = ("prepare", "status", "facts", "metrics")
+# How long a verb that only looks waits for its turn to finish what is overdue.
+BRIEF_SECONDS = 0.2
+
+Answer = Dict[str, Any]
+Maker = Callable[[str, Steps], Machine]
+
+
+def machine_of(balancer: str, steps: Steps) -> Machine:
+    """Give the real host of `balancer`."""
+    loaded = driver.load(balancer)
+    store = Store(os.path.join(ROOT, balancer), steps)
+    return Machine(balancer, store, loaded, Units(balancer), Clock(), steps)
+
+
+def main(
+    words: Optional[List[str]] = None,
+    stdin: Optional[Stream] = None,
+    stdout: Optional[TextIO] = None,
+    make: Maker = machine_of,
+    steps: Optional[Steps] = None,
+) -> int:
+    """Run the verb on the command line and give its exit code."""
+    caller.forget_environment()
+    if stdin is None:
+        caller.forget_process()
+        stdin = caller.Input(0)
+    words = sys.argv[1:] if words is None else words
+    code, answer = answer_of(words, stdin, make, steps or Steps())
+    out = stdout or sys.stdout
+    try:
+        text = _line(answer)
+    except Exception as fault:
+        # What was done is done, whatever cannot be said about it.
+        code, answer = _unexpected(str(answer.get("verb")), fault, touched=code != EXIT_REFUSED)
+        text = _line(answer)
+    try:
+        out.write(text)
+        out.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code
+
+
+def _line(answer: Answer) -> str:
+    """Give `answer` as one line of JSON in ASCII, which every terminal and locale can write."""
+    import json
+
+    orders: Dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
+    text = json.dumps(answer, **orders)
+    if "\\ud" in text:
+        # Half a character, from a caller's bytes, is JSON to nobody.
+        whole = json.dumps(answer, ensure_ascii=False, **orders).encode("utf-8", "replace")
+        text = json.dumps(json.loads(whole), **orders)
+    return text + "\n"
+
+
+def answer_of(words: List[str], stdin: Stream, make: Maker, steps: Steps) -> Tuple[int, Answer]:
+    """Run the verb in `words`; give its exit code and the object that it answers."""
+    verb = words[2][:80] if len(words) > 2 else ""
+    touched = False
+    notes: List[str] = []
+    try:
+        line = arguments.parse(words)
+        machine = make(line.balancer, steps)
+        notes = machine.notes
+        touched = True
+        _settle(machine, line)
+        touched = line.verb not in ONLY_LOOK
+        answer = VERBS[line.verb](machine, line, stdin)
+    except HostFault as fault:
+        error: Answer = {"ok": False, "verb": verb, "changed": fault.exit_code == EXIT_REVERTED}
+        error.update(outcome=fault.outcome, error=fault.as_dict())
+        return fault.exit_code, _noted(error, notes)
+    except (Exception, KeyboardInterrupt) as fault:
+        return _unexpected(verb, fault, touched)
+    code = EXIT_REVERTED if answer.get("reverted") else EXIT_OK
+    return code, _noted({"ok": True, "verb": verb, **answer}, notes)
+
+
+def _noted(answer: Answer, notes: List[str]) -> Answer:
+    """Give `answer` with what else was done; without a note it stays as it is."""
+    return {**answer, "notes": notes} if notes else answer
+
+
+def _unexpected(verb: str, fault: BaseException, touched: bool) -> Tuple[int, Answer]:
+    """Say a fault that no verb turned into its own words; `touched`: a switch may have begun."""
+    code, outcome = EXIT_REFUSED, "untouched"
+    if touched:
+        code, outcome = EXIT_ROLLBACK_FAILED, "failed"
+    if isinstance(fault, BalancerFault):
+        refused = Refused(
+            "The balancer does not answer as it should",
+            where="balancer",
+            wanted="a running balancer",
+            got=str(fault)[:300],
+            next_step="see the state of the balancer's unit on the host",
+        )
+        code, outcome = EXIT_REFUSED, "failed"
+    elif isinstance(fault, (OSError, MemoryError)):
+        refused = Refused(
+            "The host's system refused something",
+            where=str(getattr(fault, "filename", "") or "system"),
+            wanted="a system with room on its disk and in its memory",
+            got=f"{type(fault).__name__}: {getattr(fault, 'strerror', None) or fault}"[:300],
+            next_step="mend that, then run: evenkeel-host --balancer NAME recover",
+        )
+    else:
+        refused = Refused(
+            "The program met something that it is not made for",
+            where=_place(fault),
+            wanted="nothing that was not foreseen",
+            got=f"{type(fault).__name__}: {_text(fault)}"[:300],
+            next_step="report this, then run: evenkeel-host --balancer NAME recover",
+        )
+    answer = {"ok": False, "verb": verb, "changed": False, "outcome": outcome}
+    return code, {**answer, "error": refused.as_dict()}
+
+
+def _text(fault: BaseException) -> str:
+    try:
+        return str(fault)
+    except Exception:
+        return "no words"
+
+
+def _place(fault: BaseException) -> str:
+    """Name the line of this program that a fault comes from: a report needs it."""
+    trace, place = fault.__traceback__, "evenkeel-host"
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}"
+        trace = trace.tb_next
+    return place
+
+
+def _settle(machine: Machine, line: Line) -> None:
+    """Let a verb that takes no lock of its own finish an overdue revert first, if it can."""
+    if line.verb not in ("prepare", "status", "metrics") or line.flags.get("check-only"):
+        return
+    pending = machine.journal().pending
+    if pending is None:
+        return
+    from evenkeel.host import goback
+    from evenkeel.host.journal import GOING_BACK
+    from evenkeel.host.lease import is_over
+
+    if pending["phase"] != GOING_BACK and not is_over(machine.clock, pending["lease"]):
+        return
+    try:
+        with machine.locked(line.verb, BRIEF_SECONDS) as journal:
+            goback.settle(machine, journal)
+    except Refused:
+        # Somebody holds the lock, so somebody is at it already.
+        return
+
+
+def _prepare(machine: Machine, line: Line, stdin: Stream) -> Answer:
+    from evenkeel.host import prepare
+
+    values = line.values
+    check_only = line.flags.get("check-only", False)
+    return prepare.prepare(machine, values["change"], values["release"], stdin, check_only)
+
+
+def _activate(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import activate
+
+    values = line.values
+    lease = _lease(values["lease-seconds"])
+    return activate.activate(
+        machine, values["change"], values["release"], lease, values.get("base")
+    )
+
+
+def _renew(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import confirm
+
+    return confirm.renew(machine, line.values["change"], _lease(line.values["lease-seconds"]))
+
+
+def _confirm(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import confirm
+
+    return confirm.confirm(machine, line.values["change"])
+
+
+def _observe(machine: Machine, line: Line, stdin: Stream) -> Answer:
+    import json
+
+    from evenkeel.host import observe
+
+    data = stdin.read(LARGEST_POLICY_BYTES + 1)
+    try:
+        policy = json.loads(data) if data.strip() else {}
+        if len(data) > LARGEST_POLICY_BYTES or not isinstance(policy, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise Refused(
+            "The policy on standard input cannot be read",
+            where="standard input",
+            wanted="one JSON object",
+            got=f"{len(data)} bytes of something else",
+        ) from None
+    values, flags = line.values, line.flags
+    lease = values.get("lease-seconds")
+    orders = observe.Orders(
+        change=values["change"],
+        seconds=float(values["seconds"]),
+        lease_seconds=None if lease is None else _lease(lease),
+        judge=flags.get("judge", False),
+        revert_on_fail=flags.get("revert-on-fail", False),
+        fresh=flags.get("fresh", False),
+        until_decided=flags.get("until-decided", False),
+    )
+    return observe.observe(machine, orders, policy)
+
+
+def _rollback(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import rollback
+
+    return rollback.rollback(machine, line.values.get("to"), line.values.get("undo"))
+
+
+def _status(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import facts
+
+    return facts.status(machine, line.flags.get("files", False))
+
+
+def _facts(machine: Machine, _line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import facts
+
+    return facts.facts(machine)
+
+
+def _snapshot(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import keep
+
+    flags = line.flags
+    return keep.snapshot(
+        machine, line.values["name"], flags.get("pinned", False), flags.get("unpin", False)
+    )
+
+
+def _prune(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import keep
+
+    most, days = line.values.get("keep"), line.values.get("max-age-days")
+    return keep.prune(
+        machine, None if most is None else int(most), None if days is None else float(days)
+    )
+
+
+def _metrics(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import metrics
+
+    return metrics.metrics(machine, line.values.get("output"))
+
+
+def _drain(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import drain
+
+    values = line.values
+    seconds = values.get("for-seconds")
+    orders = drain.Orders(
+        values["pool"],
+        values["server"],
+        values["reason"],
+        values["owner"],
+        None if seconds is None else int(seconds),
+    )
+    return drain.drain(machine, orders)
+
+
+def _undrain(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import drain
+
+    return drain.undrain(machine, line.values["pool"], line.values["server"])
+
+
+def _recover(machine: Machine, line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import rollback
+
+    return rollback.recover(machine, line.flags.get("boot", False))
+
+
+def _expire(machine: Machine, _line: Line, _stdin: Stream) -> Answer:
+    from evenkeel.host import rollback
+
+    return rollback.expire(machine)
+
+
+VERBS: Dict[str, Callable[[Machine, Line, Stream], Answer]] = {
+    "prepare": _prepare,
+    "activate": _activate,
+    "renew": _renew,
+    "confirm": _confirm,
+    "observe": _observe,
+    "rollback": _rollback,
+    "status": _status,
+    "facts": _facts,
+    "snapshot": _snapshot,
+    "prune": _prune,
+    "drain": _drain,
+    "undrain": _undrain,
+    "metrics": _metrics,
+    "recover": _recover,
+    "expire": _expire,
+}
+
+
+def _lease(text: str) -> float:
+    seconds = float(text)
+    if not 1.0 <= seconds <= LONGEST_LEASE_SECONDS:
+        raise Refused(
+            "The lease is too short or too long",
+            where="--lease-seconds",
+            wanted=f"1 to {LONGEST_LEASE_SECONDS:g} seconds",
+            got=text,
+            next_step="choose another lease",
+        )
+    return seconds

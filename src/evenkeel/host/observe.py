@@ -1,0 +1,211 @@
+"""Watch the balancer's counters for a while, judge them, and go back when the judge says fail.
+
+What was counted is kept between calls, per change and release, so that a controller can look at it
+in short slices while one judgement runs through all of them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import Any, Dict, Optional
+
+from evenkeel.host import confirm, durable, goback, live, proof
+from evenkeel.host.archive import canonical
+from evenkeel.host.faults import BalancerDown, BalancerFault, Refused, Reverted
+from evenkeel.host.machine import Machine
+from evenkeel.judge.verdict import FAIL, PASS
+from evenkeel.judge.watch import HostWatch
+
+SAMPLE_SECONDS = 1.0
+LARGEST_STATE_BYTES = 64 * 1024 * 1024
+
+Answer = Dict[str, Any]
+
+
+class Orders:
+    """What one call of `observe` was asked to do."""
+
+    def __init__(
+        self,
+        change: str,
+        seconds: float,
+        lease_seconds: Optional[float] = None,
+        judge: bool = False,
+        revert_on_fail: bool = False,
+        fresh: bool = False,
+        until_decided: bool = False,
+    ) -> None:
+        self.change = change
+        self.seconds = seconds
+        self.lease_seconds = lease_seconds
+        self.judge = judge
+        self.revert_on_fail = revert_on_fail
+        self.fresh = fresh
+        self.until_decided = until_decided
+
+
+def observe(machine: Machine, orders: Orders, policy: Dict[str, Any]) -> Answer:
+    """Sample for `orders.seconds`, ending early on `fail` (and on `pass` with `until_decided`).
+
+    Without `judge` (a control host) the same numbers are given and no verdict. Raises Reverted when
+    the change that is watched is not live any more, Refused when somebody else watches it.
+    """
+    with machine.locked("observe") as journal:
+        goback.settle(machine, journal)
+    if orders.lease_seconds is not None:
+        confirm.renew(machine, orders.change, orders.lease_seconds)
+    elif orders.judge:
+        _demand_carried(machine, orders.change)
+    release = machine.store.live_digest() or "none"
+    path = os.path.join(machine.store.observations, f"{orders.change}-{release[:16]}.json")
+    handle = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        _lock(handle, orders.change)
+        return _observe(machine, orders, policy, path)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, change: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Refused(
+            f"Change {change} is being observed already",
+            where="observations",
+            wanted="one observer",
+            got="another one that is at work",
+            next_step="wait for it to end",
+        ) from None
+
+
+def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str) -> Answer:
+    began = machine.clock.boottime()
+    watch, previous, seconds = _resume(path, policy, orders.fresh)
+    until = began + orders.seconds
+    while True:
+        last_look = machine.clock.boottime() >= until
+        try:
+            seen = machine.driver.observe()
+            watch.sample(previous, seen)
+            previous = seen
+            fallen = orders.judge and _restarted(machine, orders.change, seen)
+        except BalancerDown as fault:
+            return _down(machine, orders, f"the balancer does not run: {fault}")
+        except ValueError as fault:
+            raise BalancerFault(f"what it counts cannot be read: {fault}"[:300]) from None
+        if fallen:
+            return _down(machine, orders, fallen)
+        decided = orders.judge and watch.verdict() in (
+            (FAIL, PASS) if orders.until_decided else (FAIL,)
+        )
+        if decided or last_look:
+            break
+        if orders.judge:
+            _demand_carried(machine, orders.change)
+        left = until - machine.clock.boottime()
+        machine.clock.sleep(max(0.0, min(SAMPLE_SECONDS, left)))
+    seconds += machine.clock.boottime() - began
+    state = {"watch": watch.state(), "previous": previous, "seconds": round(seconds, 3)}
+    durable.write_file(machine.steps, "observation", path, canonical(state))
+    result = dict(watch.result())
+    result.pop("policy", None)
+    return _answer(machine, orders, {**result, "seconds": round(seconds, 3)})
+
+
+def _resume(
+    path: str, policy: Dict[str, Any], fresh: bool
+) -> "tuple[HostWatch, Optional[Dict[str, Any]], float]":
+    """Give the watch so far, its latest observation, and its seconds: the saved ones, or new."""
+    data = None if fresh else durable.read_if_there(path, LARGEST_STATE_BYTES)
+    try:
+        new = HostWatch(policy)
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as fault:
+        raise Refused(
+            "The policy on standard input cannot be used",
+            where="standard input",
+            wanted="the policy of the judge, as JSON",
+            got=str(fault)[:300],
+            next_step="correct the guardrails of the intent",
+        ) from None
+    if data is None:
+        return new, None, 0.0
+    try:
+        saved = json.loads(data)
+        watch = HostWatch.from_state(saved["watch"])
+        if watch.policy == new.policy:
+            return watch, saved["previous"], float(saved["seconds"])
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        pass
+    # A damaged state, or one under another policy, would judge something that nobody asked for.
+    return new, None, 0.0
+
+
+def _demand_carried(machine: Machine, change: str) -> None:
+    journal = machine.journal()
+    pending, confirmed = journal.pending, journal.confirmed() or {}
+    if pending is not None and pending["change"] == change:
+        return
+    if pending is None and confirmed.get("change") == change:
+        return
+    last = journal.last or {}
+    if (last.get("change"), last.get("outcome")) == (change, "reverted"):
+        raise Reverted(
+            f"Change {change} is not live any more: the host went back",
+            where="journal",
+            wanted=f"change {change}",
+            got=f"{last.get('reason')}, at {last.get('at')}",
+            next_step="find out why, then deploy the change again",
+        )
+    raise Refused(
+        f"This host does not carry change {change}",
+        where="journal",
+        wanted=f"change {change}",
+        got=f"change {(pending or confirmed).get('change')}",
+        next_step="activate the change first",
+    )
+
+
+def _restarted(machine: Machine, change: str, seen: Dict[str, Any]) -> str:
+    pending = machine.journal().pending
+    if pending is None or pending["change"] != change:
+        return ""
+    return proof.restarted(pending.get("proof"), seen)
+
+
+def _down(machine: Machine, orders: Orders, reason: str) -> Answer:
+    """A balancer that died under the watch is a fail that needs no statistics."""
+    result = {
+        "verdict": FAIL,
+        "reasons": [reason[:300]],
+        "pools": {},
+        "requests": 0,
+        "errors": 0,
+        "seconds": 0.0,
+    }
+    return _answer(machine, orders, result)
+
+
+def _answer(machine: Machine, orders: Orders, result: Dict[str, Any]) -> Answer:
+    answer = {**result, "changed": False, "reverted": False, "judged": orders.judge}
+    if not orders.judge:
+        answer["verdict"] = None
+        answer["reasons"] = []
+        return answer
+    if answer["verdict"] == FAIL and orders.revert_on_fail:
+        _revert(machine, orders.change, answer)
+    return answer
+
+
+def _revert(machine: Machine, change: str, answer: Answer) -> None:
+    with machine.locked("observe") as journal:
+        pending = journal.pending
+        if pending is not None and pending["change"] == change:
+            reason = "; ".join(answer["reasons"])[:500] or "the judge said fail"
+            outcome = goback.revert(machine, journal, reason)
+            answer.update(changed=True, reverted=True, outcome="reverted", to=outcome["to"])
+        elif (journal.last or {}).get("change") == change:
+            last = journal.last or {}
+            answer.update(reverted=last.get("outcome") == "reverted", to=live.read(machine).digest)

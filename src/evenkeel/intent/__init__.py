@@ -1,0 +1,22 @@
+"""What is wanted of a balancer: the model, its rules and its guardrails.
+
+intent = parse_intent(data, where="lb1")   # model.py, rules.py: raises Faults, all at once
+data = normalise(intent)                   # JSON data, every default filled in
+shares(pool), fair_shares(pool)            # shares.py: what each server will get, and should
+intent_findings(data), shift_findings(...) # guardrails.py: what breaks a guardrail
+"""
+
+from evenkeel.intent.guardrails import intent_findings, shift_findings
+from evenkeel.intent.model import Intent
+from evenkeel.intent.parse import normalise, parse_intent
+from evenkeel.intent.shares import fair_shares, shares
+
+__all__ = [
+    "Intent",
+    "fair_shares",
+    "intent_findings",
+    "normalise",
+    "parse_intent",
+    "shares",
+    "shift_findings",
+]

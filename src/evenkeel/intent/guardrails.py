@@ -1,0 +1,156 @@
+"""What no change may do: findings about an intent, and about how far shares move.
+
+A finding is a dict of `guardrail` (its key in the intent), `pool`, `server` (or None), `wanted`,
+`got` and `message`, one sentence for a person. `among_those_that_stay` is the one rule about
+shifts, for forecast shares here and for measured ones in the rehearsal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from evenkeel.intent.shares import UNKNOWN, fair_shares, shares, taking_traffic
+
+Finding = dict[str, Any]
+# Shares come from divisions; a shift that equals the limit is within it.
+_ROUNDING = 1e-9
+
+
+def limit(intent: Mapping[str, Any], pool: str, name: str) -> Any:
+    """Give the guardrail `name` that holds for `pool`: its own, or that of all pools."""
+    own = intent["guardrails"]["pools"].get(pool, {}).get(name)
+    return intent["guardrails"][name] if own is None else own
+
+
+def intent_findings(intent: Mapping[str, Any]) -> list[Finding]:
+    """Give what breaks a guardrail in a normalised intent, whatever was live before."""
+    found: list[Finding] = []
+    for pool in intent["pools"]:
+        found += _active_servers(intent, pool)
+        found += _fair(intent, pool)
+        found += _first_without_limit(pool)
+    return found
+
+
+def shift_findings(
+    intent: Mapping[str, Any],
+    pool: str,
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+) -> list[Finding]:
+    """Give the servers that stay and whose share moves further than the guardrail of `pool` allows.
+
+    `before` and `after` map servers to their shares, as fractions of 1. Servers that come or go
+    (added, removed, put into or out of traffic) are no finding: that shares follow is what was
+    asked for. A move is counted among those that stay, as the rehearsal counts it.
+    """
+    most = float(limit(intent, pool, "largest_shift_points"))
+    active = {
+        one["name"]
+        for part in intent["pools"]
+        if part["name"] == pool
+        for one in taking_traffic(part)
+    }
+    servers = {
+        name: {
+            "before": before.get(name),
+            "after": after.get(name, 0.0),
+            "intended": 1.0 if name in active else 0.0,
+        }
+        for name in sorted(active | set(before))
+    }
+    return [
+        _finding(
+            "largest_shift_points",
+            pool,
+            row["server"],
+            f"a shift of at most {most:g} points",
+            f"{abs(row['points']):.1f} points ({row['before']:.1%} → {row['after']:.1%})",
+        )
+        for row in among_those_that_stay({"servers": servers})
+        if abs(row["points"]) > most + _ROUNDING
+    ]
+
+
+def among_those_that_stay(effect_of_pool: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the servers that had a share before and are meant to have one after.
+
+    `effect_of_pool["servers"]` maps a server to its shares `before`, `after` and `intended`
+    (fractions of 1; None where unknown, 0 intended for one that is out of traffic). `points` is
+    what each gains or loses of what they have together; the largest move first.
+    """
+    stay = {
+        server: row
+        for server, row in effect_of_pool["servers"].items()
+        if row["before"] and row["after"] is not None and row["intended"] != 0.0
+    }
+    before = math.fsum(row["before"] for row in stay.values())
+    after = math.fsum(row["after"] for row in stay.values())
+    if not before or not after:
+        return []
+    rows = [
+        {
+            "server": server,
+            **row,
+            "points": round((row["after"] / after - row["before"] / before) * 100, 2),
+        }
+        for server, row in stay.items()
+    ]
+    return sorted(rows, key=lambda row: (-abs(row["points"]), row["server"]))
+
+
+def _finding(guardrail: str, pool: str, server: str | None, wanted: str, got: str) -> Finding:
+    where = f"pool {pool}" + (f", server {server}" if server else "")
+    return {
+        "guardrail": guardrail,
+        "pool": pool,
+        "server": server,
+        "wanted": wanted,
+        "got": got,
+        "message": f"{where}: {got}; the guardrail {guardrail} wants {wanted}",
+    }
+
+
+def _active_servers(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> list[Finding]:
+    least = limit(intent, pool["name"], "minimum_active_servers")
+    active = sum(one["state"] == "active" and not one["backup"] for one in pool["servers"])
+    if active >= least:
+        return []
+    wanted, got = f"at least {least} active servers that are no backup", f"{active} active servers"
+    return [_finding("minimum_active_servers", pool["name"], None, wanted, got)]
+
+
+def _fair(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> list[Finding]:
+    """Compare shares that are known beforehand with the fair ones."""
+    forecast = shares(pool)
+    if forecast.basis == UNKNOWN:
+        return []
+    most = limit(intent, pool["name"], "largest_fair_ratio")
+    least = limit(intent, pool["name"], "least_fair_ratio")
+    fair = fair_shares(pool)
+    found = []
+    for server in taking_traffic(pool):
+        name = server["name"]
+        share, ratio = forecast.shares[name], forecast.shares[name] / fair[name]
+        got = f"a share of {share:.1%}, {ratio:.3g} times its fair {fair[name]:.1%}"
+        if ratio > most + _ROUNDING:
+            wanted = f"at most {most:g} times its fair share"
+            found.append(_finding("largest_fair_ratio", pool["name"], name, wanted, got))
+        if ratio < least - _ROUNDING:
+            wanted = f"at least {least:g} times its fair share"
+            found.append(_finding("least_fair_ratio", pool["name"], name, wanted, got))
+    return found
+
+
+def _first_without_limit(pool: Mapping[str, Any]) -> list[Finding]:
+    servers = taking_traffic(pool)
+    if pool["algorithm"]["kind"] != "first" or len(servers) < 2:
+        return []
+    open_ended = [one["name"] for one in servers[:-1] if one["max_connections"] is None]
+    if not open_ended:
+        return []
+    wanted = "max_connections on each server but the last: `first` fills them in order"
+    got = "none, so that no later server gets anything"
+    return [_finding("first_needs_max_connections", pool["name"], open_ended[0], wanted, got)]

@@ -1,0 +1,160 @@
+"""Read an intent: check all of it, report every fault at once, give the model.
+
+`parse_intent` takes what the inventory holds; `normalise` gives the same intent as plain data with
+every default filled in, which is what is written into a change and compared between changes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from evenkeel.errors import Fault, Faults
+from evenkeel.intent.model import Intent
+from evenkeel.intent.plain import plain
+from evenkeel.intent.rules import broken_rules
+from evenkeel.intent.values import WANTED
+
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "finite_number": "a finite number",
+    "int_from_float": "a whole number",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+_GOT_LENGTH = 80
+
+
+def parse_intent(data: object, *, where: str = "") -> Intent:
+    """Give the intent that `data` (nested dicts and lists, as YAML gives them) describes.
+
+    `where` names the source in the message (a host, a file). Raises Faults with every fault found,
+    each with its path (`intent.pools[1].servers[0].address`), what was wanted and what was found.
+    """
+    faults: list[Fault] = []
+    clean = plain(data, "intent", faults)
+    seen = {fault.path for fault in faults}
+    intent = None
+    try:
+        intent = Intent.model_validate(clean)
+    except ValidationError as error:
+        found = (_fault(item) for item in error.errors(include_url=False))
+        faults += [fault for fault in found if fault.path not in seen]
+    seen = {fault.path for fault in faults}
+    faults += [fault for fault in broken_rules(clean) if fault.path not in seen]
+    if faults or intent is None:
+        raise refusal(faults, where)
+    return intent
+
+
+def refusal(faults: Sequence[Fault], where: str = "") -> Faults:
+    """Give the error that reports all `faults` of an intent."""
+    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    return Faults(
+        f"The intent has {count}",
+        faults,
+        where=where,
+        next_step="correct the variable `intent` in the inventory and render again",
+    )
+
+
+def normalise(intent: Intent) -> dict[str, Any]:
+    """Give `intent` as plain JSON data with every default filled in; parsing it changes nothing."""
+    data = intent.model_dump(mode="json", by_alias=True)
+    for listener in data["listeners"]:
+        if listener["forwarded_for"] is None:
+            listener["forwarded_for"] = listener["mode"] == "http"
+    for pool in data["pools"]:
+        algorithm, check = pool["algorithm"], pool["check"]
+        if algorithm["kind"] == "hash" and algorithm["consistent"] is None:
+            algorithm["consistent"] = True
+        if check["kind"] == "http":
+            check["path"] = check["path"] or "/"
+            check["expect_status"] = check["expect_status"] or [200]
+    return data
+
+
+def _fault(error: ErrorDetails) -> Fault:
+    location = [step for step in error["loc"] if step != "[key]"]
+    path = "intent" + "".join(f"[{at}]" if isinstance(at, int) else f".{at}" for at in location)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return Fault(path, _known_keys(location), f"the unknown key {str(location[-1])!r}"[:160])
+    if kind == "missing":
+        return Fault(path, "a value: this key is required", "nothing")
+    return Fault(path, _wanted(kind, error), _got(error["input"]))
+
+
+def _wanted(kind: str, error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        return f"{words} {context[key]:g}"
+    if kind == "string_pattern_mismatch":
+        return WANTED[context["pattern"]]
+    if kind == "literal_error":
+        return "one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
+    if kind == "string_too_long":
+        return f"at most {context['max_length']} characters"
+    if kind == "too_short":
+        return f"at least {context['min_length']} in the list"
+    return error["msg"]
+
+
+def _got(value: object) -> str:
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (a boolean)"
+    if isinstance(value, str):
+        shown = value if len(value) <= _GOT_LENGTH else value[:_GOT_LENGTH] + "…"
+        return f"{shown!r} (text)"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, (dict, BaseModel)):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return f"{value!r} ({type(value).__name__})"[:_GOT_LENGTH]
+
+
+def _known_keys(location: Sequence[int | str]) -> str:
+    """Say which keys the model at `location` has, the nearest to the unknown one first."""
+    model: Any = Intent
+    for step in location[:-1]:
+        if isinstance(step, str):
+            model = _model_of(_fields(model).get(step))
+    names = sorted(_fields(model))
+    near = difflib.get_close_matches(str(location[-1]), names, n=1)
+    if near:
+        return f"a known key, perhaps {near[0]!r}"
+    return "one of " + ", ".join(names)
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    fields = getattr(model, "model_fields", {})
+    return {field.alias or name: field.annotation for name, field in fields.items()}
+
+
+def _model_of(annotation: Any) -> Any:
+    """Give the model within `list[X]`, `dict[str, X]`, `X | None` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_of(part))), None)

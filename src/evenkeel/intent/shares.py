@@ -1,0 +1,97 @@
+"""Which part of a pool's requests each server will get, where that can be known beforehand.
+
+A share is a fraction of 1. Its basis says what it stands on:
+
+- `exact`: round robin hands out requests by weight, to within one request; or one server gets all.
+- `expected`: right in the long run. Random choice by weight, with weights that make it even;
+  least connections among servers of one weight, as long as they answer equally fast.
+- `unknown`: it depends on the traffic. A hash depends on the keys, stickiness on which clients
+  return, `first` on how many connections there are at one time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EXACT = "exact"
+EXPECTED = "expected"
+UNKNOWN = "unknown"
+# A random choice goes through a hash ring with a place for each unit of weight: five servers of
+# weight 1 got 14 to 25 % each (measured), of weight 10 and more the bias is lost in the noise.
+_EVEN_RING_WEIGHT = 10
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The share of every server of a pool that may get requests; `shares` is empty when unknown.
+
+    A server that gets none (draining, inactive, a backup that is not needed) has the share 0.
+    """
+
+    basis: str
+    why: str
+    shares: Mapping[str, float]
+
+
+def taking_traffic(pool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give the servers of a pool that new clients reach: active ones, or else active backups."""
+    active = [server for server in pool["servers"] if server["state"] == "active"]
+    return [server for server in active if not server["backup"]] or active
+
+
+def fair_shares(pool: Mapping[str, Any]) -> dict[str, float]:
+    """Give what each server of a pool would get if all took what they can, whatever their weights.
+
+    By `capacity` where every server states one, equal otherwise: a wrong weight must not make
+    itself look fair.
+    """
+    known = all(server["capacity"] is not None for server in pool["servers"])
+    sizes = {one["name"]: float(one["capacity"]) if known else 1.0 for one in pool["servers"]}
+    total = math.fsum(sizes.values())
+    return {name: size / total for name, size in sizes.items()}
+
+
+def shares(pool: Mapping[str, Any]) -> Shares:
+    """Give the shares of the servers of a normalised `pool` when all of them are well."""
+    servers = taking_traffic(pool)
+    if not servers:
+        return Shares(EXACT, "no server is active", _complete(pool, {}))
+    if len(servers) == 1:
+        return Shares(EXACT, "one server gets everything", _complete(pool, {servers[0]["name"]: 1}))
+    weights = {str(server["name"]): float(server["weight"]) for server in servers}
+    basis, why = _basis(pool, set(weights.values()))
+    if basis == UNKNOWN:
+        return Shares(basis, why, {})
+    total = sum(weights.values())
+    return Shares(basis, why, _complete(pool, {name: w / total for name, w in weights.items()}))
+
+
+def _complete(pool: Mapping[str, Any], known: Mapping[str, float]) -> dict[str, float]:
+    return {server["name"]: known.get(server["name"], 0.0) for server in pool["servers"]}
+
+
+def _basis(pool: Mapping[str, Any], weights: set[float]) -> tuple[str, str]:
+    kind = pool["algorithm"]["kind"]
+    if pool["stickiness"]:
+        return UNKNOWN, "clients return to their server by cookie"
+    if kind == "round_robin":
+        return EXACT, "in turns by weight"
+    if kind == "hash":
+        return UNKNOWN, f"it depends on the {_hash_key(pool['algorithm'])} of the requests"
+    if kind == "first":
+        return UNKNOWN, "servers are filled in order: it depends on the connections at one time"
+    if kind == "random":
+        if min(weights) < _EVEN_RING_WEIGHT:
+            return UNKNOWN, f"weights under {_EVEN_RING_WEIGHT} make a random choice uneven"
+        return EXPECTED, "random by weight"
+    if len(weights) > 1:
+        return UNKNOWN, "least connections with different weights depends on the load"
+    return EXPECTED, "even, as long as the servers answer equally fast"
+
+
+def _hash_key(algorithm: Mapping[str, Any]) -> str:
+    name = f" {algorithm['name']}" if algorithm["name"] else ""
+    return f"{algorithm['key']}{name}"

@@ -1,0 +1,261 @@
+"""One pool under watch: its shares, its errors and the guards that need no statistics."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .common import intended_shares
+from .compare import error_budget
+from .guards import active_fault, burst_fault, silent_fault
+from .policy import CLIENTS, REQUESTS_ONLY
+from .share import ShareJudge
+from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
+
+# A later silence counts when a server's due was so many times that of one from the start.
+LATER_SILENCE = 2
+
+Servers = Mapping[str, Mapping[str, Any]]
+
+
+def in_service(servers: Servers) -> List[str]:
+    """Return the servers that new requests may go to: active ones, else the active backups."""
+    able = [n for n, row in servers.items() if row["status"] == "active" and row["weight"] > 0]
+    return [n for n in able if not servers[n]["backup"]] or able
+
+
+def intended_weights(servers: Servers) -> Dict[str, float]:
+    """Return the weights that the shares follow from; 0 for a server that is out of service."""
+    chosen = set(in_service(servers))
+    return {n: float(row["weight"]) if n in chosen else 0.0 for n, row in servers.items()}
+
+
+def increments(before: Servers, now: Servers, counter: str) -> Optional[Dict[str, int]]:
+    """Return what `counter` gained per server, or None when one of them went backwards."""
+    gained = {n: now[n][counter] - before.get(n, {}).get(counter, 0) for n in now}
+    return None if any(each < 0 for each in gained.values()) else gained
+
+
+def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
+    return {n: (row["weight"], row["status"], row["backup"]) for n, row in servers.items()}
+
+
+class PoolWatch:
+    """The watch over one pool; `alpha` is its part, half for the shares and half for the errors.
+
+    An interval in which a weight or a status changed is counted, but its shares are judged by
+    nobody: which part of it belongs to which weights is unknown. With several backups in service
+    the intended shares depend on an option that the counters do not show, so they are not judged.
+    A draining server may still be sent requests (its clients stay with it); one that is down,
+    inactive or an unused backup may not, beyond what was on its way.
+    """
+
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], policy: Mapping[str, Any], alpha: float
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.policy = policy
+        self.alpha = alpha
+        self.present = True
+        self.requests = 0
+        self.errors = 0
+        self.unjudged = 0
+        self._judge: Optional[ShareJudge] = None
+        self._servers: Dict[str, Dict[str, Any]] = {}
+        self._faults: List[str] = []
+
+    def sample(self, before: Optional[Servers], now: Servers, restarted: bool = False) -> None:
+        """Add one interval; `before` is None when there is nothing to compare with.
+
+        `restarted`: the worker changed in the interval, so a new segment starts.
+        """
+        unit = self.settings["unit"]
+        # Clients are what is assigned; errors are still counted against requests.
+        sent = "requests" if unit == CLIENTS else unit
+        added, assigned, failed = (
+            increments(before, now, counter) if before is not None else None
+            for counter in (sent, unit, "errors")
+        )
+        self._know(now)
+        if before is None:
+            self._judge_shares(now, None, restarted)
+        elif added is None or assigned is None or failed is None:
+            self._judge_shares(now, None, True)
+        else:
+            self._count(added, failed)
+            steady = _signature(before) == _signature(now)
+            self.unjudged += 0 if steady else sum(added.values())
+            self._judge_shares(now, assigned if steady else None, not steady)
+        self._guard(now)
+
+    def _know(self, now: Servers) -> None:
+        for name, row in now.items():
+            known = self._servers.setdefault(name, {"requests": 0, "errors": 0})
+            known["status"] = row["status"]
+            known["weight"] = float(row["weight"])
+
+    def _count(self, added: Mapping[str, int], failed: Mapping[str, int]) -> None:
+        for name, count in added.items():
+            self._servers[name]["requests"] += count
+            self._servers[name]["errors"] += failed[name]
+        requests, errors = sum(added.values()), sum(failed.values())
+        self.requests += requests
+        self.errors += errors
+        self._fault(
+            burst_fault(
+                self.name, errors, requests,
+                self.policy["burst_errors"], self.policy["burst_percent"],
+            )
+        )  # fmt: skip
+        budget = self._budget()
+        if budget["verdict"] == FAIL:
+            self._fault(budget["reasons"][0])
+
+    def _budget(self) -> Dict[str, Any]:
+        # One request can count as two errors (a retry that fails as well), so errors are cut.
+        return error_budget(
+            min(self.errors, self.requests), self.requests, self.settings["error_budget_percent"],
+            alpha=self.alpha / 2.0, minimum_requests=self.settings["minimum_requests"],
+            where="pool " + self.name,
+        )  # fmt: skip
+
+    def _judge_shares(self, now: Servers, added: Optional[Mapping[str, int]], fresh: bool) -> None:
+        """Give `added` to the share judge; None only sets the weights, `fresh` starts a segment."""
+        if self.settings["judged"] == REQUESTS_ONLY:
+            return
+        weights = intended_weights(now)
+        exempt = [n for n, row in now.items() if row["status"] == "draining"]
+        if self._judge is None:
+            self._judge = ShareJudge(
+                weights, self.settings["tolerance"], self.alpha / 2.0,
+                self.settings["minimum_requests"], pool=self.name, exempt=exempt,
+            )  # fmt: skip
+        elif fresh or weights != self._judge.segment.weights:
+            self._judge.new_segment(weights, exempt)
+        if added is None:
+            return
+        if sum(1 for n in in_service(now) if now[n]["backup"]) > 1:
+            self.unjudged += sum(added.values())
+        else:
+            self._judge.update(added)
+
+    def _guard(self, now: Servers) -> None:
+        wanted = self.settings["minimum_active_servers"]
+        self._fault(active_fault(self.name, len(in_service(now)), wanted))
+        if self._judge is None:
+            return
+        part, expected = self._judge.segment, self.policy["silent_server_requests"]
+        counts, requests = part.judged(), part.requests
+        self._fault(silent_fault(self.name, part.names, part.shares, counts, requests, expected))
+        # A server can fall silent later: then since the bet under way was opened. There are many
+        # bets, and so there is more room for bad luck.
+        counts, requests = part.bet()
+        expected *= LATER_SILENCE
+        self._fault(silent_fault(self.name, part.names, part.shares, counts, requests, expected))
+
+    def _fault(self, reason: Optional[str]) -> None:
+        """Keep the first fault: it is final, and later ones only repeat it."""
+        if reason and not self._faults:
+            self._faults.append(reason)
+
+    def verdict(self) -> str:
+        """Return the verdict of this pool alone."""
+        if self._faults or (self._judge is not None and self._judge.verdict() == FAIL):
+            return FAIL
+        if not self.requests or not self.present:
+            return NO_DATA
+        verdicts = [str(self._budget()["verdict"])]
+        if self._judge is not None:
+            shares = self._judge.verdict()
+            # Requests were counted, only in intervals whose shares could not be judged.
+            verdicts.append(INCONCLUSIVE if shares == NO_DATA else shares)
+        return worst(verdicts)
+
+    def blocks(self) -> bool:
+        """Return whether this pool's verdict counts for the host (see HostWatch)."""
+        if self.settings["required"] or self.verdict() in (PASS, FAIL):
+            return True
+        return self.requests > 0 and self.requests >= int(self.settings["minimum_requests"])
+
+    def result(self) -> Dict[str, Any]:
+        """Return the pool's part of the observe result, with every number."""
+        verdict, budget = self.verdict(), self._budget()
+        share = self._judge.result() if self._judge else None
+        judged = share.pop("servers") if share else {}
+        return {
+            "verdict": verdict,
+            "reasons": self._reasons(verdict, budget, share),
+            "required": self.settings["required"],
+            "judged": self.settings["judged"],
+            "unit": self.settings["unit"],
+            "requests": self.requests,
+            "errors": self.errors,
+            "unjudged": self.unjudged,
+            "servers": {
+                name: dict(judged.get(name) or self._unjudged_row(name), **row)
+                for name, row in sorted(self._servers.items())
+            },
+            "share": share,
+            "error_budget": budget,
+        }
+
+    def _unjudged_row(self, name: str) -> Dict[str, Any]:
+        """Return the numbers of a server whose share is reported but not judged.
+
+        In a pool that is judged, that is a server which the balancer does not have any more.
+        """
+        weights = {n: row["weight"] for n, row in self._servers.items()}
+        return {
+            "segment_requests": 0,
+            "share": self._servers[name]["requests"] / self.requests if self.requests else 0.0,
+            "intended": 0.0 if self._judge else intended_shares(weights)[name],
+            "low": 0.0,
+            "high": 1.0,
+        }
+
+    def _reasons(
+        self, verdict: str, budget: Mapping[str, Any], share: Optional[Mapping[str, Any]]
+    ) -> List[str]:
+        if verdict == NO_DATA:
+            words = "was sent no request" if self.present else "is not reported any more"
+            return ["pool %s %s" % (self.name, words)]
+        reasons = list(self._faults)
+        for part in (share, budget):
+            if part and part["verdict"] == verdict:
+                reasons += [each for each in part["reasons"] if each not in reasons]
+        if verdict == INCONCLUSIVE and not reasons:
+            reasons = ["pool %s: no interval had steady weights to judge" % self.name]
+        return reasons
+
+    def state(self) -> Dict[str, Any]:
+        """Return everything that `from_state` needs, as plain JSON values."""
+        return {
+            "alpha": self.alpha,
+            "present": self.present,
+            "requests": self.requests,
+            "errors": self.errors,
+            "unjudged": self.unjudged,
+            "servers": {name: dict(row) for name, row in self._servers.items()},
+            "faults": list(self._faults),
+            "judge": self._judge.state() if self._judge else None,
+        }
+
+    @classmethod
+    def from_state(
+        cls,
+        name: str,
+        settings: Mapping[str, Any],
+        policy: Mapping[str, Any],
+        state: Mapping[str, Any],
+    ) -> PoolWatch:
+        """Return the watch that `state()` described; KeyError or TypeError for a damaged one."""
+        watch = cls(name, settings, policy, float(state["alpha"]))
+        watch.present = bool(state["present"])
+        watch.requests = int(state["requests"])
+        watch.errors = int(state["errors"])
+        watch.unjudged = int(state["unjudged"])
+        watch._servers = {server: dict(row) for server, row in state["servers"].items()}
+        watch._faults = [str(fault) for fault in state["faults"]]
+        if state["judge"] is not None:
+            watch._judge = ShareJudge.from_state(state["judge"])
+        return watch

@@ -1,0 +1,294 @@
+"""Is the traffic of one pool spread as intended? Watched as it comes, or counted at the end.
+
+`ShareJudge` watches live traffic; `exact_share`, `diverse_share` and `guard_shares` are the forms
+of the rehearsal, where the clients are ours. All of them answer with one of the four verdicts and
+with the numbers that led to it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, List, Mapping, Sequence
+
+from .common import checked_counts, of_total, share_reasons, whole_of
+from .evidence import interval, log_point_e, log_sum, plain
+from .fixed import clients_to_judge, diverse_share, exact_share, guard_shares
+from .proof import prior_for, proved_inside, requests_to_pass
+from .segment import LATER_PART, Segment, part_of_alpha
+from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
+
+__all__ = [
+    "ShareJudge",
+    "clients_to_judge",
+    "diverse_share",
+    "exact_share",
+    "guard_shares",
+    "requests_to_pass",
+]
+
+
+class ShareJudge:
+    """Watches the requests of one pool and says whether each server gets its intended share.
+
+    `weights` are relative and not negative; a server of weight 0 (drained, down, an unused backup)
+    has no share. `tolerance` is relative to the intended share (0.3: a server meant to have 20 %
+    may have 14 to 26 %). `alpha` bounds the probability of a wrong `fail`, over the whole watch,
+    while every share is inside its band and requests are assigned independently; the same alpha
+    bounds, apart, the probability of a `pass` while a share is outside.
+
+    - `fail`, for good: the e-value against the band has reached 1/alpha (see `band.Band`), or
+      a server without a share was sent more than what was on its way when it left.
+    - `pass`: `minimum_requests` were seen and, in the segment under way, the confidence sequence
+      of every server (level alpha/servers) lies inside its band.
+    - `no_data`: no request to any server that has a share. `inconclusive`: everything else.
+
+    Round robin is more even than independent draws, so for it the bounds hold with room to spare;
+    sticky or few heavy clients are less even, and for them clients must be counted, not requests.
+
+    When the intended shares change, a new segment starts, and with it a new bet; a bet also ends
+    after BET_REQUESTS (500, or 100 per server) when the traffic is inside the band. The e-values
+    of bets multiply, and each bet has a small part of alpha of its own as well (`part_of_alpha`),
+    so that a long even past cannot hide a fault that begins later.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        tolerance: float = 0.3,
+        alpha: float = 0.01,
+        minimum_requests: int = 200,
+        *,
+        pool: str = "",
+        exempt: Sequence[str] = (),
+    ) -> None:
+        """Start the first segment; `exempt` servers of weight 0 may be sent requests.
+
+        Raises ValueError for weights, tolerance, alpha or minimum_requests that make no sense.
+        """
+        if not 0.0 < tolerance < math.inf:
+            raise ValueError("tolerance: wanted a number above 0, got %r" % (tolerance,))
+        if not 0.0 < alpha < 1.0:
+            raise ValueError("alpha: wanted a number between 0 and 1, got %r" % (alpha,))
+        if minimum_requests < 0:
+            raise ValueError("minimum_requests: wanted 0 or more, got %r" % (minimum_requests,))
+        self.tolerance = tolerance
+        self.alpha = alpha
+        self.minimum_requests = minimum_requests
+        self.pool = pool
+        self.requests = 0
+        self.totals: Dict[str, int] = {}
+        self.segments = 1
+        self.bets = 1
+        self.segment = Segment(weights, tolerance, exempt)
+        self._log_carry = math.log(part_of_alpha(1))
+        self._log_highest = 0.0
+        self._closed_point_e = 0.0
+        self._faults: List[str] = []
+
+    def update(self, increments: Mapping[str, int]) -> None:
+        """Add the requests that each server was sent since the last update.
+
+        Raises ValueError for a server that the segment does not know and for a negative number.
+        """
+        checked_counts(increments, self.segment.counts)
+        self.segment.add(increments)
+        for name, count in increments.items():
+            self.totals[name] = self.totals.get(name, 0) + count
+            self.requests += count
+        if not self._faults:
+            self._look()
+
+    def _look(self) -> None:
+        """Decide for good when the evidence suffices."""
+        idle = self.segment.idle_fault(self.pool)
+        if idle:
+            self._faults.append(idle)
+        # With every share inside its band the bet's e-value cannot exceed 1.
+        outside = self.segment.outside_indices()
+        if outside:
+            # Nearly always a bound tells that the threshold is out of reach, in far less time.
+            reach = self.log_reach()
+            if self.segment.log_bound(outside) < reach:
+                return
+            log_bet = self.segment.log_e()
+            self._log_highest = max(self._log_highest, self._log_total(log_bet))
+            if log_bet >= reach:
+                self._faults += share_reasons(self.segment.outside(), self._whole())
+        elif self.segment.bet_is_over():
+            self._next_bet(self.segment.log_e())
+            self.segment.open_bet()
+
+    def _whole(self) -> str:
+        """Return what the shares of the bet are parts of, in words."""
+        _, requests = self.segment.bet()
+        if requests == self.requests:
+            return whole_of(self.pool)
+        return "the last %d %s" % (requests, of_total(self.pool))
+
+    def _next_bet(self, log_e: float) -> None:
+        """Multiply the closed bet in, and open another one with its own part of alpha."""
+        self.bets += 1
+        self._log_carry = log_sum((self._log_carry + log_e, math.log(part_of_alpha(self.bets))))
+
+    def log_e(self) -> float:
+        """Return the log e-value of everything seen against "inside the band".
+
+        A sum over the bets b: part_of_alpha(b) times the product of the e-values of b and of all
+        bets after it; a bet that has not begun counts 1. It starts at 1 and is an e-process,
+        because each bet starts at a time that depends only on the past.
+        """
+        return self._log_total(self.segment.log_e())
+
+    def _log_total(self, log_bet: float) -> float:
+        """Return `log_e` when the bet under way is worth `log_bet`."""
+        rest = math.log(LATER_PART / self.bets)
+        return log_sum((self._log_carry + log_bet, rest))
+
+    def log_reach(self) -> float:
+        """Return the log e-value of the bet under way at which the verdict becomes `fail`."""
+        beside = 1.0 / self.alpha - LATER_PART / self.bets
+        return math.log(beside) - self._log_carry
+
+    def failed(self) -> bool:
+        """Return whether the verdict is `fail`, for good; cheaper than `verdict`."""
+        return bool(self._faults)
+
+    def new_segment(self, weights: Mapping[str, float], exempt: Sequence[str] = ()) -> None:
+        """Close the segment and start one with the intended shares `weights`.
+
+        Raises ValueError for weights that make no sense.
+        """
+        fresh = Segment(weights, self.tolerance, exempt)
+        old = self.segment
+        self.segments += 1
+        self._next_bet(old.log_e())
+        if old.requests:
+            self._closed_point_e += log_point_e(old.judged(), old.shares)
+        self.segment = fresh
+
+    def verdict(self) -> str:
+        """Return the verdict alone; cheaper than `result`."""
+        part = self.segment
+        if self._faults:
+            return FAIL
+        if not any(self.totals.values()):
+            return NO_DATA
+        if self.requests < self.minimum_requests or not part.requests:
+            return INCONCLUSIVE
+        if part.band is None:
+            return PASS
+        limit, counts = self._log_limit(), part.judged()
+        proved = all(
+            proved_inside(counts[at], part.requests, share, self.tolerance, limit)
+            for at, share in enumerate(part.shares)
+        )
+        return PASS if proved else INCONCLUSIVE
+
+    def _log_limit(self) -> float:
+        """Return the evidence at which a share leaves a confidence sequence."""
+        size = max(1, len(self.segment.names))
+        return math.log(size / (self.alpha * part_of_alpha(self.segments)))
+
+    def result(self) -> Dict[str, Any]:
+        """Return the verdict with its reasons and every number that it follows from.
+
+        `requests` counts the whole watch; `share`, `low` and `high` belong to the segment under
+        way (low and high: the confidence sequence). `e_value` is against the band and decides;
+        `highest_e_value` is the highest of those that a cheaper bound did not rule out.
+        `point_e_value` is against exactly the intended shares and is for information.
+        """
+        part = self.segment
+        verdict = self.verdict()
+        point = self._closed_point_e
+        if part.requests:
+            point += log_point_e(part.judged(), part.shares)
+        return {
+            "verdict": verdict,
+            "reasons": self._reasons(verdict),
+            "requests": self.requests,
+            "segment_requests": part.requests,
+            "segments": self.segments,
+            "bets": self.bets,
+            "minimum_requests": self.minimum_requests,
+            "e_value": plain(self.log_e()),
+            "highest_e_value": plain(self._log_highest),
+            "point_e_value": plain(point),
+            "alpha": self.alpha,
+            "tolerance": self.tolerance,
+            "servers": {name: self._server(name) for name in part.weights},
+        }
+
+    def _server(self, name: str) -> Dict[str, Any]:
+        part = self.segment
+        count = part.counts[name]
+        row: Dict[str, Any] = {"requests": self.totals.get(name, 0), "segment_requests": count}
+        if part.weights[name] <= 0.0:
+            return dict(row, share=0.0, intended=0.0, low=0.0, high=0.0)
+        intended = part.shares[part.names.index(name)] if part.band else 1.0
+        low, high = 1.0, 1.0
+        if part.band:
+            prior = prior_for(intended, self.tolerance)
+            low, high = interval(count, part.requests, prior, self._log_limit())
+        share = count / part.requests if part.requests else 0.0
+        return dict(row, share=share, intended=intended, low=low, high=high)
+
+    def _reasons(self, verdict: str) -> List[str]:
+        if verdict == FAIL:
+            return list(self._faults)
+        if verdict == PASS:
+            return []
+        of = of_total(self.pool)
+        if verdict == NO_DATA:
+            return ["no %s were counted" % of]
+        if self.requests < self.minimum_requests:
+            return ["%d %s seen, wanted at least %d" % (self.requests, of, self.minimum_requests)]
+        part = self.segment
+        if not part.requests:
+            return ["no %s since the weights changed" % of]
+        needed = requests_to_pass(part.weights, self.tolerance, self.alpha)
+        return [
+            "after %d %s no share is proved wrong and not every one is proved right; an even "
+            "spread needs about %d" % (part.requests, of, needed)
+        ]
+
+    def state(self) -> Dict[str, Any]:
+        """Return everything that `from_state` needs, as plain JSON values."""
+        return {
+            "tolerance": self.tolerance,
+            "alpha": self.alpha,
+            "minimum_requests": self.minimum_requests,
+            "pool": self.pool,
+            "weights": dict(self.segment.weights),
+            "exempt": list(self.segment.exempt),
+            "counts": dict(self.segment.counts),
+            "totals": dict(self.totals),
+            "opened": dict(self.segment.opened),
+            "segments": self.segments,
+            "bets": self.bets,
+            "log_carry": self._log_carry,
+            "log_highest": self._log_highest,
+            "closed_point_e": self._closed_point_e,
+            "faults": list(self._faults),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ShareJudge:
+        """Return the judge that `state()` described. Raises ValueError for a damaged state."""
+        try:
+            judge = cls(
+                state["weights"], state["tolerance"], state["alpha"], state["minimum_requests"],
+                pool=state["pool"], exempt=state["exempt"],
+            )  # fmt: skip
+            judge.segment.add(state["counts"])
+            judge.totals = {name: int(count) for name, count in state["totals"].items()}
+            judge.requests = sum(judge.totals.values())
+            judge.segment.opened = {name: int(n) for name, n in state["opened"].items()}
+            judge.segments = int(state["segments"])
+            judge.bets = int(state["bets"])
+            judge._log_carry = float(state["log_carry"])
+            judge._log_highest = float(state["log_highest"])
+            judge._closed_point_e = float(state["closed_point_e"])
+            judge._faults = [str(fault) for fault in state["faults"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("state of a share judge: %r is missing or damaged" % error) from None
+        return judge

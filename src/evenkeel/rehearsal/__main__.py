@@ -1,0 +1,5 @@
+"""The entry point of the program that is shipped into the staging container."""
+
+from evenkeel.rehearsal.inside import main
+
+raise SystemExit(main())

@@ -1,0 +1,144 @@
+"""The measured effect of a change: each server's share of its pool before and after.
+
+A share is counted where it matters, at the clients: which server answered the requests that are
+meant for a pool. So what was live before is measured the same way, whatever its pools are called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evenkeel.intent.guardrails import among_those_that_stay as among_those_that_stay
+
+Data = Mapping[str, Any]
+
+_SHOWN = 8
+
+
+@dataclass
+class Counts:
+    """Answers to the requests that are meant for one pool."""
+
+    servers: dict[str, int]
+    elsewhere: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """Requests that servers of the pool answered."""
+        return sum(self.servers.values())
+
+
+def counts(world: Data, phase: Data, pool: str) -> Counts:
+    """Count who answered the requests meant for `pool` in one phase.
+
+    Two servers at one endpoint cannot be told apart: the first has the answers.
+    """
+    names: dict[str, str] = {}
+    for server, here in sorted(world["pools"][pool]["endpoints"].items()):
+        names.setdefault(here, server)
+    found = Counts(dict.fromkeys(world["pools"][pool]["endpoints"], 0))
+    for kind in world["classes"]:
+        if kind["pool"] != pool:
+            continue
+        for here, number in phase["classes"].get(kind["name"], {}).get("servers", {}).items():
+            if here in names:
+                found.servers[names[here]] += number
+            else:
+                found.elsewhere[here] += number
+    return found
+
+
+def intended(pool: Data) -> dict[str, float]:
+    """Give each server's intended share; empty when the algorithm intends none."""
+    total = math.fsum(pool["weights"].values())
+    if pool["rule"] == "none" or not total:
+        return {}
+    return {server: weight / total for server, weight in pool["weights"].items()}
+
+
+def effect(world: Data, measured: Data) -> dict[str, dict[str, Any]]:
+    """Give {pool: {"servers": {server: {before, after, intended}}, "largest_shift_points"}}.
+
+    Shares are 0 to 1, or None where nothing was measured. A server that only what was live before
+    has is named by its endpoint; it has no `after`.
+    """
+    return {name: _pool(world, measured, name) for name in sorted(world["pools"])}
+
+
+def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
+    pool = world["pools"][name]
+    wanted = intended(pool)
+    after = _shares(counts(world, measured["after"], name)) if measured["after"] else {}
+    before = _shares(counts(world, measured["before"], name)) if measured["before"] else {}
+    servers = {
+        server: {
+            "before": before.get(server),
+            "after": after.get(server),
+            "intended": wanted.get(server),
+        }
+        for server in sorted({*pool["endpoints"], *before})
+        if server in pool["endpoints"] or before.get(server)
+    }
+    points = [
+        abs((row["after"] or 0.0) - (row["before"] or 0.0)) * 100
+        for row in servers.values()
+        if before and after
+    ]
+    return {
+        "servers": servers,
+        "largest_shift_points": round(max(points), 2) if points else None,
+    }
+
+
+def _shares(found: Counts) -> dict[str, float]:
+    everything = {**found.servers, **found.elsewhere}
+    total = sum(everything.values())
+    if not total:
+        return {}
+    return {name: round(number / total, 5) for name, number in everything.items()}
+
+
+def against_fair(pool: Data, effect_of_pool: Data) -> list[dict[str, Any]]:
+    """Compare each server that takes traffic with its fair share: most above it, then most below.
+
+    A server that is meant to have nothing (draining, inactive, backup) is compared only when it
+    gets something, and for an algorithm that intends no share every server is.
+    """
+    rows = []
+    for server, row in effect_of_pool["servers"].items():
+        fair = pool["fair"].get(server)
+        if fair is None or row["after"] is None:
+            continue
+        meant = pool["weights"].get(server, 0.0) > 0
+        if not meant and not row["after"]:
+            continue
+        rows.append({"server": server, **row, "fair": fair, "ratio": round(row["after"] / fair, 3)})
+    return sorted(rows, key=lambda row: (row["ratio"] <= 1, -abs(row["ratio"] - 1), row["server"]))
+
+
+def move(row: Data) -> str:
+    """Give "33.3 % → 98.0 %"."""
+    return f"{_percent(row['before'])} → {_percent(row['after'])}"
+
+
+def _percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{share * 100:.1f} %"
+
+
+def lines(effects: Mapping[str, Data]) -> list[str]:
+    """Give a line for each pool: its servers' shares before → after, the largest move first."""
+    found = []
+    for pool, one in sorted(effects.items()):
+        rows = sorted(
+            one["servers"].items(),
+            key=lambda item: (-abs((item[1]["after"] or 0) - (item[1]["before"] or 0)), item[0]),
+        )
+        shown = [f"{server} {move(row)}" for server, row in rows[:_SHOWN]]
+        if len(rows) > _SHOWN:
+            shown.append(f"and {len(rows) - _SHOWN} more servers")
+        found.append(f"pool {pool}: {', '.join(shown)}")
+    return found

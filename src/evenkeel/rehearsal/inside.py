@@ -1,0 +1,289 @@
+"""The program that runs inside the staging container: it measures, and judges nothing.
+
+`prepare` makes the container's world and starts what is live now. `converge` measures that, takes
+the candidate through the host's program under load, and measures again. `side-effect` goes back and
+forth under load, the way this change's own rollback would. Each prints one JSON object; exit code 1
+with one line on standard error means that the container itself is at fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evenkeel.host import driver as drivers
+from evenkeel.host.faults import HostFault
+from evenkeel.rehearsal import asking, machine, probes, stub, traffic
+from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
+from evenkeel.rehearsal.stub import StubControl
+
+PHASE_SECONDS = 60.0
+# During a switch: enough requests that a lost one shows, and processor time left for the switch.
+LOAD_CLIENTS = 16
+LOAD_PAUSE_SECONDS = 0.02
+LOAD_FIRST = 60
+LOAD_AFTER_SECONDS = 0.7
+LONGEST_CHECK_SECONDS = 12.0
+CHECK_SLACK_SECONDS = 0.3
+_BASE_FILE = Path(FOLDER, "base.json")
+_MEASURED_FILE = Path(FOLDER, "measured.json")
+_HOST_SECONDS = 60
+
+
+class Rehearsal:
+    """One bundle in one container."""
+
+    def __init__(self, world: dict[str, Any]) -> None:
+        self.world = world
+        self.driver = drivers.load(world["balancer"])
+        self.stubs = StubControl(STUB_SOCKET)
+        self.client = traffic.Client(world["seed"])
+        self.seconds: dict[str, float] = {}
+
+    async def measure(self, count: str) -> dict[str, Any]:
+        """Send every class its requests, `count` of them, with nothing else going on."""
+        numbers = {kind["name"]: kind[count] for kind in self.world["classes"]}
+        clients = probes.Returning(self.world)
+        await self.client.run(
+            asking.shuffled(self.world["classes"], numbers, self.world["seed"]),
+            concurrency=self.world["concurrency"],
+            seconds=PHASE_SECONDS,
+            heard=clients.heard,
+        )
+        found: dict[str, Any] = {"classes": self.client.take()}
+        found["peak"] = await probes.peaks(self.client, self.stubs, self.world, found["classes"])
+        found["sticky"] = await clients.come_back(self.client)
+        self.client.take()
+        return found
+
+    async def host(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:
+        """Call the host's program and give its answer with its exit code."""
+        words = machine.host_program(self.world["balancer"], verb, *options)
+        return await _command(words, stdin)
+
+    async def under_load(
+        self, kinds: list[dict[str, Any]], *steps: tuple[str, Any]
+    ) -> dict[str, Any]:
+        """Run `steps`, each a name and what makes its coroutine, under steady traffic.
+
+        Stops at the first that is not ok, and goes on with the traffic a little longer.
+        """
+        stop = asyncio.Event()
+        sender = traffic.Client(self.world["seed"] + 1)
+        load = asyncio.create_task(
+            sender.run(
+                asking.until(kinds, stop) if kinds else (),
+                concurrency=LOAD_CLIENTS,
+                seconds=3 * PHASE_SECONDS,
+                pause=LOAD_PAUSE_SECONDS,
+            )
+        )
+        while not load.done() and sum(t.sent for t in sender.tallies.values()) < LOAD_FIRST:
+            await asyncio.sleep(0.02)
+        answers: dict[str, Any] = {}
+        began = time.monotonic()
+        try:
+            for name, step in steps:
+                answers[name] = await step()
+                if not answers[name]["ok"]:
+                    break
+            seconds = time.monotonic() - began
+            await asyncio.sleep(LOAD_AFTER_SECONDS)
+        finally:
+            stop.set()
+            await load
+        return {"answers": answers, "seconds": round(seconds, 2), "classes": sender.take()}
+
+    async def checked(self) -> list[str]:
+        """Wait until the balancer has checked every server once; give those it has not checked.
+
+        Until its first check a server counts as well, so a check that cannot succeed shows itself
+        only then. A check by TCP alone is often over before a server can see it (the balancer
+        resets the connection in place of the handshake's last part), so for those one interval has
+        to pass.
+        """
+        wanted, seen, longest = set(), set[str](), 0.0
+        for pool in self.world["pools"].values():
+            if pool["check_seconds"] is not None:
+                wanted |= {pool["endpoints"][name] for name in pool["expected_up"]}
+                longest = max(longest, pool["check_seconds"])
+        deadline = time.monotonic() + min(LONGEST_CHECK_SECONDS, longest + CHECK_SLACK_SECONDS)
+        while wanted - seen and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+            seen = set(self.stubs.order("report")["checked"])
+        # The answer has to travel back before it shows in the balancer's own view.
+        await asyncio.sleep(0.1)
+        waited = min(LONGEST_CHECK_SECONDS, longest) >= longest
+        return [] if waited else sorted(wanted - seen)
+
+    async def prepare(self, steady: list[dict[str, Any]]) -> dict[str, Any]:
+        """Hand the candidate to the host's program, which checks it and touches nothing live.
+
+        It also tries the ports that the candidate newly listens at. On a real host no server has
+        them; here the stub servers must step aside for that moment, so there is no traffic in it.
+        """
+        held = {kind["port"] for kind in steady}
+        ports = {kind["port"] for kind in self.world["classes"]} - held
+        released = self.stubs.order("release", ports=sorted(ports))["released"]
+        answer = await self.host(
+            "prepare",
+            *("--change", self.world["change_id"], "--release", self.world["release"]),
+            stdin=machine.archive(self.world),
+        )
+        self.stubs.order("serve", stubs=released)
+        return answer
+
+    async def activate(self) -> dict[str, Any]:
+        """Activate the candidate the way production does."""
+        options = ["--change", self.world["change_id"], "--release", self.world["release"]]
+        base = json.loads(_BASE_FILE.read_text())
+        lease = ["--lease-seconds", str(machine.LEASE_SECONDS)]
+        if base["release"] and base["runs"]:
+            lease += ["--base", base["release"]]
+        return await self.host("activate", *options, *lease)
+
+    async def confirm(self) -> dict[str, Any]:
+        """Confirm the candidate, so that there is something to go back from."""
+        return await self.host("confirm", "--change", self.world["change_id"])
+
+    async def settle(self) -> dict[str, Any]:
+        """Wait for the health checks; gives the servers that were not checked."""
+        machine.stand_in(self.stubs, self.driver.observe())
+        return {"ok": True, "unchecked": await self.checked()}
+
+    async def reload(self) -> dict[str, Any]:
+        """Reload what runs, for a host that has nothing to go back to."""
+        proof = await asyncio.to_thread(self.driver.reload, 30.0)
+        return {"ok": True, "exit": 0, "proof": proof}
+
+    async def measure_candidate(self) -> dict[str, Any]:
+        """Measure what is live now, which is the candidate, with its route tests and health."""
+        found = await self.measure("requests")
+        found["health"] = probes.health(self.driver.observe())
+        found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
+        return found
+
+
+def prepare(world: dict[str, Any]) -> dict[str, Any]:
+    """Make the world, and start the stub servers and what is live now."""
+    machine.wait_for_boot()
+    machine.make_local(world, asking.SOURCE_PREFIX_6)
+    driver = drivers.load(world["balancer"])
+    stubs = machine.start_stubs(world)
+    said = ""
+    if world["base"]["release"]:
+        said = machine.put_base(world, driver)
+    if machine.stand_in(stubs, driver.observe()):
+        # Its servers were not there when it started: it may hold them for down already.
+        machine.run(["systemctl", "restart", driver.UNIT])
+    return {"release": world["base"]["release"], "runs": not said, "said": said}
+
+
+async def converge(world: dict[str, Any]) -> dict[str, Any]:
+    """Measure what is live now, take the candidate live under load, measure again."""
+    rehearsal = Rehearsal(world)
+    base = json.loads(_BASE_FILE.read_text())
+    before = None
+    if base["release"] and base["runs"]:
+        before = await rehearsal.measure("requests_before")
+    steady = _steady(world, before)
+    prepared = await rehearsal.prepare(steady)
+    rehearsal.stubs.order("reset")
+    switch, after = None, None
+    if prepared["ok"]:
+        switch = await rehearsal.under_load(
+            steady,
+            ("activate", rehearsal.activate),
+            ("settle", rehearsal.settle),
+            ("confirm", rehearsal.confirm),
+        )
+        if switch["answers"].get("confirm", {}).get("ok"):
+            after = await rehearsal.measure_candidate()
+    return {
+        "base": base,
+        "before": before,
+        "prepare": prepared,
+        "switch": switch,
+        "after": after,
+        "versions": {world["balancer"]: rehearsal.driver.version()},
+    }
+
+
+async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
+    """Go back and forth under load: what a rollback of this very change does to requests."""
+    measured = json.loads(_MEASURED_FILE.read_text())
+    if measured["after"] is None:
+        return {"reloads": []}
+    rehearsal = Rehearsal(world)
+    steady = _steady(world, measured["after"])
+    if measured["before"] is None:
+        again = await rehearsal.under_load(steady, ("reload", rehearsal.reload))
+        return {"reloads": [{"name": "new to new", **again}]}
+    steady = [kind for kind in steady if kind in _steady(world, measured["before"])]
+    back = await rehearsal.under_load(steady, ("rollback", lambda: rehearsal.host("rollback")))
+    reloads = [{"name": "new to old", **back}]
+    if back["answers"]["rollback"]["ok"]:
+        forth = await rehearsal.under_load(
+            steady, ("activate", rehearsal.activate), ("confirm", rehearsal.confirm)
+        )
+        reloads.append({"name": "old to new", **forth})
+    return {"reloads": reloads}
+
+
+def _steady(world: dict[str, Any], measured: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Give the classes of which every request was answered: what a switch must not disturb."""
+    counted = measured["classes"] if measured else {}
+    return [
+        kind
+        for kind in world["classes"]
+        if (tally := counted.get(kind["name"])) and tally["answered"] == tally["sent"] > 0
+    ]
+
+
+async def _command(words: Sequence[str], stdin: bytes = b"") -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(stdin), _HOST_SECONDS)
+    except TimeoutError:
+        process.kill()
+        raise machine.Trouble(f"{' '.join(words)} did not end") from None
+    return machine.answer_of(process.returncode or 0, out, err)
+
+
+def _run(verb: str) -> dict[str, Any]:
+    world = json.loads(Path(FOLDER, "world.json").read_text())
+    began = time.monotonic()
+    if verb == "prepare":
+        found, file = prepare(world), _BASE_FILE
+    elif verb == "converge":
+        found, file = asyncio.run(converge(world)), _MEASURED_FILE
+    else:
+        found, file = asyncio.run(side_effect(world)), Path(FOLDER, "side_effect.json")
+    found["seconds"] = round(time.monotonic() - began, 2)
+    file.write_text(json.dumps(found))
+    return found
+
+
+def main() -> int:
+    """Run one verb; `stub` serves until it is killed."""
+    verb = sys.argv[1]
+    if verb == "stub":
+        asyncio.run(stub.main(STUB_SOCKET))
+        return 0
+    try:
+        found = _run(verb)
+    except (machine.Trouble, OSError, HostFault) as error:
+        sys.stderr.write(f"{verb}: {error}\n")
+        return 1
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0

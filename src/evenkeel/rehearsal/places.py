@@ -1,0 +1,8 @@
+"""Where things lie in the staging container; known to both sides."""
+
+from __future__ import annotations
+
+FOLDER = "/var/lib/evenkeel-rehearsal"
+HOST_PROGRAM = "/usr/local/sbin/evenkeel-host"
+PROGRAM = "/usr/local/lib/evenkeel/rehearsal.pyz"
+STUB_SOCKET = "/run/evenkeel-stub.sock"

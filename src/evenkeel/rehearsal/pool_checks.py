@@ -1,0 +1,225 @@
+"""The checks of one pool: pure functions over what was measured. See `checks` for their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from evenkeel.judge.fixed import diverse_share, exact_share
+from evenkeel.judge.verdict import FAIL, NO_DATA, PASS
+from evenkeel.rehearsal import effect as effects
+
+Data = Mapping[str, Any]
+Check = dict[str, Any]
+
+# A server that should have had so many requests and had none is not unlucky (e^-20).
+_SURE_OF_TRAFFIC = 20
+# Half the room that there was is no rounding error.
+_LEAST_ROOM = 0.5
+_NAMED = 4
+
+
+def check(name: str, title: str, verdict: str, numbers: Data, reasons: Iterable[str]) -> Check:
+    """Give one check as it is recorded."""
+    return {
+        "id": name,
+        "title": title,
+        "verdict": verdict,
+        "numbers": dict(numbers),
+        "reasons": list(reasons),
+    }
+
+
+def verdict_for(reasons: list[str]) -> str:
+    """Give `fail` when there is a reason for it."""
+    return FAIL if reasons else PASS
+
+
+def few(reasons: list[str]) -> list[str]:
+    """Give the first reasons and how many more there are: a pool may have 10,000 servers."""
+    if len(reasons) <= _NAMED:
+        return reasons
+    return [*reasons[:_NAMED], f"and {len(reasons) - _NAMED} more servers"]
+
+
+def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterator[Check]:
+    """Give every check of the pool `name`; `effect` is its part of `effect.effect`."""
+    pool = world["pools"][name]
+    after = measured["after"]
+    yield _in_use(name, pool, after, measured["switch"])
+    counts = effects.counts(world, after, name)
+    if not counts.total:
+        where = ", ".join(sorted(counts.elsewhere)[:_NAMED]) or "nowhere"
+        reason = f"no request that was meant for pool {name} reached it; answers came from {where}"
+        yield check(f"share:{name}", f"Shares of pool {name}", NO_DATA, {}, [reason])
+        return
+    if pool["guards"]["judged"] == "share":
+        yield _share(name, pool, counts, effect)
+        yield _idle(name, pool, counts)
+        yield _guarded(name, pool, effect)
+        yield _shift(name, pool, effect)
+    if name in after["sticky"]:
+        yield _sticky(name, after["sticky"][name])
+    if name in after["peak"]:
+        before = (measured["before"] or {}).get("peak", {}).get(name)
+        yield _room(name, pool, after["peak"][name], before)
+
+
+def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
+    """The balancer itself takes the servers for what the intent says; all of them are well."""
+    seen = after["health"].get(name, {})
+    reasons = [
+        f"server {server} of pool {name} is {seen.get(server, 'not there')},"
+        f" though a healthy stub server answers at {pool['endpoints'][server]}"
+        for server in pool["expected_up"]
+        if seen.get(server) != "active"
+    ]
+    settled = switch["answers"].get("settle", {}).get("unchecked", [])
+    numbers = {
+        "active": sum(1 for status in seen.values() if status == "active"),
+        "servers": len(pool["endpoints"]),
+        "not_checked_yet": len(set(settled) & set(pool["endpoints"].values())),
+    }
+    least = pool["guards"]["minimum_active_servers"]
+    used = sum(1 for server, weight in pool["weights"].items() if weight and seen.get(server))
+    if used < least:
+        reasons.append(f"pool {name} has {used} active servers, wanted at least {least}")
+    return check(
+        f"servers:{name}",
+        f"Servers of pool {name} are in use",
+        verdict_for(reasons),
+        numbers,
+        few(reasons),
+    )
+
+
+def _share(name: str, pool: Data, counts: effects.Counts, effect: Data) -> Check:
+    """Shares against the weights: exactly for round robin, within the tolerance for the others."""
+    title = f"Shares of pool {name} are the intended ones"
+    numbers: dict[str, Any] = {"requests": counts.total, "algorithm": pool["algorithm"]}
+    reasons = []
+    if counts.elsewhere:
+        strays = sum(counts.elsewhere.values())
+        where = ", ".join(sorted(counts.elsewhere)[:_NAMED])
+        reasons.append(f"{strays} requests meant for pool {name} were answered by {where}")
+    if pool["rule"] == "none":
+        numbers["rule"] = "none: this algorithm intends no share"
+        return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
+    if pool["rule"] == "exact":
+        result = exact_share(counts.servers, pool["weights"], pool=name)
+    else:
+        tolerance = pool["guards"]["share_tolerance"]
+        result = diverse_share(counts.servers, pool["weights"], tolerance, pool=name)
+        numbers["tolerance"] = tolerance
+    numbers["rule"] = pool["rule"]
+    reasons += [_with_move(reason, effect) for reason in result["reasons"]]
+    verdict = FAIL if counts.elsewhere else result["verdict"]
+    return check(f"share:{name}", title, verdict, numbers, reasons)
+
+
+def _with_move(reason: str, effect: Data) -> str:
+    """Add before → after to a reason that begins with "server NAME "."""
+    words = reason.split(" ", 2)
+    if words[0] != "server" or words[1] not in effect["servers"]:
+        return reason
+    return f"{reason} ({effects.move(effect['servers'][words[1]])})"
+
+
+def _idle(name: str, pool: Data, counts: effects.Counts) -> Check:
+    """No server that should have traffic is without any."""
+    intended = effects.intended(pool)
+    sure = [s for s, share in intended.items() if share * counts.total >= _SURE_OF_TRAFFIC]
+    if pool["rule"] == "exact":
+        sure = [s for s, share in intended.items() if share * counts.total >= 2]
+    idle = [server for server in sure if not counts.servers.get(server)]
+    reasons = [
+        f"server {server} of pool {name} got no request, intended {intended[server] * 100:.1f} %"
+        for server in idle
+    ]
+    numbers = {"without_traffic": len(idle), "judged": len(sure)}
+    title = f"No server of pool {name} is without traffic"
+    return check(f"idle:{name}", title, verdict_for(reasons), numbers, few(reasons))
+
+
+def _guarded(name: str, pool: Data, effect: Data) -> Check:
+    """No share is far from the fair one, whatever the weights say: wrong ones are intended too."""
+    guards, reasons = pool["guards"], []
+    rows = effects.against_fair(pool, effect)
+    for row in rows:
+        ratio, fair = row["ratio"], row["fair"]
+        if ratio > guards["largest_fair_ratio"] or ratio < guards["least_fair_ratio"]:
+            bound = (
+                f"at most {guards['largest_fair_ratio']:g}"
+                if ratio > 1
+                else f"at least {guards['least_fair_ratio']:g}"
+            )
+            reasons.append(
+                f"server {row['server']} of pool {name}: {effects.move(row)}, {ratio:.2f} times"
+                f" its fair share of {fair * 100:.1f} %, wanted {bound} times"
+            )
+    numbers = {
+        "largest_over_fair": max((row["ratio"] for row in rows), default=None),
+        "least_over_fair": min((row["ratio"] for row in rows), default=None),
+    }
+    title = f"Shares of pool {name} stay near the fair ones"
+    return check(f"spread:{name}", title, verdict_for(reasons), numbers, few(reasons))
+
+
+def _shift(name: str, pool: Data, effect: Data) -> Check:
+    """Servers that take traffic before and after keep their part of what they take together.
+
+    A server that joins or leaves moves everybody's share, which is what it is for; so shares are
+    compared among those that stay.
+    """
+    limit = pool["guards"]["largest_shift_points"]
+    title = f"Shares of pool {name} do not jump"
+    stay = effects.among_those_that_stay(effect)
+    if not stay:
+        numbers = {"largest_shift_points": None, "compared": 0}
+        return check(f"shift:{name}", title, PASS, numbers, [])
+    reasons = [
+        f"server {row['server']} of pool {name}: {effects.move(row)}, {row['points']:+.1f} points"
+        f" among the servers that stay, wanted at most {limit:g}"
+        for row in stay
+        if abs(row["points"]) > limit
+    ]
+    numbers = {
+        "largest_shift_points": max(abs(row["points"]) for row in stay),
+        "compared": len(stay),
+    }
+    return check(f"shift:{name}", title, verdict_for(reasons), numbers, few(reasons))
+
+
+def _sticky(name: str, found: Data) -> Check:
+    """A client that comes back with its cookie meets its server again."""
+    title = f"Clients of pool {name} stay on their server"
+    reasons = [
+        f"{count} visits of clients of {server} in pool {name} went to another server"
+        for server, count in sorted(found["moved"].items())
+    ]
+    if found["lost"]:
+        reasons.append(f"{found['lost']} returning requests to pool {name} were not answered")
+    numbers = {"clients": found["clients"], "visits": found["visits"]}
+    if not found["clients"]:
+        return check(f"sticky:{name}", title, FAIL, numbers, ["no answer set the cookie"])
+    return check(f"sticky:{name}", title, verdict_for(reasons), numbers, few(reasons))
+
+
+def _room(name: str, pool: Data, peak: Data, before: Data | None) -> Check:
+    """Requests that arrive together are served together, as far as the intent lets them."""
+    asked, reached = peak["asked"], peak["reached"]
+    places = asked if pool["places"] is None else min(asked, pool["places"])
+    reasons = []
+    if reached < places:
+        reasons.append(
+            f"of {asked} requests to pool {name} at one time, {reached} reached a server,"
+            f" wanted {places}"
+        )
+    if before and reached < min(asked, before["reached"]) * _LEAST_ROOM:
+        reasons.append(
+            f"of {asked} requests to pool {name} at one time, {before['reached']} reached a server"
+            f" before and {reached} do after"
+        )
+    title = f"Pool {name} serves {asked} requests at one time"
+    numbers = {"asked": asked, "reached": reached, "before": before and before["reached"]}
+    return check(f"room:{name}", title, verdict_for(reasons), numbers, reasons)

@@ -1,0 +1,129 @@
+"""Single questions to a running balancer: route tests, stickiness, room at the same time, health.
+
+Runs inside the staging container; counts, and judges nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from evenkeel.host.driver import Driver
+from evenkeel.rehearsal.connection import Answer
+from evenkeel.rehearsal.stub import StubControl
+from evenkeel.rehearsal.traffic import Client
+
+# Clients of a sticky pool that come back with their cookie, at most, and how often each does.
+RETURNING_CLIENTS = 200
+VISITS = 2
+
+
+class Returning:
+    """Remembers which server the clients of sticky pools were given, and sends them back."""
+
+    def __init__(self, world: dict[str, Any]) -> None:
+        self.cookies = {
+            name: pool["cookie"] for name, pool in world["pools"].items() if pool["cookie"]
+        }
+        self.clients: dict[str, list[tuple[dict[str, Any], str, str]]] = {}
+
+    def heard(self, kind: dict[str, Any], answer: Answer) -> None:
+        """Take note of an answer that sets the pool's cookie."""
+        cookie = self.cookies.get(kind["pool"])
+        clients = self.clients.setdefault(kind["pool"], [])
+        if cookie is None or not answer.server or len(clients) >= RETURNING_CLIENTS:
+            return
+        for line in answer.cookies:
+            pair = line.partition(";")[0].strip()
+            if pair.partition("=")[0] == cookie:
+                clients.append((kind, pair, answer.server))
+
+    async def come_back(self, client: Client) -> dict[str, dict[str, Any]]:
+        """Send every client back; gives {pool: {clients, visits, moved, from: {server: n}}}."""
+        return {pool: await self._pool(client, pool) for pool in sorted(self.cookies)}
+
+    async def _pool(self, client: Client, pool: str) -> dict[str, Any]:
+        known = self.clients.get(pool, [])
+        moved: dict[str, int] = {}
+        lost = 0
+
+        async def visit(kind: dict[str, Any], cookie: str, server: str) -> None:
+            nonlocal lost
+            for _ in range(VISITS):
+                request = client.maker.request(kind, {"Cookie": cookie})
+                answer = await client.one(kind, request)
+                if answer is None or not answer.server:
+                    lost += 1
+                elif answer.server != server:
+                    moved[server] = moved.get(server, 0) + 1
+
+        for first in range(0, len(known), 32):
+            await asyncio.gather(*(visit(*one) for one in known[first : first + 32]))
+        visits = VISITS * len(known)
+        return {"clients": len(known), "visits": visits, "moved": moved, "lost": lost}
+
+
+async def peaks(
+    client: Client, stubs: StubControl, world: dict[str, Any], counted: dict[str, Any]
+) -> dict[str, dict[str, int]]:
+    """Have many requests of each pool under way at once; gives {pool: {asked, reached}}.
+
+    The stub servers hold each request back until all are there, so `reached` is exact.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for kind in world["classes"]:
+        tally = counted.get(kind["name"])
+        if kind["pool"] in found or not tally or not tally["answered"]:
+            continue
+        stubs.order("reset")
+        await client.peak(kind, world["concurrency"])
+        reached = int(stubs.order("report")["peak"])
+        found[kind["pool"]] = {"asked": world["concurrency"], "reached": reached}
+    return found
+
+
+async def route_tests(
+    client: Client, driver: Driver, world: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Send each route test's request to each bind of its listener and say what answered."""
+    answered_by: dict[str, list[str]] = {}
+    for name, pool in world["pools"].items():
+        for here in pool["endpoints"].values():
+            answered_by.setdefault(here, []).append(name)
+    results = []
+    for test in world["route_tests"]:
+        answers = []
+        for kind in test["requests"]:
+            before = _requests(driver)
+            answer = await client.echo(kind)
+            pools = answered_by.get(answer.server, []) if answer else []
+            if len(pools) > 1:
+                # Pools that share servers: only the balancer's own counters tell them apart.
+                after = _requests(driver)
+                pools = [pool for pool in pools if after.get(pool, 0) > before.get(pool, 0)]
+            answers.append(
+                {
+                    "port": kind["port"],
+                    "status": answer.status if answer else None,
+                    "server": answer.server if answer else "",
+                    "pools": pools,
+                }
+            )
+        results.append({"name": test["name"], "answers": answers})
+    return results
+
+
+def _requests(driver: Driver) -> dict[str, int]:
+    pools = driver.observe()["pools"]
+    return {
+        name: sum(int(server["requests"]) for server in pool["servers"].values())
+        for name, pool in pools.items()
+    }
+
+
+def health(observed: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Give {pool: {server: status}} as the balancer sees its servers."""
+    return {
+        name: {server: str(state["status"]) for server, state in pool["servers"].items()}
+        for name, pool in observed["pools"].items()
+    }

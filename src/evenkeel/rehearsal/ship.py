@@ -1,0 +1,196 @@
+"""Put together what one container is given before Ansible gets in: one folder per bundle.
+
+    python -m evenkeel.rehearsal.ship FOLDER
+
+reads the scenario's settings from the environment and leaves in FOLDER `id_ed25519` (the run's own
+key) and `payload/<bundle>/`, a tree to be laid over the container's root: the host's program, the
+balancer's driver, the rehearsal's program, the bundle, the base, stand-in certificates.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import shutil
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
+
+import evenkeel
+from evenkeel import program
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import EvenkeelError, Refused
+from evenkeel.records import canonical_json, read_json, write_atomically
+from evenkeel.rehearsal import places, world
+from evenkeel.rehearsal.plan import Bundle, Settings
+
+_PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
+# Not for the container: what only the controller can do.
+_OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome")}
+_LONGEST_NAME = 64
+
+
+def rehearsal_program() -> bytes:
+    """Give the program that runs inside the container, as one executable zip file."""
+    top = Path(evenkeel.__file__).parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for pattern in _PARTS:
+            for path in sorted(top.glob(pattern)):
+                name = path.relative_to(top).as_posix()
+                if name not in _OURS_ALONE:
+                    archive.write(path, f"evenkeel/{name}")
+        archive.writestr("__main__.py", "from evenkeel.rehearsal import __main__\n")
+    return buffer.getvalue()
+
+
+def stand_in_certificate(hosts: list[str]) -> bytes:
+    """Give a certificate and its key, for nobody but the container: the real one stays at home."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [name for name in hosts if len(name) <= _LONGEST_NAME] or ["rehearsal.invalid"]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=7))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> None:
+    """Lay out the tree of one container at `target`.
+
+    Raises Refused when a file of the bundle or of the base is not what the manifest says.
+    """
+    change = ChangeFolder(settings.change)
+    change.verify_bundle()
+    manifest = change.manifest()
+    intent = _intent(settings.change / "intent" / f"{bundle.host}.json")
+    facts = _world(manifest, change.digest(), bundle, settings, intent)
+    write_atomically(settings.results / f"{bundle.name}.world.json", canonical_json(facts))
+    driver = (settings.role / "files" / "driver.py").read_bytes()
+    _write(target, places.HOST_PROGRAM, program.program_bytes(), 0o755)
+    _write(target, f"/usr/local/lib/evenkeel/drivers/{settings.balancer}.py", driver)
+    _write(target, places.PROGRAM, rehearsal_program())
+    _write(target, "/root/.ssh/authorized_keys", keys.user_public, 0o600)
+    # sshd wants this folder; in a container that is just starting nobody may have made it yet.
+    (target / "run/sshd").mkdir(parents=True)
+    _write(target, "/etc/ssh/ssh_host_ed25519_key", keys.host_private, 0o600)
+    _write(target, f"{places.FOLDER}/world.json", canonical_json(facts))
+    for kind, folder in (("candidate", "bundle"), ("base", "base")):
+        source = settings.change / folder / bundle.host
+        for path in sorted(p for p in source.rglob("*") if p.is_file()):
+            name = path.relative_to(source).as_posix()
+            _write(target, f"{places.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
+    hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
+    for path_name in facts["certificates"]:
+        _write(target, path_name, stand_in_certificate(hosts), 0o600)
+
+
+def _intent(path: Path) -> dict[str, Any]:
+    intent = read_json(path, what="The host's intent", next_step="render the change again")
+    if not isinstance(intent, dict):
+        raise Refused("The host's intent is damaged", where=str(path))
+    return intent
+
+
+def _world(
+    manifest: Mapping[str, Any],
+    digest: str,
+    bundle: Bundle,
+    settings: Settings,
+    intent: Mapping[str, Any],
+) -> dict[str, Any]:
+    base = settings.change / "base" / bundle.host
+    names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
+    return {
+        **world.build(intent),
+        "balancer": settings.balancer,
+        "change_id": manifest["change_id"],
+        "digest": digest,
+        "release": bundle.release,
+        "files": manifest["hosts"][bundle.host]["files"],
+        "base": {"release": bundle.base if names else None, "files": names},
+        # The same bundle is given the same traffic, every time.
+        "seed": int(bundle.release[:8], 16),
+    }
+
+
+def _write(target: Path, name: str, content: bytes, mode: int = 0o644) -> None:
+    path = target / name.lstrip("/")
+    for folder in reversed(path.relative_to(target).parents):
+        # Laid over the container's own folders: the mode counts, whatever the caller's umask is.
+        (target / folder).mkdir(parents=True, exist_ok=True)
+        (target / folder).chmod(0o755)
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The key pairs of one run: Ansible's, and the containers' own, which Ansible checks."""
+
+    user_private: bytes
+    user_public: bytes
+    host_private: bytes
+    host_public: bytes
+
+    @classmethod
+    def make(cls) -> Keys:
+        """Make both pairs, in OpenSSH's own formats."""
+        return cls(*_pair(), *_pair())
+
+
+def _pair() -> tuple[bytes, bytes]:
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return private, public + b"\n"
+
+
+def main(folder: Path) -> int:
+    """Put everything together for every distinct bundle; gives an exit code."""
+    try:
+        settings = Settings.read()
+        shutil.rmtree(folder / "payload", ignore_errors=True)
+        settings.results.mkdir(parents=True, exist_ok=True)
+        keys = Keys.make()
+        bundles = settings.bundles()
+        for bundle in bundles:
+            payload(bundle, settings, folder / "payload" / bundle.name, keys)
+        write_atomically(folder / "id_ed25519", keys.user_private)
+        known = [bundle.name.encode() + b" " + keys.host_public for bundle in bundles]
+        write_atomically(folder / "known_hosts", b"".join(known))
+    except EvenkeelError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

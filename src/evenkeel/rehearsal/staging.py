@@ -1,0 +1,279 @@
+"""The controller's side of a rehearsal: run the scenario on a change and give its record's body.
+
+Molecule creates, prepares, converges, verifies and destroys one container per distinct bundle, all
+of them at the same time; this module starts it, reads what it measured and gives the verdicts. A
+bundle that fails is a result. A container that did not do its work is trouble and raises: it is
+never a pass.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import Refused
+from evenkeel.judge.verdict import PASS
+from evenkeel.lab import images, names, podman
+from evenkeel.records import read_json
+from evenkeel.rehearsal import checks, effect, outcome, plan
+from evenkeel.rehearsal.plan import Bundle, Settings
+
+Progress = Callable[[str], None]
+
+RUN_SECONDS = 900
+# Containers that are rehearsed at the same time: each of them waits for most of its time.
+AT_ONCE = 5 * (os.cpu_count() or 1)
+_STEP = re.compile(r"\[staging > (\w+)\] Executing$")
+_SAYS = {
+    "create": "start a sealed container for each distinct bundle",
+    "prepare": "start the stub servers and what is live now",
+    "converge": "send traffic, activate the candidate under load, send traffic again",
+    "side_effect": "roll back and activate again under load",
+    "verify": "verify what was measured and the container itself",
+    "destroy": "remove the containers",
+}
+_TOOLS = ("ansible-core", "molecule", "pytest-testinfra")
+_LARGEST_LOG = 4 * 1024 * 1024
+_IMAGE = "EVENKEEL_STAGING_IMAGE"
+
+
+def rehearse(
+    change_dir: Path,
+    *,
+    hosts: Sequence[str] | None,
+    role_dir: Path,
+    repo_root: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Rehearse every distinct bundle of the change in `change_dir` (of `hosts`, or of all).
+
+    Gives {"verdict", "bundles": [{"release", "base", "hosts", "other_bases", "unreached",
+    "base_said", "checks", "effect", "seconds"}], "versions", "seconds": {step: seconds}}.
+    `progress` is told one line at a time. Raises Refused when the bundle is not the one that was
+    rendered or another rehearsal of this checkout runs, EvenkeelError when a container or a tool
+    did not do its work.
+    """
+    folder = ChangeFolder(change_dir.resolve())
+    folder.verify_bundle()
+    bundles = plan.distinct(folder.manifest(), hosts)
+    among = ", ".join(f"{one.name} ({len(one.hosts)} hosts)" for one in bundles)
+    progress(f"rehearse {len(bundles)} distinct bundles of {folder.change_id}: {among}")
+    body: dict[str, Any] = {"bundles": [], "versions": _versions(), "seconds": {}}
+    for first in range(0, len(bundles), AT_ONCE):
+        _batch(bundles[first : first + AT_ONCE], folder, role_dir, repo_root, progress, body)
+    body["verdict"] = checks.verdict_of(
+        check for bundle in body["bundles"] for check in bundle["checks"]
+    )
+    for line in dict.fromkeys(
+        line for bundle in body["bundles"] for line in effect.lines(bundle["effect"])
+    ):
+        progress(line)
+    return body
+
+
+def _batch(
+    bundles: list[Bundle],
+    folder: ChangeFolder,
+    role_dir: Path,
+    root: Path,
+    progress: Progress,
+    body: dict[str, Any],
+) -> None:
+    """Rehearse some bundles at the same time and add what came of it to `body`."""
+    with _alone(root) as lock, tempfile.TemporaryDirectory(prefix="evenkeel-") as scratch:
+        remove_leftovers()
+        results = Path(scratch, "results")
+        hosts = [host for bundle in bundles for host in bundle.hosts]
+        settings = Settings(folder.path, results, role_dir.resolve(), hosts)
+        try:
+            code, seconds = _molecule(settings, Path(scratch, "run"), root, progress, lock)
+        finally:
+            remove_leftovers()
+        found, versions = _found(bundles, results, code)
+    body["bundles"] += found
+    body["versions"] |= versions
+    for step, took in seconds.items():
+        body["seconds"][step] = round(body["seconds"].get(step, 0.0) + took, 1)
+
+
+def remove_leftovers() -> None:
+    """Remove the containers that a killed rehearsal of this checkout left behind, and no others."""
+    label = f"label={plan.LABEL}={names.lab_name()}"
+    found = podman.call(["ps", "--all", "--quiet", "--filter", label])
+    podman.remove(found.decode().split())
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[int]:
+    """Let one rehearsal of this checkout run at a time: they share the containers' names.
+
+    Gives the lock's descriptor. Molecule inherits it, so that what a killed run left running keeps
+    the lock until it has ended.
+    """
+    folder = names.state_folder(names.lab_name(), root)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "staging.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(
+                "Another rehearsal of this checkout is running",
+                where=str(folder / "staging.lock"),
+                next_step="wait until it has ended and run the same command again",
+            ) from None
+        yield lock.fileno()
+
+
+def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "MOLECULE_"))}
+    tools = str(Path(sys.executable).parent)
+    return {
+        **kept,
+        "PATH": os.pathsep.join([tools, kept.get("PATH", os.defpath)]),
+        "PYTHONPATH": str(root / "src"),
+        "ANSIBLE_NOCOLOR": "1",
+        "NO_COLOR": "1",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(run),
+        _IMAGE: kept.get(_IMAGE) or images.image("staging", root),
+        plan.LAB: names.lab_name(),
+        plan.CHANGE: str(settings.change),
+        plan.RESULTS: str(settings.results),
+        plan.ROLE: str(settings.role),
+        plan.HOSTS: ",".join(settings.hosts or []),
+    }
+
+
+def _molecule(
+    settings: Settings, run: Path, root: Path, progress: Progress, lock: int
+) -> tuple[int, dict[str, float]]:
+    """Run the scenario; give its exit code and the seconds of each step.
+
+    Its whole output goes to `molecule.log` among the results.
+    """
+    settings.results.mkdir(parents=True)
+    run.mkdir()
+    words = [sys.executable, "-m", "molecule", "test", "-s", "staging", "--no-command-borders"]
+    seconds: dict[str, float] = {}
+    step, began = "", time.monotonic()
+    with (
+        (settings.results / "molecule.log").open("w", encoding="utf-8") as log,
+        _started(words, _environment(settings, run, root), root, lock) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 (narrows the type)
+        for line in process.stdout:
+            if log.tell() < _LARGEST_LOG:
+                log.write(line)
+            found = _STEP.search(line.rstrip())
+            if found and found[1] in _SAYS:
+                if step:
+                    seconds[step] = round(time.monotonic() - began, 1)
+                step, began = found[1], time.monotonic()
+                progress(f"staging: {_SAYS[step]}")
+        code = process.wait()
+    if step:
+        seconds[step] = round(time.monotonic() - began, 1)
+    return code, seconds
+
+
+@contextmanager
+def _started(
+    words: list[str], environment: dict[str, str], cwd: Path, lock: int
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process in a group of its own, so that all of it ends with us or at its time."""
+    process = subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        pass_fds=(lock,),
+    )
+
+    def end() -> None:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(RUN_SECONDS, end)
+    timer.start()
+    try:
+        yield process
+    finally:
+        timer.cancel()
+        end()
+        process.wait()
+
+
+def _found(
+    bundles: list[Bundle], results: Path, code: int
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Read what was measured and judge it; raises EvenkeelError when that cannot be done."""
+    verified = outcome.verified(results)
+    found: list[dict[str, Any]] = []
+    versions: dict[str, str] = {}
+    for bundle in bundles:
+        if bundle.name not in verified:
+            raise outcome.trouble(results)
+        one, used = _bundle(bundle, results, verified[bundle.name])
+        found.append(one)
+        versions |= used
+    if code and checks.verdict_of(check for one in found for check in one["checks"]) == PASS:
+        raise outcome.trouble(results)
+    return found, versions
+
+
+def _versions() -> dict[str, str]:
+    versions: dict[str, str] = {}
+    for tool in _TOOLS:
+        with suppress(PackageNotFoundError):
+            versions[tool] = version(tool)
+    return versions
+
+
+def _bundle(
+    bundle: Bundle, results: Path, container: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    world, measured, reloads = (
+        _result(results, bundle, what) for what in ("world", "measured", "reloads")
+    )
+    judged = checks.judge(world, measured, reloads)
+    judged.append(outcome.container_check(container))
+    return {
+        "release": bundle.release,
+        "base": bundle.base,
+        "hosts": list(bundle.hosts),
+        "other_bases": list(bundle.other_bases),
+        # Pools that no listener leads to: nothing can be measured of them.
+        "unreached": world["unreached"],
+        # Why what is live now could not be compared with, when it could not.
+        "base_said": measured["base"]["said"],
+        "checks": judged,
+        "effect": effect.effect(world, measured) if measured["after"] else {},
+        "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},
+    }, measured["versions"]
+
+
+def _result(results: Path, bundle: Bundle, what: str) -> dict[str, Any]:
+    path = results / f"{bundle.name}.{what}.json"
+    if not path.exists():
+        raise outcome.trouble(results)
+    value = read_json(path, what="What was measured", next_step="run the same command again")
+    if not isinstance(value, dict):
+        raise outcome.trouble(results)
+    return value

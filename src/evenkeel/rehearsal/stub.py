@@ -1,0 +1,251 @@
+"""Stub servers: one process that stands in for every server of a bundle.
+
+It listens at each (address, port) and answers with the endpoint that it was reached at, which is
+what tells one server from another. It answers a health check as the intent expects, counts
+requests in flight, and holds requests back when asked, so that a limit shows itself.
+
+It is steered over a unix socket: one JSON object in, one out, a line each. Orders:
+`serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}}}
+-> {"missing": [endpoint, ...], "added": n};
+`release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
+`report` {} -> {"checked": [endpoint, ...], "peak": n}; `reset` {} -> {}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import socket
+from contextlib import suppress
+from typing import Any
+
+from evenkeel.rehearsal.wire import (
+    IP_FREEBIND,
+    Head,
+    WireError,
+    endpoint,
+    take_head,
+    take_proxy_header,
+)
+
+IDENTITY = "x-evenkeel-server"
+# A request of the load client carries this; what comes without it is the balancer's health check.
+OURS = "x-evenkeel"
+ECHO = "x-evenkeel-echo"
+HOLD = "x-evenkeel-hold"
+# Long enough for requests to be with their servers at the same time, as real ones are.
+ANSWER_SECONDS = 0.003
+HOLD_SECONDS = 2.0
+# Thousands of servers mean thousands of health checks a second, and an order waits its turn.
+CONTROL_SECONDS = 120
+CONTROL_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class Stubs:
+    """The state that all connections share: where we listen, what was seen, what is held back."""
+
+    def __init__(self) -> None:
+        self.health: dict[str, dict[str, int]] = {}
+        self.listening: dict[tuple[str, int], asyncio.Server] = {}
+        self.checked: set[str] = set()
+        self.held: list[Connection] = []
+        self.peak = 0
+
+    async def serve(self, address: str, port: int) -> bool:
+        """Listen at an endpoint unless it is listened at already; False when that is not possible.
+
+        Both options, so that a balancer that is bound to every address of the same port does not
+        stand in the way; the kernel hands a connection to the more exact of the two.
+        """
+        if (address, port) in self.listening:
+            return True
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address, port))
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
+        except OSError:
+            sock.close()
+            return False
+        self.listening[address, port] = server
+        return True
+
+    def release(self, ports: list[int]) -> list[tuple[str, int]]:
+        """Stop listening at every endpoint with one of these ports and give those endpoints."""
+        released = [here for here in self.listening if here[1] in ports]
+        for here in released:
+            self.listening.pop(here).close()
+        return released
+
+    def hold(self, connection: Connection, wanted: int) -> None:
+        """Keep a request without an answer until `wanted` of them are here, or time is up."""
+        self.held.append(connection)
+        self.peak = max(self.peak, len(self.held))
+        if len(self.held) >= wanted:
+            self.let_go()
+        elif len(self.held) == 1:
+            asyncio.get_running_loop().call_later(HOLD_SECONDS, self.let_go)
+
+    def let_go(self) -> None:
+        """Answer every request that is held back."""
+        held, self.held = self.held, []
+        for connection in held:
+            connection.answer()
+
+
+class Connection(asyncio.Protocol):
+    """One connection from the balancer: requests one after the other, kept alive."""
+
+    def __init__(self, stubs: Stubs) -> None:
+        self.stubs = stubs
+        self.buffer = bytearray()
+        self.proxy: str | None = None
+        self.head: Head | None = None
+        self.skip = 0
+        self.said_something = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Learn which endpoint was reached."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
+        self.transport = transport
+        address, port = transport.get_extra_info("sockname")[:2]
+        self.here = endpoint(address, port)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take a connection without a word for what it is: a TCP health check."""
+        del exc
+        if not self.said_something:
+            self.stubs.checked.add(self.here)
+        if self in self.stubs.held:
+            self.stubs.held.remove(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived and answer the requests that are complete."""
+        self.said_something = True
+        self.buffer += data
+        try:
+            self.advance()
+        except WireError:
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            self.transport.close()
+
+    def advance(self) -> None:
+        """Go on to the next request when none is being answered."""
+        if self.proxy is None:
+            self.proxy = take_proxy_header(self.buffer)
+        if self.proxy is None or self.head is not None:
+            return
+        dropped = min(self.skip, len(self.buffer))
+        del self.buffer[:dropped]
+        self.skip -= dropped
+        if self.skip or (head := take_head(self.buffer)) is None:
+            return
+        self.head = head
+        self.skip = head.body_bytes
+        if OURS not in head.headers:
+            self.stubs.checked.add(self.here)
+            self.answer()
+        elif HOLD in head.headers:
+            self.stubs.hold(self, int(head.headers[HOLD]))
+        else:
+            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self.answer)
+
+    def answer(self) -> None:
+        """Answer the request at hand with who we are, and turn to the next one."""
+        head, self.head = self.head, None
+        if head is None or self.transport.is_closing():
+            return
+        words = head.first_line.split(" ")
+        path = words[1].partition("?")[0] if len(words) > 1 else "/"
+        status = 200
+        if OURS not in head.headers:
+            status = self.stubs.health.get(self.here, {}).get(path, 200)
+        body = b"ok\n"
+        if ECHO in head.headers:
+            echo = {"server": self.here, "headers": head.headers, "proxy": self.proxy}
+            body = json.dumps(echo).encode()
+        if words[0] == "HEAD" or status in (204, 304):
+            body = b""
+        self.transport.write(
+            f"HTTP/1.1 {status} Stub\r\nX-Evenkeel-Server: {self.here}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        if head.closes:
+            self.transport.close()
+        else:
+            self.advance()
+
+
+async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
+    if order["order"] == "serve":
+        stubs.health.update(order.get("health", {}))
+        before = len(stubs.listening)
+        missing = [
+            endpoint(address, port)
+            for address, port in order["stubs"]
+            if not await stubs.serve(address, port)
+        ]
+        return {"missing": missing, "added": len(stubs.listening) - before}
+    if order["order"] == "release":
+        return {"released": stubs.release(order["ports"])}
+    if order["order"] == "reset":
+        stubs.checked.clear()
+        stubs.peak = 0
+        return {}
+    return {"checked": sorted(stubs.checked), "peak": stubs.peak}
+
+
+async def _control(
+    stubs: Stubs, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    with suppress(ConnectionError):
+        while line := await reader.readline():
+            answer = await _obey(stubs, json.loads(line))
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+    writer.close()
+
+
+async def main(control: str) -> None:
+    """Serve until killed; orders come over the unix socket at the path `control`."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    stubs = Stubs()
+    with suppress(FileNotFoundError):
+        os.unlink(control)  # noqa: PTH108
+    server = await asyncio.start_unix_server(
+        lambda reader, writer: _control(stubs, reader, writer),
+        control,
+        limit=CONTROL_LIMIT_BYTES,
+    )
+    async with server:
+        await server.serve_forever()
+
+
+class StubControl:
+    """The other end of the unix socket, for the program that runs the rehearsal."""
+
+    def __init__(self, path: str) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(CONTROL_SECONDS)
+        self.sock.connect(path)
+        self.stream = self.sock.makefile("rwb")
+
+    def order(self, order: str, **words: Any) -> dict[str, Any]:
+        """Give one order and wait for its answer; raises OSError when the stubs are gone."""
+        self.stream.write(json.dumps({"order": order, **words}).encode() + b"\n")
+        self.stream.flush()
+        line = self.stream.readline()
+        if not line:
+            raise OSError("the stub servers ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer

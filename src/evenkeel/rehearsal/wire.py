@@ -1,0 +1,124 @@
+"""The few bytes of HTTP/1.1 and PROXY protocol that the stub servers and the load client speak.
+
+Not a general parser: both ends are ours, with a balancer between them. Standard library only,
+since it runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass, field
+
+# A head that is longer than this is not one that our client or a balancer before it would send.
+LARGEST_HEAD_BYTES = 256 * 1024
+# ip(7). Lets a socket have an address that only a route makes local; not in the socket module.
+IP_FREEBIND = 15
+_V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+_V2_HEADER_BYTES = 16
+_V1_LONGEST = 107
+
+
+class WireError(ValueError):
+    """Bytes that are neither HTTP/1.1 nor the PROXY protocol."""
+
+
+@dataclass
+class Head:
+    """The first line of a message and its headers; names are in lower case, the last one wins."""
+
+    first_line: str
+    headers: dict[str, str]
+    cookies_set: list[str] = field(default_factory=list)
+
+    @property
+    def body_bytes(self) -> int:
+        """The length of the body that follows."""
+        return int(self.headers.get("content-length", "0"))
+
+    @property
+    def closes(self) -> bool:
+        """Whether the sender closes the connection after this message."""
+        return (
+            "close" in self.headers.get("connection", "").lower() or "HTTP/1.0" in self.first_line
+        )
+
+
+def take_head(buffer: bytearray) -> Head | None:
+    """Remove one message head from the front of `buffer`; None when it is not complete yet.
+
+    Raises WireError when what is there can be no head.
+    """
+    end = buffer.find(b"\r\n\r\n")
+    if end < 0:
+        if len(buffer) > LARGEST_HEAD_BYTES:
+            raise WireError("a head without an end")
+        return None
+    lines = bytes(buffer[:end]).decode("latin-1").split("\r\n")
+    del buffer[: end + 4]
+    head = Head(lines[0], {})
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise WireError(f"a header without a colon: {line[:40]!r}")
+        name = name.lower()
+        if name == "set-cookie":
+            head.cookies_set.append(value.strip())
+        head.headers[name] = value.strip()
+    return head
+
+
+def status_of(head: Head) -> int:
+    """The status code of an answer's head; raises WireError when it has none."""
+    words = head.first_line.split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
+        raise WireError(f"no status line: {head.first_line[:40]!r}")
+    return int(words[1])
+
+
+def take_proxy_header(buffer: bytearray) -> str | None:
+    """Remove a PROXY protocol header, version 1 or 2, from the front of `buffer`.
+
+    Gives "v1 SOURCE" or "v2 SOURCE" when there was one, "" when the connection begins without one,
+    and None when too little has arrived to tell.
+    """
+    start = bytes(buffer[:_V2_HEADER_BYTES])
+    if start.startswith(_V2_SIGNATURE):
+        return _take_version_2(buffer)
+    if start.startswith(b"PROXY "):
+        end = buffer.find(b"\r\n")
+        if end < 0:
+            if len(buffer) > _V1_LONGEST:
+                raise WireError("a PROXY header without an end")
+            return None
+        words = bytes(buffer[:end]).decode("latin-1").split(" ")
+        del buffer[: end + 2]
+        return f"v1 {words[2] if len(words) > 2 else 'unknown'}"
+    could_become = _V2_SIGNATURE.startswith(start) or b"PROXY ".startswith(start)
+    return None if could_become and len(start) < len(_V2_SIGNATURE) else ""
+
+
+def _take_version_2(buffer: bytearray) -> str | None:
+    if len(buffer) < _V2_HEADER_BYTES:
+        return None
+    (length,) = struct.unpack("!H", buffer[14:16])
+    if len(buffer) < _V2_HEADER_BYTES + length:
+        return None
+    family, body = buffer[13] >> 4, bytes(buffer[_V2_HEADER_BYTES : _V2_HEADER_BYTES + length])
+    del buffer[: _V2_HEADER_BYTES + length]
+    if family == 1 and length >= 12:
+        return f"v2 {socket.inet_ntop(socket.AF_INET, body[:4])}"
+    if family == 2 and length >= 36:
+        return f"v2 {socket.inet_ntop(socket.AF_INET6, body[:16])}"
+    return "v2 unknown"
+
+
+def proxy_header_v1(source: str, source_port: int, target: str, target_port: int) -> bytes:
+    """Give the PROXY protocol header, version 1, that a balancer before ours would send."""
+    family = "TCP6" if ":" in source else "TCP4"
+    return f"PROXY {family} {source} {target} {source_port} {target_port}\r\n".encode()
+
+
+def endpoint(address: str, port: int) -> str:
+    """Give the one text that stands for an address and a port."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

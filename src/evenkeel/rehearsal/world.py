@@ -1,0 +1,294 @@
+"""What must exist in the staging container for one bundle to be rehearsed, as plain JSON.
+
+Everything is derived from the candidate's normalised intent: addresses to make local, endpoints to
+put stub servers at, stand-in certificates, the classes of requests that its routes are made for,
+and, for each pool, the shares that are intended and the guardrails that bound them. The servers of
+what is live now come from the running process (see `inside`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evenkeel.rehearsal.wire import endpoint
+
+# No route can be meant for this name (RFC 6761): it is how a default pool is reached.
+NO_HOST = "rehearsal.invalid"
+CONCURRENCY = 32
+LEAST_REQUESTS = 300
+MOST_REQUESTS = 60_000
+# For comparing with what is live now, a few points of noise do no harm.
+MOST_REQUESTS_BEFORE = 6_000
+# Round robin is exact, so few rounds show everything; with hashing, luck has to shrink first.
+ROUNDS = 20
+# Sample for luck of at most a tolerance: judge.fixed allows 3 to 4.5 standard deviations of luck.
+_LARGEST_FAIR_RATIO = 2.0
+_LEAST_FAIR_RATIO = 0.1
+# Server names are resolved to addresses of this prefix: nothing else in the container has them.
+_STAND_IN = ipaddress.IPv4Address("127.255.0.0")
+
+
+def build(intent: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the world of a normalised `intent` (every default filled in)."""
+    names = stand_ins(intent)
+    pools = {pool["name"]: pool for pool in intent["pools"]}
+    binds = {
+        (bind["address"], bind["port"])
+        for listener in intent["listeners"]
+        for bind in listener["binds"]
+    }
+    classes = list(_classes(intent["listeners"], pools))
+    judged = {
+        name: _pool(pool, intent["guardrails"], names)
+        for name, pool in pools.items()
+        if any(kind["pool"] == name for kind in classes)
+    }
+    _share_out(classes, judged)
+    return {
+        "names": names,
+        "routes": sorted({_reached(server, names) for server in _servers(intent)}),
+        "addresses": sorted({address for address, _ in binds if address not in ("*", "::")}),
+        "stubs": sorted(
+            {
+                (_reached(server, names), server["port"])
+                for server in _servers(intent)
+                if server["address"] in names
+                or not _is_own(server["address"], server["port"], binds)
+            }
+        ),
+        "health": _health(intent, names),
+        "certificates": sorted(
+            {
+                bind["tls"]["certificate"]
+                for listener in intent["listeners"]
+                for bind in listener["binds"]
+                if bind["tls"]
+            }
+        ),
+        "classes": classes,
+        "pools": judged,
+        "unreached": sorted(set(pools) - set(judged)),
+        "route_tests": [_route_test(test, intent["listeners"]) for test in intent["route_tests"]],
+        "concurrency": CONCURRENCY,
+    }
+
+
+def stand_ins(intent: Mapping[str, Any]) -> dict[str, str]:
+    """Give an address of the container's own for each server that is known by a host name."""
+    hosts = sorted({s["address"] for s in _servers(intent) if not _is_ip(s["address"])})
+    return {host: str(_STAND_IN + 1 + number) for number, host in enumerate(hosts)}
+
+
+def fair_shares(servers: list[Mapping[str, Any]]) -> dict[str, float]:
+    """Give the share of each server if all of the pool, in whatever state, took what they can.
+
+    By `capacity` when every server states one, equal otherwise. Weights play no part: a wrong
+    weight must not make itself look fair.
+    """
+    known = all(server["capacity"] is not None for server in servers)
+    sizes = {s["name"]: float(s["capacity"]) if known else 1.0 for s in servers}
+    total = math.fsum(sizes.values())
+    return {name: size / total for name, size in sizes.items()}
+
+
+def requests_needed(rule: str, weights: Mapping[str, float], tolerance: float) -> int:
+    """Give how many requests tell the shares of a pool apart from wrong ones.
+
+    For diverse assignment, luck (z standard deviations, as judge.fixed allows it) has to be within
+    the tolerance for the smallest share s: n = (1 - s) / s * (z / tolerance)^2.
+    """
+    active = [weight for weight in weights.values() if weight > 0]
+    if rule != "diverse" or len(active) < 2:
+        needed = float(ROUNDS * len(active))
+    else:
+        least = min(active) / math.fsum(active)
+        z_squared = 9.0 + 2.0 * math.log(max(2, len(active)) / 2.0)
+        needed = 1.1 * (1.0 - least) / least * z_squared / tolerance**2
+    return min(MOST_REQUESTS, max(LEAST_REQUESTS, math.ceil(needed)))
+
+
+def _servers(intent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for pool in intent["pools"]:
+        yield from pool["servers"]
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _reached(server: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    return str(names.get(server["address"], server["address"]))
+
+
+def _is_own(address: str, port: int, binds: set[tuple[str, int]]) -> bool:
+    """Whether a server is a listener of this very balancer (one listener behind another)."""
+    if (address, port) in binds:
+        return True
+    everywhere = "::" if ":" in address else "*"
+    return ipaddress.ip_address(address).is_loopback and (everywhere, port) in binds
+
+
+def _health(intent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Give what each stub answers to a health check: {endpoint: {path: status}}."""
+    answers: dict[str, dict[str, int]] = {}
+    for pool in intent["pools"]:
+        check = pool["check"]
+        if check["kind"] != "http":
+            continue
+        path = (check["path"] or "/").partition("?")[0]
+        statuses = check["expect_status"] or [200]
+        for server in pool["servers"]:
+            here = endpoint(_reached(server, names), server["port"])
+            answers.setdefault(here, {})[path] = statuses[0]
+    return answers
+
+
+def _classes(
+    listeners: list[Mapping[str, Any]], pools: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for listener in listeners:
+        http = listener["mode"] == "http"
+        routes = list(listener["routes"]) if http else []
+        if listener["default_pool"]:
+            routes.append({"name": "default", "pool": listener["default_pool"]})
+        for bind in listener["binds"]:
+            for route in routes:
+                yield _class(listener, bind, route, pools[route["pool"]])
+
+
+def _class(
+    listener: Mapping[str, Any],
+    bind: Mapping[str, Any],
+    route: Mapping[str, Any],
+    pool: Mapping[str, Any],
+) -> dict[str, Any]:
+    hosts = [_a_host(host) for host in route.get("hosts", [])] or [NO_HOST]
+    paths = [[path, False] for path in route.get("paths", [])]
+    paths += [[prefix, True] for prefix in route.get("path_prefixes", [])]
+    algorithm = pool["algorithm"]
+    hashed = algorithm["key"] if algorithm["kind"] == "hash" else None
+    tcp = "tcp" in (listener["mode"], pool["mode"])
+    return {
+        **_target(listener, bind),
+        "name": f"{listener['name']}:{bind['port']}/{route['name']}",
+        "route": route["name"],
+        "pool": pool["name"],
+        "hosts": hosts,
+        "paths": paths or [["/", True]],
+        "headers": {header["name"]: header["value"] for header in route.get("headers", [])},
+        "key_header": algorithm["name"] if hashed == "header" else None,
+        "key_cookie": algorithm["name"] if hashed == "cookie" else None,
+        # One connection is one decision for a TCP pool, and one key for a hash of the source.
+        "may_keep": not tcp and hashed != "source",
+    }
+
+
+def _a_host(match: str) -> str:
+    return f"rehearsal{match[1:]}" if match.startswith("*.") else match
+
+
+def _target(listener: Mapping[str, Any], bind: Mapping[str, Any]) -> dict[str, Any]:
+    wild = {"*": "127.0.0.1", "::": "::1"}
+    return {
+        "listener": listener["name"],
+        "address": wild.get(bind["address"], bind["address"]),
+        "port": bind["port"],
+        "tls": bool(bind["tls"]),
+        "accept_proxy": bind["accept_proxy"],
+    }
+
+
+def _route_test(test: Mapping[str, Any], listeners: list[Mapping[str, Any]]) -> dict[str, Any]:
+    listener = next(one for one in listeners if one["name"] == test["listener"])
+    return {
+        "name": test["name"],
+        "expect_pool": test["expect_pool"],
+        "expect_status": test["expect_status"],
+        "requests": [
+            {
+                **_target(listener, bind),
+                "name": f"{test['name']} at port {bind['port']}",
+                "hosts": [test["host"] or NO_HOST],
+                "paths": [[test["path"], False]],
+                "headers": dict(test["headers"]),
+            }
+            for bind in listener["binds"]
+        ],
+    }
+
+
+def _pool(
+    pool: Mapping[str, Any], guardrails: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    kind = pool["algorithm"]["kind"]
+    rules = {"round_robin": "exact", "first": "none"}
+    guards = _guards(guardrails, pool["name"])
+    weights = {
+        server["name"]: float(server["weight"])
+        if server["state"] == "active" and not server["backup"]
+        else 0.0
+        for server in pool["servers"]
+    }
+    rule = rules.get(kind, "diverse") if any(weights.values()) else "none"
+    return {
+        "rule": rule,
+        "algorithm": kind,
+        "weights": weights,
+        "fair": fair_shares(pool["servers"]),
+        "endpoints": {
+            server["name"]: endpoint(_reached(server, names), server["port"])
+            for server in pool["servers"]
+        },
+        "expected_up": sorted(s["name"] for s in pool["servers"] if s["state"] == "active"),
+        "check_seconds": pool["check"]["interval_seconds"]
+        if pool["check"]["kind"] != "none"
+        else None,
+        "places": _places(pool),
+        "cookie": pool["stickiness"]["cookie"] if pool["stickiness"] else None,
+        "guards": guards,
+        "requests": requests_needed(rule, weights, guards["share_tolerance"]),
+    }
+
+
+def _places(pool: Mapping[str, Any]) -> int | None:
+    """Requests that the pool takes at one time by its own word; None when it sets no limit."""
+    used = [s for s in pool["servers"] if s["state"] == "active" and not s["backup"]]
+    limits = [server["max_connections"] for server in used]
+    return sum(limits) if used and all(limit is not None for limit in limits) else None
+
+
+def _guards(guardrails: Mapping[str, Any], pool: str) -> dict[str, Any]:
+    """Give the guardrails of one pool: its own where it has some, those of all otherwise."""
+    common = {name: value for name, value in guardrails.items() if name != "pools"}
+    own = {k: v for k, v in guardrails.get("pools", {}).get(pool, {}).items() if v is not None}
+    defaults = {
+        "share_tolerance": 0.3,
+        "largest_shift_points": 25.0,
+        "minimum_active_servers": 1,
+        "largest_fair_ratio": _LARGEST_FAIR_RATIO,
+        "least_fair_ratio": _LEAST_FAIR_RATIO,
+        "judged": "share",
+    }
+    merged = {**defaults, **common, **own}
+    return {name: merged[name] for name in defaults}
+
+
+def _share_out(classes: list[dict[str, Any]], pools: dict[str, dict[str, Any]]) -> None:
+    """Divide each pool's requests among the classes that lead to it."""
+    total = sum(pool["requests"] for pool in pools.values())
+    scale = min(1.0, MOST_REQUESTS / max(1, total))
+    for kind in classes:
+        pool = pools[kind["pool"]]
+        alike = sum(1 for other in classes if other["pool"] == kind["pool"])
+        wanted = max(1.0, pool["requests"] * scale)
+        kind["requests"] = math.ceil(wanted / alike)
+        kind["requests_before"] = math.ceil(
+            min(wanted, max(LEAST_REQUESTS, MOST_REQUESTS_BEFORE * scale)) / alike
+        )

@@ -1,0 +1,138 @@
+"""What the report reads: each file of a change that is there, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from evenkeel.canary.hold import open_hold
+from evenkeel.change import ledger, rollout
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.rollout import Rollout
+from evenkeel.errors import Refused
+from evenkeel.records import Record, read_json, read_record
+
+Value = TypeVar("Value")
+Object = Mapping[str, Any]
+
+LARGEST_TEXT_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage as the plan of the change has it."""
+
+    number: int
+    hosts: tuple[str, ...]
+    carriers: tuple[str, ...]
+    bake_seconds: int
+
+
+@dataclass
+class Reading:
+    """One change as its folder holds it now. What is missing is None or empty."""
+
+    folder: ChangeFolder
+    about: Object = field(default_factory=dict)
+    manifest: Object = field(default_factory=dict)
+    forecast: Object = field(default_factory=dict)
+    diff: str = ""
+    render: Record | None = None
+    staging: Record | None = None
+    approvals: dict[str, Record] = field(default_factory=dict)
+    plan: tuple[Stage, ...] = ()
+    stages: dict[int, Record] = field(default_factory=dict)
+    results: dict[int, dict[str, Object]] = field(default_factory=dict)
+    outcome: Record | None = None
+    rollout: Rollout | None = None
+    held: Record | None = None
+    faults: list[str] = field(default_factory=list)
+
+    def attempt(self, do: Callable[..., Value], *args: Any) -> Value | None:
+        """Give what `do` gives, or None and a fault when the file is missing or damaged."""
+        try:
+            return do(*args)
+        except Refused as error:
+            self.faults.append(error.what)
+            return None
+
+
+def read(folder: ChangeFolder) -> Reading:
+    """Read a change; raises Refused only when there is none. Damage is told in `faults`."""
+    folder.demand()
+    reading = Reading(folder)
+    reading.about = reading.attempt(folder.change) or {}
+    reading.manifest = reading.attempt(folder.manifest) or {}
+    if (folder.path / "forecast.json").exists():
+        reading.forecast = reading.attempt(_object, folder, "forecast.json") or {}
+    reading.diff = _text(folder, "diff.txt")
+    reading.render = _if_there(reading, "render.json", ledger.RENDER)
+    reading.staging = _if_there(reading, "staging.json", ledger.STAGING)
+    for path in sorted(folder.approvals.glob("*.json")):
+        record = _if_there(reading, f"approvals/{path.name}", ledger.APPROVAL)
+        if record:
+            reading.approvals[path.stem] = record
+    if folder.plan_json.exists():
+        reading.plan = reading.attempt(_plan, folder) or ()
+    for stage in reading.plan:
+        _read_stage(reading, stage.number)
+    reading.outcome = _if_there(reading, "outcome.json", ledger.OUTCOME)
+    if (folder.path / rollout.FILE).exists():
+        reading.rollout = reading.attempt(rollout.load, folder)
+    reading.held = reading.attempt(open_hold, folder)
+    # The links say more than the records one by one do.
+    reading.attempt(ledger.verify_chain, folder, ledger.furthest_station(folder))
+    reading.faults = list(dict.fromkeys(reading.faults))
+    return reading
+
+
+def _read_stage(reading: Reading, number: int) -> None:
+    folder = reading.folder
+    record = _if_there(reading, f"canary/{number}.json", ledger.CANARY)
+    if record:
+        reading.stages[number] = record
+    for path in sorted(folder.stage_results(number).glob("*.json")):
+        value = reading.attempt(_object, folder, f"canary/{number}/{path.name}")
+        if value is not None:
+            reading.results.setdefault(number, {})[path.stem] = value
+
+
+def _if_there(reading: Reading, name: str, kind: str) -> Record | None:
+    if not (reading.folder.path / name).exists():
+        return None
+    return reading.attempt(_record, reading.folder, name, kind)
+
+
+def _record(folder: ChangeFolder, name: str, kind: str) -> Record:
+    return read_record(folder.path / name, kind=kind, next_step="")
+
+
+def _plan(folder: ChangeFolder) -> tuple[Stage, ...]:
+    try:
+        return tuple(
+            Stage(
+                number=int(stage["number"]),
+                hosts=tuple(stage["hosts"]),
+                carriers=tuple(stage["carriers"]),
+                bake_seconds=int(stage["bake_seconds"]),
+            )
+            for stage in _object(folder, "canary/plan.json")["stages"]
+        )
+    except (KeyError, TypeError, ValueError):
+        raise Refused("The plan of stages is damaged", where=str(folder.plan_json)) from None
+
+
+def _object(folder: ChangeFolder, name: str) -> Object:
+    value = read_json(folder.path / name, what=f"The file {name}", next_step="")
+    if isinstance(value, Mapping):
+        return value
+    raise Refused(f"The file {name} is damaged", where=str(folder.path / name))
+
+
+def _text(folder: ChangeFolder, name: str) -> str:
+    try:
+        with (folder.path / name).open("rb") as stream:
+            return stream.read(LARGEST_TEXT_BYTES).decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,160 @@
+"""One scheduled change, part by part: each stage is a call of its own, and so is the confirm.
+
+What goes on is decided from records and per-host answers. A stage has passed when its record is in
+the chain with the verdict pass and every one of its hosts; anything else ends the change, and every
+host that it reached goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evenkeel.canary import plan as plans
+from evenkeel.canary.accounts import ACTIVATE, CONFIRM, ROLLBACK, host_results, write_outcome
+from evenkeel.canary.hold import open_hold
+from evenkeel.canary.outcome import recap
+from evenkeel.canary.stage import demand_passed
+from evenkeel.change import ledger
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_REFUSED, Refused
+from evenkeel.records import utc_now
+from evenkeel.report import write_report
+from evenkeel.schedule.runner import Call, Ran, RunPlaybook
+
+# Between two calls nobody renews a lease, so it has to cover the time that the next one needs to
+# start, ask every host for its state and prepare it.
+SHORTEST_LEASE_SECONDS = 60
+# A change that was interrupted or refused so often needs a person.
+MOST_ATTEMPTS = 3
+
+
+@dataclass
+class Deploy:
+    """One attempt at one change."""
+
+    folder: ChangeFolder
+    run: RunPlaybook
+    show: Callable[[str], None]
+    lease_seconds: int
+    attempt: int = 0
+
+    def __post_init__(self) -> None:
+        self.attempt = _attempts(self.folder) + 1
+
+    def part(self, playbook: str, name: str, **extra: str | int) -> Ran:
+        """Run one playbook for the part `name`, with an ident of its own."""
+        ident = f"{self.folder.change_id}.{name}.{self.attempt}"
+        self.show(f"{self.folder.change_id}: {name}, attempt {self.attempt}")
+        return self.run(Call(playbook, extra, ident, self.folder.path / "runner"))
+
+    def deploy_part(self, name: str, stage: str) -> Ran:
+        """Run the deploy for one stage, or for the confirm."""
+        return self.part(
+            "deploy",
+            name,
+            change=self.folder.change_id,
+            evenkeel_stage=stage,
+            canary_lease_seconds=self.lease_seconds,
+        )
+
+
+def deploy(
+    folder: ChangeFolder,
+    run: RunPlaybook,
+    show: Callable[[str], None],
+    lease_seconds: int = SHORTEST_LEASE_SECONDS,
+) -> int:
+    """Deploy one approved change to its end and give the reserved exit code.
+
+    One that is held for a person to decide has not ended: nothing is taken back. Raises Refused
+    when it was tried too often, or when the deploy's own gate kept it out before any host was
+    touched.
+    """
+    attempt = Deploy(folder, run, show, max(SHORTEST_LEASE_SECONDS, lease_seconds))
+    if attempt.attempt > MOST_ATTEMPTS:
+        raise Refused(
+            f"The change {folder.change_id} was tried {MOST_ATTEMPTS} times without an outcome",
+            where=str(folder.path / "runner"),
+            next_step=f"deploy it by hand: ansible-playbook playbooks/deploy.yml "
+            f"-e change={folder.change_id}",
+        )
+    started = utc_now()
+    if not _go(attempt) and not folder.outcome_json.exists():
+        if open_hold(folder):
+            show(f"{folder.change_id} is held: a person decides, or every host goes back alone")
+            return EXIT_INCONCLUSIVE
+        _take_back(attempt, started)
+    body = ledger.verify_chain(folder, ledger.OUTCOME).outcome
+    said: Mapping[str, Any] = body.body if body else {}
+    show(recap(folder, said))
+    return int(said.get("exit_code", EXIT_REFUSED))
+
+
+def _go(attempt: Deploy) -> bool:
+    """Run stage after stage, then confirm; False as soon as something is not as it should be."""
+    folder = attempt.folder
+    number, last = 1, 1
+    while number <= last:
+        began = utc_now()
+        ran = attempt.deploy_part(f"stage-{number}", str(number))
+        if number == 1 and not _touched(folder):
+            raise _kept_out(folder, ran)
+        if not _passed(attempt, number, began):
+            return False
+        last = len(plans.load(folder).stages)
+        number += 1
+    attempt.deploy_part(CONFIRM, CONFIRM)
+    return folder.outcome_json.exists()
+
+
+def _passed(attempt: Deploy, number: int, began: str) -> bool:
+    if attempt.folder.outcome_json.exists():
+        return False
+    try:
+        record = demand_passed(attempt.folder, number).canary[-1]
+    except Refused as error:
+        attempt.show(str(error))
+        return False
+    # The record of an attempt that was interrupted says nothing of what the hosts run now.
+    return record.ended >= began
+
+
+def _touched(folder: ChangeFolder) -> bool:
+    """Whether a host may have been reached: a stage was opened or an activation answered."""
+    return (
+        folder.outcome_json.exists()
+        or folder.stage_results(1).is_dir()
+        or folder.stage_json(1).exists()
+        or any(folder.path.glob("hosts/*/activate.json"))
+    )
+
+
+def _kept_out(folder: ChangeFolder, ran: Ran) -> Refused:
+    return Refused(
+        f"The change {folder.change_id} was kept out before any host was touched",
+        where=str(folder.path / "runner"),
+        got=ran.messages[0].splitlines()[0] if ran.messages else f"status {ran.status}",
+        next_step="the whole output is in runner/artifacts; it is tried again at the next run",
+    )
+
+
+def _take_back(attempt: Deploy, started: str) -> None:
+    """Roll back by the change's name and write the outcome from what each host answered."""
+    folder = attempt.folder
+    ran = attempt.part("rollback", ROLLBACK, undo=folder.change_id)
+    results = host_results(folder, plans.load(folder), verbs=(ACTIVATE, CONFIRM))
+    for host, known in results.items():
+        answer = ran.answers.get(host) or {"status": "unreachable"}
+        if answer["status"] != "unreachable":
+            known[ROLLBACK] = answer
+    write_outcome(folder, results, started)
+    write_report(folder)
+
+
+def _attempts(folder: ChangeFolder) -> int:
+    """Count the attempts so far by their artifacts."""
+    names = (path.name for path in folder.path.glob("runner/artifacts/*"))
+    numbers = (name.rpartition(".")[2] for name in names)
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -1,0 +1,112 @@
+"""Which changes are due: asked to be deployed by schedule, inside their window, and approved.
+
+A change is scheduled when its change.json says `"scheduled": true` (render was given
+`-e change_scheduled=true`), or when the inventory's list `scheduled_changes` names it. It is due
+from `not_before` until `not_after`, as far as it has them, for as long as it has no outcome.
+Approvals bind change.json, so a schedule cannot be moved after it was approved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from evenkeel.canary.hold import open_hold
+from evenkeel.canary.plan import DEFAULT_LEASE_SECONDS
+from evenkeel.change import approval
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.windows import demand_open
+from evenkeel.errors import Refused
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the inventory says of deploys: see docs/pipeline.md for each."""
+
+    changes: Path
+    allowed_signers: Path
+    approvals_required: int = 1
+    freeze_windows: Sequence[Mapping[str, Any]] = ()
+    scheduled_changes: Sequence[str] = ()
+    lease_seconds: int = DEFAULT_LEASE_SECONDS
+
+
+@dataclass(frozen=True)
+class Due:
+    """What to do now: deploy `ready` in this order; `waiting` and `refused` say why not."""
+
+    ready: tuple[ChangeFolder, ...]
+    waiting: Mapping[str, str]
+    refused: Mapping[str, Refused]
+
+
+def due(settings: Settings, now: datetime) -> Due:
+    """Sort the scheduled changes that have no outcome; the oldest due one comes first.
+
+    Raises Refused when there is no folder of changes.
+    """
+    if not settings.changes.is_dir():
+        raise Refused(
+            "There is no folder of changes",
+            where=str(settings.changes),
+            next_step="set evenkeel_changes_dir in the inventory",
+        )
+    ready: list[tuple[str, str, ChangeFolder]] = []
+    waiting: dict[str, str] = {}
+    refused: dict[str, Refused] = {}
+    held = ""
+    for folder in _scheduled(settings, refused):
+        about = folder.change()
+        try:
+            hold = open_hold(folder)
+            if hold:
+                # It went as far as it goes without a person, also when its hosts are back by now.
+                until = str(hold.body["until"])
+                waiting[folder.change_id] = f"it was held until {until}, and nobody has decided"
+                held = folder.change_id if now < datetime.fromisoformat(until) else held
+                continue
+        except Refused as error:
+            refused[folder.change_id] = error
+            continue
+        try:
+            demand_open(about, [], now)
+        except Refused as error:
+            waiting[folder.change_id] = error.what
+            continue
+        if not any(folder.approvals.glob("*.json")):
+            waiting[folder.change_id] = "it is not approved yet"
+            continue
+        try:
+            approval.verify(folder, settings.allowed_signers, required=settings.approvals_required)
+            order = (str(about.get("not_before") or ""), str(about.get("created") or ""))
+            ready.append((*order, folder))
+        except Refused as error:
+            refused[folder.change_id] = error
+    ready.sort(key=lambda row: (row[0], row[1], row[2].change_id))
+    if held:
+        # Its hosts would refuse every other change, and each refusal counts as an attempt.
+        waiting |= {row[2].change_id: f"the hosts are held by {held}" for row in ready}
+        ready = []
+    return Due(tuple(row[2] for row in ready), waiting, refused)
+
+
+def _scheduled(settings: Settings, refused: dict[str, Refused]) -> list[ChangeFolder]:
+    """Give the scheduled changes that are not decided yet; a damaged one is refused by name."""
+    found = []
+    for path in sorted(settings.changes.iterdir()):
+        try:
+            folder = ChangeFolder(path)
+        except Refused:
+            continue
+        if not folder.change_json.exists() or folder.outcome_json.exists():
+            continue
+        try:
+            named = folder.change_id in settings.scheduled_changes
+            if named or folder.change().get("scheduled") is True:
+                found.append(folder)
+        except Refused as error:
+            refused[folder.change_id] = error
+    return found

@@ -1,0 +1,158 @@
+"""One call of ansible-runner: a playbook in, what each host answered out.
+
+The exit code and the status are kept for the log only. They say too little: an unreachable host
+does not fail a play for the others, and a rescue clears a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+
+from evenkeel.errors import Refused
+
+# A stage prints its progress with every slice of its watch, so silence means that it hangs.
+IDLE_SECONDS = 300
+LONGEST_SECONDS = 6 * 3600
+_NOISE = re.compile(
+    r"\[WARNING\]|Failed to parse|<<<|Origin:|Standard error|where:|wanted:|got:|Inventory script"
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One playbook over one inventory. `ident` names the folder that its artifacts are kept in."""
+
+    playbook: str
+    extra: Mapping[str, str | int]
+    ident: str
+    artifacts: Path
+
+
+@dataclass
+class Ran:
+    """How a call ended: `status` is ansible-runner's word, `answers` the last one of each host."""
+
+    status: str
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+
+RunPlaybook = Callable[[Call], Ran]
+
+
+def playbooks(root: Path, inventory: str, fleet: str, show: Callable[[str], None]) -> RunPlaybook:
+    """Give a function that runs this checkout's playbooks; `show` gets every line of output."""
+
+    def run(call: Call) -> Ran:
+        ran = Ran("unknown")
+
+        def follow(event: dict[str, Any]) -> bool:
+            for line in str(event.get("stdout") or "").splitlines():
+                show(line)
+            note(ran, event)
+            return True
+
+        artifacts = call.artifacts / "artifacts"
+        artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The runner takes settings, variables and a command line from its private folder. No
+        # approval binds what lies in a change's folder, so the private one is new for each call.
+        with tempfile.TemporaryDirectory(prefix="evenkeel-runner-") as private:
+            runner = ansible_runner.run(
+                private_data_dir=private,
+                artifact_dir=str(artifacts),
+                project_dir=str(root),
+                playbook=str(root / "playbooks" / f"{call.playbook}.yml"),
+                inventory=inventory,
+                extravars={"fleet": fleet, **call.extra},
+                ident=call.ident,
+                quiet=True,
+                event_handler=follow,
+                envvars=_environment(root),
+                settings={"idle_timeout": IDLE_SECONDS, "job_timeout": LONGEST_SECONDS},
+            )
+        ran.status = str(runner.status)
+        return ran
+
+    return run
+
+
+def _environment(root: Path) -> dict[str, str]:
+    # The programs beside this interpreter are the ones that the lock names.
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    config = str(root / "ansible.cfg")
+    return {"ANSIBLE_CONFIG": config, "ANSIBLE_NOCOLOR": "1", "PATH": path}
+
+
+def note(ran: Ran, event: Mapping[str, Any]) -> None:
+    """Keep of an event what a host's program answered, and what our plugins said went wrong."""
+    data = event.get("event_data") or {}
+    result = data.get("res") or {}
+    host = str(data.get("host") or "")
+    if event.get("event") == "runner_on_unreachable":
+        ran.answers[host] = {"status": "unreachable", "result": {}}
+    elif event.get("event") in ("runner_on_ok", "runner_on_failed"):
+        said = result.get("evenkeel") or {}
+        if event["event"] == "runner_on_failed" and said.get("what"):
+            ran.messages.append(str(result.get("msg")))
+            ran.answers[host] = {"status": "failed", "result": {"error": said}}
+        elif isinstance(result.get("host"), dict):
+            ran.answers[host] = {"status": "ok", "result": result["host"]}
+
+
+def read_settings(
+    root: Path, inventory: str, fleet: str, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give inventory variables by name as the first host of the fleet sees them.
+
+    Templates are resolved; `defaults` names the variables and their values where the inventory has
+    none. No host is contacted. Raises Refused when there is no such group or a template fails.
+    """
+    names = ", ".join(
+        f"'{name}': {name} | default({json.dumps(value)})" for name, value in defaults.items()
+    )
+    found: list[dict[str, Any]] = []
+    said: list[str] = []
+
+    def follow(event: dict[str, Any]) -> bool:
+        result = (event.get("event_data") or {}).get("res") or {}
+        if event.get("event") == "runner_on_ok" and isinstance(result.get("msg"), str):
+            found.append(json.loads(result["msg"]))
+        elif event.get("stdout"):
+            said.append(str(event["stdout"]))
+        return False
+
+    with tempfile.TemporaryDirectory(prefix="evenkeel-") as folder:
+        ansible_runner.run(
+            private_data_dir=folder,
+            project_dir=str(root),
+            host_pattern=f"{fleet}[0]",
+            inventory=inventory,
+            module="ansible.builtin.debug",
+            module_args=json.dumps({"msg": "{{ {" + names + "} | to_json }}"}),
+            quiet=True,
+            event_handler=follow,
+            envvars=_environment(root),
+            settings={"idle_timeout": IDLE_SECONDS},
+        )
+    if found:
+        return found[0]
+    lines = [line.strip() for text in said for line in text.splitlines()]
+    # Of a page of Ansible's words about parsing, these are the ones that say why.
+    lines = [line for line in lines if line and not _NOISE.match(line)]
+    raise Refused(
+        "The inventory cannot be read",
+        where=inventory,
+        wanted=f"a group {fleet} with at least one host",
+        got="; ".join(lines[:3])[:300] or "no answer of Ansible",
+        next_step=f"look at it with: ansible-inventory -i {inventory} --graph",
+    )

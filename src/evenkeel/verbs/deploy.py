@@ -1,0 +1,266 @@
+"""Deploy: gates, stages and the outcome, each decided from records and per-host results.
+
+Nothing here trusts what Ansible thinks of a host: a host that went silent simply has no result, and
+a stage without a result for every one of its hosts has not passed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evenkeel import __version__
+from evenkeel.canary import hold as holds
+from evenkeel.canary import parts
+from evenkeel.canary import plan as plans
+from evenkeel.canary import stage as stages
+from evenkeel.canary.accounts import CONFIRM, PREPARE, accounts, host_results
+from evenkeel.canary.accounts import write_outcome as write_account
+from evenkeel.change import approval, ledger, rollout
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.windows import demand_open
+from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.judge.verdict import FAIL, PASS
+from evenkeel.records import Record, utc_now, write_record
+from evenkeel.report import write_report
+from evenkeel.verbs import hold
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a deploy has to get past. `answers` maps a host to its answer to `status`.
+
+    `rollout` is what inventory and `-e` say now. `only` names one part, a stage's number or
+    `confirm`; `start_at` the part that `person` lets a held deploy go on with.
+    """
+
+    folder: ChangeFolder
+    hosts: Sequence[str]
+    answers: Mapping[str, Mapping[str, Any]]
+    allowed_signers: Path
+    rollout: rollout.Rollout
+    freeze_windows: Sequence[Mapping[str, Any]]
+    lease_seconds: int
+    forks: int
+    only: str = ""
+    start_at: str = ""
+    person: str = ""
+
+
+def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
+    """Let an approved change pass and give the stages to run.
+
+    Raises Refused (nothing was touched) when the change is not approved, or to be deployed in
+    another way than was approved, was decided already, a freeze or its own window keeps it out, or
+    a host is not in the state that was reviewed.
+    """
+    folder = gate.folder
+    if gate.only and gate.start_at:
+        raise Refused(
+            "A deploy is told twice which part to begin with",
+            where="evenkeel_stage, canary_start_at",
+            wanted="one of them",
+            got=f"{gate.only[:40]} and {gate.start_at[:40]}",
+            next_step="leave one of them out",
+        )
+    approval.verify(folder, gate.allowed_signers, required=gate.rollout.approvals_required)
+    bound = rollout.demand_same(folder, gate.rollout)
+    _demand_undecided(folder)
+    if gate.only in ("", "1"):
+        # A window that ends in the middle of a good rollout must not take it back.
+        demand_open(folder.change(), gate.freeze_windows, datetime.now(UTC))
+    _demand_hosts(gate)
+    _demand_forks(gate)
+    ordered = [host for host in bound.hosts if host in gate.hosts]
+    wanted = plans.plan(ordered, bound.canary_stages, gate.lease_seconds)
+    plan = plans.keep(folder, wanted) if write else wanted
+    settled = parts.settled_hosts(gate.answers, folder.change_id)
+    about = {"changed": False, "digest": folder.digest()}
+    if gate.start_at:
+        held = holds.resume(folder, plan, gate.start_at, gate.answers, gate.person, write=write)
+        return about | parts.chosen(plan, bound, settled, held=held)
+    if write and gate.only in ("", "1"):
+        # What hosts answered to an earlier, killed attempt says nothing of this one.
+        shutil.rmtree(folder.path / "hosts", ignore_errors=True)
+        folder.outcome_json.unlink(missing_ok=True)
+    if gate.only == CONFIRM:
+        stages.demand_passed(folder, len(plan.stages))
+    return about | parts.chosen(plan, bound, settled, only=gate.only)
+
+
+def _demand_forks(gate: Gate) -> None:
+    """Every host is watched at the same time, so each needs a fork of Ansible's to itself."""
+    if gate.forks < len(gate.hosts):
+        raise Refused(
+            "Ansible has fewer forks than the change has hosts: not all could be watched at once",
+            where="forks in ansible.cfg",
+            wanted=f"at least {len(gate.hosts)}",
+            got=str(gate.forks),
+            next_step=f"add --forks {len(gate.hosts)}, or name fewer hosts with --limit",
+        )
+
+
+def _demand_undecided(folder: ChangeFolder) -> None:
+    # One that was refused touched nothing, so it may try again.
+    if not folder.outcome_json.exists():
+        return
+    outcome = ledger.verify_chain(folder, ledger.OUTCOME).outcome
+    said = outcome.body.get("outcome") if outcome else None
+    if said == "refused":
+        return
+    raise Refused(
+        f"The change {folder.change_id} was decided already",
+        where=str(folder.outcome_json),
+        got=f"outcome {said}",
+        next_step="render what you want now as a change of its own",
+    )
+
+
+def _demand_hosts(gate: Gate) -> None:
+    """Every host answers, and has live what was reviewed (or this change, after a crash)."""
+    entries = gate.folder.manifest()["hosts"]
+    change = gate.folder.change_id
+    faults = []
+    for host in gate.hosts:
+        answer = gate.answers.get(host)
+        if host not in entries:
+            faults.append(Fault(host, "a host that the change was rendered for", "a new host"))
+        elif not answer:
+            faults.append(Fault(host, "an answer to status", "none: it cannot be reached"))
+        else:
+            faults += _faults_of_host(host, entries[host], answer, change)
+    if faults:
+        raise Faults(
+            "The fleet is not as it was when the change was reviewed",
+            faults,
+            where=str(gate.folder.path),
+            next_step="render the change again under a new id, or mend the hosts that are named",
+        )
+
+
+def _faults_of_host(
+    host: str, entry: Mapping[str, Any], answer: Mapping[str, Any], change: str
+) -> list[Fault]:
+    live = answer.get("live") or {}
+    pending = answer.get("pending") or {}
+    holder = pending.get("change")
+    if holder and holder != change:
+        return [Fault(host, "no change under way", f"change {holder} holds it")]
+    if answer.get("drift"):
+        return [Fault(host, "the live files as they were rendered", "files changed by hand")]
+    release = live.get("release")
+    if release not in (entry["base"], entry["release"]):
+        base = str(entry["base"])[:12]
+        # So that who deploys sees at once who was faster.
+        whose = f", of change {live['change']}" if live.get("change") else ""
+        return [Fault(host, f"base {base} live", f"{str(release)[:12]} live{whose}")]
+    return []
+
+
+def open_stage(folder: ChangeFolder, number: int) -> dict[str, Any]:
+    """Let a stage begin: every host is prepared, and the stage before passed with all of its own.
+
+    Raises Refused otherwise. Ansible goes on with the hosts that are left when one is not prepared.
+    """
+    stages.demand_previous(folder, number)
+    _demand_prepared(folder)
+    # What a killed attempt saw at this stage or later ones is no evidence for this attempt.
+    for later in range(number, len(plans.load(folder).stages) + 1):
+        shutil.rmtree(folder.stage_results(later), ignore_errors=True)
+        holds.forget(folder, later)
+        folder.stage_json(later).unlink(missing_ok=True)
+    return {"changed": False}
+
+
+def _demand_prepared(folder: ChangeFolder) -> None:
+    plan = plans.load(folder)
+    answers = host_results(folder, plan, verbs=(PREPARE,))
+    silent = [host for host in plan.hosts if answers[host].get(PREPARE, {}).get("status") != "ok"]
+    if silent:
+        raise Refused(
+            "Not every host took the release, so none is activated",
+            where=", ".join(silent)[:500],
+            wanted="the release prepared and checked on every host of the plan",
+            next_step="see what these hosts said above, mend it, then deploy again",
+        )
+
+
+def close_stage(
+    folder: ChangeFolder, number: int, to_hold: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Write the stage's record; raises the error that ends the deploy unless it passed.
+
+    `to_hold` are the hosts under lease when a stage without a clear verdict is to wait for a person
+    instead of going back; None when it goes back.
+    """
+    started = utc_now()
+    plan = plans.load(folder)
+    body = _without_silence(plan, stages.judge(folder, plan, number))
+    body |= holds.who_let_go_on(folder, number - 1)
+    chain = ledger.verify_chain(folder, ledger.CANARY, stage=number - 1)
+    write_record(
+        folder.stage_json(number),
+        Record(
+            record=ledger.CANARY,
+            change_id=folder.change_id,
+            digest=folder.digest(),
+            previous=chain.tip.sha256,
+            started=started,
+            ended=utc_now(),
+            versions={"evenkeel": __version__},
+            body=body,
+        ),
+    )
+    write_report(folder)
+    if to_hold is not None and holds.may_be_held(body["verdict"]):
+        return hold.begin(folder, to_hold)
+    if body["verdict"] != PASS:
+        raise stages.refusal(folder, body)
+    return {"changed": True, "held": False, "verdict": PASS, "reasons": body["reasons"]}
+
+
+def _without_silence(plan: plans.Plan, body: dict[str, Any]) -> dict[str, Any]:
+    """Fail a stage in which a host fell silent that waits for its own.
+
+    It could not get the change any more, so going on would only put more hosts at risk.
+    """
+    carry = {**body["hosts"], **body["carriers"]}
+    waiting = [host for host in plan.hosts if host not in carry]
+    missing = {"status": "missing", "verdict": None, "reasons": ["it gave no result"]}
+    controls = {host: body["controls"].get(host, missing) for host in waiting}
+    silent = [host for host, row in controls.items() if row["status"] != "ok"]
+    if not silent:
+        return body
+    reasons = [f"{host}: it fell silent before its own stage" for host in silent]
+    reasons = [*(body["reasons"] if body["verdict"] == FAIL else []), *reasons]
+    return body | {"verdict": FAIL, "reasons": reasons, "controls": controls}
+
+
+def demand_hosts(folder: ChangeFolder, alive: Sequence[str]) -> dict[str, Any]:
+    """Refuse to begin confirming while a host of the plan is silent."""
+    silent = [host for host in plans.load(folder).hosts if host not in alive]
+    if silent:
+        raise Refused(
+            "Not every host answers, so none is confirmed",
+            where=", ".join(silent),
+            wanted="an answer from every host that carries the change",
+            next_step="the change goes back everywhere; mend the hosts, then deploy it anew",
+        )
+    return {"changed": False}
+
+
+def write_outcome(folder: ChangeFolder) -> dict[str, Any]:
+    """Account for every host of the plan, write outcome.json and give the recap."""
+    started = utc_now()
+    body = write_account(folder, accounts(folder, plans.load(folder)), started)
+    write_report(folder)
+    recap = stages.recap(folder, body)
+    return {
+        "changed": True,
+        "outcome": body["outcome"],
+        "evenkeel": {"exit_code": body["exit_code"], "recap": recap},
+    }

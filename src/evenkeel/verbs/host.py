@@ -1,0 +1,245 @@
+"""One verb of the on-host program on one host, as a task: options from the change, result back.
+
+In check mode nothing is changed: a verb that would change the host asks it for its status instead
+and says what would happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from evenkeel.canary.first import demand_first
+from evenkeel.canary.watch import CANARY, Watch, write_result
+from evenkeel.change.archive import release_archive
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, printable
+from evenkeel.records import canonical_json, write_atomically
+from evenkeel.remote import READING_VERBS, Answer
+from evenkeel.verbs.drain import drain_options, would_change
+
+ARGUMENTS = (
+    "verb",
+    "change",
+    "changes_dir",
+    "files",
+    "stage",
+    "lease_seconds",
+    "undo",
+    "to",
+    "name",
+    "pinned",
+    "keep",
+    "max_age_days",
+    "pool",
+    "server",
+    "reason",
+    "owner",
+    "minutes",
+    "digest",
+    "tolerant",
+)
+
+
+class Task(Protocol):
+    """What a verb needs of the task that it runs in."""
+
+    @property
+    def check_mode(self) -> bool: ...  # noqa: D102 - see Doorway
+    @property
+    def diff_mode(self) -> bool: ...  # noqa: D102 - see Doorway
+    def change_folder(self, args: Mapping[str, Any]) -> Path: ...  # noqa: D102 - see Doorway
+    def show(self, line: str) -> None: ...  # noqa: D102 - see Doorway
+    def on_host(  # noqa: D102 - see Doorway
+        self,
+        task_vars: Mapping[str, Any],
+        verb: str,
+        options: Mapping[str, object],
+        stdin: bytes = b"",
+    ) -> Answer: ...
+
+
+Options = Callable[[Task, Mapping[str, Any], str], tuple[dict[str, object], bytes]]
+"""Gives a verb's options and its standard input, from the task, its arguments and the host."""
+
+
+def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the verb that `args` names on the task's host and give the task's result.
+
+    Raises EvenkeelError with the host's own words when the host refuses or fails.
+    """
+    verb = str(args["verb"])
+    host = str(task_vars["inventory_hostname"])
+    options, stdin = _OPTIONS[verb](task, args, host)
+    diff = _diff(task, args, host) if task.diff_mode and verb == "activate" else {}
+    if task.check_mode and verb not in READING_VERBS:
+        return _predict(task, args, task_vars, verb, options) | diff
+    try:
+        if verb == "activate":
+            demand_first(ChangeFolder(task.change_folder(args)), int(args["stage"]), host)
+        answer = task.on_host(task_vars, verb, options, stdin)
+    except Exception as silence:
+        if verb == "activate":
+            said = {"error": {"what": str(silence).splitlines()[0]}}
+            write_result(_watch(task, args, host), verb, "failed", said)
+        raise
+    error = answer.error(host)
+    for note in answer.result.get("notes") or []:
+        task.show(printable(f"{host}: {note}"))
+    if "change" in args and "changes_dir" in args and verb not in READING_VERBS:
+        _keep(task, args, verb, host, answer)
+    result = {"changed": bool(answer.result.get("changed")), "host": dict(answer.result)} | diff
+    if error and not args.get("tolerant"):
+        raise error
+    if args.get("files"):
+        # Whole configurations, with the secrets in them: for who registers them, not for a log.
+        result["_ansible_no_log"] = True
+    return result | ({"evenkeel": error.as_dict(), "msg": str(error)} if error else {})
+
+
+def _release(
+    task: Task, args: Mapping[str, Any], host: str
+) -> tuple[ChangeFolder, str, str | None]:
+    folder = ChangeFolder(task.change_folder(args))
+    if args.get("digest") and folder.digest() != args["digest"]:
+        raise Refused(
+            f"The change {args['change']} is no longer the one that was let pass",
+            where=str(folder.manifest_json),
+            wanted=f"digest {args['digest']}",
+            got=f"digest {folder.digest()}",
+            next_step="find out who wrote into the change's folder; nothing more is touched",
+        )
+    hosts = folder.manifest()["hosts"]
+    if host not in hosts:
+        raise Refused(
+            f"Change {args['change']} holds nothing for this host",
+            where=host,
+            wanted=f"one of {', '.join(sorted(hosts))}"[:300],
+            next_step="render the change for this host too, or leave it out with --limit",
+        )
+    return folder, str(hosts[host]["release"]), hosts[host]["base"]
+
+
+def _prepare(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
+    folder, release, _ = _release(task, args, host)
+    options: dict[str, object] = {"change": args["change"], "release": release}
+    return options, release_archive(folder.path, host)
+
+
+def _activate(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
+    _, release, base = _release(task, args, host)
+    return {
+        "change": args["change"],
+        "release": release,
+        "lease_seconds": int(args["lease_seconds"]),
+        "base": base,
+    }, b""
+
+
+def _of_change(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
+    del task, host
+    return {"change": args["change"], "lease_seconds": args.get("lease_seconds")}, b""
+
+
+def _plain(*names: str) -> Options:
+    def options(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
+        del task, host
+        return {name: args[name] for name in names if args.get(name) not in (None, "")}, b""
+
+    return options
+
+
+def _snapshot(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
+    del task, host
+    pinned = str(args.get("pinned", "")).lower()
+    flags = {"": {}, "true": {"pinned": True}, "false": {"unpin": True}}
+    if pinned not in flags:
+        raise UsageError(
+            "A snapshot is pinned or it is not",
+            where="pinned",
+            wanted="true or false",
+            got=pinned[:40],
+            next_step="correct -e pinned=…",
+        )
+    return {"name": args["name"], **flags[pinned]}, b""
+
+
+def _drain(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
+    del task, host
+    return drain_options(args), b""
+
+
+_OPTIONS: dict[str, Options] = {
+    "prepare": _prepare,
+    "activate": _activate,
+    "renew": _of_change,
+    "confirm": _of_change,
+    "status": _plain("files"),
+    "rollback": _plain("undo", "to"),
+    "snapshot": _snapshot,
+    "drain": _drain,
+    "undrain": _plain("pool", "server"),
+    "prune": _plain("keep", "max_age_days"),
+}
+
+
+def _predict(
+    task: Task,
+    args: Mapping[str, Any],
+    task_vars: Mapping[str, Any],
+    verb: str,
+    options: Mapping[str, object],
+) -> dict[str, Any]:
+    """Say whether the verb would change the host, from what the host says of itself."""
+    answer = task.on_host(task_vars, "status", {})
+    error = answer.error(str(task_vars["inventory_hostname"]))
+    if error:
+        raise error
+    live = answer.result.get("live") or {}
+    if verb in ("drain", "undrain"):
+        return {"changed": would_change(verb, options, answer.result), "host": {}}
+    if verb == "rollback" and args.get("undo"):
+        changed = live.get("change") == args["undo"]
+    elif "release" in options:
+        changed = live.get("release") != options["release"]
+    else:
+        changed = verb in ("rollback", "snapshot")
+    return {"changed": changed, "host": {"live": live}}
+
+
+def _keep(task: Task, args: Mapping[str, Any], verb: str, host: str, answer: Answer) -> None:
+    """Keep what the host said beside the change, so that the outcome can account for every host."""
+    folder = task.change_folder(args)
+    status = "ok" if answer.exit_code == 0 else "failed"
+    value = {"host": host, "verb": verb, "status": status, "result": dict(answer.result)}
+    write_atomically(folder / "hosts" / host / f"{verb}.json", canonical_json(value))
+    if verb == "activate" and answer.exit_code:
+        result = dict(answer.result) | {"reverted": answer.exit_code == EXIT_ROLLED_BACK}
+        write_result(_watch(task, args, host), verb, "failed", result)
+
+
+def _watch(task: Task, args: Mapping[str, Any], host: str) -> Watch:
+    """Give the watch that a canary which was not activated would have had."""
+    folder, change = task.change_folder(args), str(args["change"])
+    return Watch(folder, change, int(args["stage"]), host, CANARY, (host,), 0, 0, {})
+
+
+def _diff(task: Task, args: Mapping[str, Any], host: str) -> dict[str, Any]:
+    """Give the difference between base and bundle for `--diff`, without secrets."""
+    from evenkeel.change.difference import redact
+
+    folder = task.change_folder(args)
+    names = sorted(path.name for path in (folder / "bundle" / host).iterdir())
+    parts = []
+    for name in names:
+        before = folder / "base" / host / name
+        parts.append(
+            {
+                "before": redact(before.read_text()) if before.exists() else "",
+                "after": redact((folder / "bundle" / host / name).read_text()),
+                "before_header": f"{host}: live {name}",
+                "after_header": f"{host}: {args['change']} {name}",
+            }
+        )
+    return {"diff": parts}

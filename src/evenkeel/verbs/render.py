@@ -1,0 +1,265 @@
+"""Render: from the intent of each host to a bundle, its digest and the forecast of its effect.
+
+After this nothing is rendered again. The same intent over the same base gives the same digest, so
+rendering a change twice leaves what was rehearsed and approved of it standing.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evenkeel import __version__
+from evenkeel.change import ledger
+from evenkeel.change.bundle import FleetBundle, manifest, render_fleet, unified_diff
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.rollout import FILE as ROLLOUT_JSON
+from evenkeel.change.rollout import Rollout, is_written
+from evenkeel.errors import Refused
+from evenkeel.forecast import canary_policy, forecast
+from evenkeel.host.archive import is_file_name, release_digest
+from evenkeel.records import (
+    Record,
+    canonical_json,
+    check_change_id,
+    check_text,
+    read_json,
+    sha256_of,
+    utc_now,
+    write_atomically,
+    write_record,
+)
+from evenkeel.verbs.rollout import from_inventory
+
+
+@dataclass(frozen=True)
+class Host:
+    """What render knows of one host: its intent, and what is live on it.
+
+    `live` maps file names to bytes; None when nothing is live there. `carries` is the change that
+    the live release came from, or None.
+    """
+
+    intent: Mapping[str, Any]
+    live: Mapping[str, bytes] | None
+    carries: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One change to render. Times are ISO 8601 UTC; an empty one does not bind.
+
+    `fleet` names all hosts of the fleet, also those that this change leaves out. `rollout` is how
+    it goes over its hosts; without one, as an inventory that says nothing of it has it.
+    """
+
+    folder: ChangeFolder
+    author: str
+    title: str
+    balancer_kind: str
+    role_dir: Path
+    template: Path | None = None
+    fleet: tuple[str, ...] = ()
+    scheduled: bool = False
+    not_before: str = ""
+    not_after: str = ""
+    rollout: Rollout | None = None
+
+
+def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[str, Any]:
+    """Render the change for `hosts` and give its digest, summary lines and whether it is new.
+
+    With `write` False nothing is left behind. Raises Faults for an intent that is wrong, Refused
+    for a change that was deployed already.
+    """
+    check_text(request.author, "change_author")
+    check_text(request.title, "change_title")
+    started = utc_now()
+    folder = request.folder
+    if folder.plan_json.exists():
+        raise Refused(
+            f"The change {folder.change_id} was deployed already",
+            where=str(folder.path),
+            next_step="give what you want now a change id of its own",
+        )
+    bundle = render_fleet(
+        {host: facts.intent for host, facts in hosts.items()},
+        role_dir=request.role_dir,
+        template=request.template,
+        fleet=request.fleet,
+    )
+    bases = {
+        host: release_digest(dict(facts.live)) if facts.live is not None else None
+        for host, facts in hosts.items()
+    }
+    value = manifest(folder.change_id, request.author, request.balancer_kind, bundle, bases)
+    digest = sha256_of(canonical_json(value))
+    groups = _forecasts(folder.path.parent, hosts, bundle.intents)
+    rollout = request.rollout or from_inventory(list(hosts), {host: {} for host in hosts})
+    rendered = _is_rendered(folder, digest)
+    unchanged = rendered and is_written(folder, rollout)
+    if write and not rendered:
+        _write(request, hosts, bundle, value, groups, digest, started)
+    if write and not unchanged:
+        # After the rest: another rollout makes an approval void, never a rehearsal.
+        folder.write_json(ROLLOUT_JSON, rollout.as_dict())
+    return {
+        "changed": not unchanged,
+        "digest": digest,
+        "folder": str(folder.path),
+        "hosts": sorted(hosts),
+        "summary": [line for group in groups for line in _summary(group)],
+        "diff_text": _diff_text(hosts, bundle),
+    }
+
+
+def _is_rendered(folder: ChangeFolder, digest: str) -> bool:
+    """Whether all of this digest is there, unaltered: to render again also mends a bundle."""
+    try:
+        return folder.verify_bundle() == digest and folder.render_json.exists()
+    except Refused:
+        return False
+
+
+def _forecasts(
+    changes: Path, hosts: Mapping[str, Host], intents: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give one forecast for each distinct pair of intents before and after, with its hosts."""
+    groups: dict[str, dict[str, Any]] = {}
+    for host, after in sorted(intents.items()):
+        before = _intent_before(changes, host, hosts[host])
+        key = sha256_of(canonical_json([before, after]))
+        if key not in groups:
+            effect = forecast(before, after)
+            groups[key] = {
+                "hosts": [],
+                "forecast": effect,
+                "policy": canary_policy(after, effect),
+            }
+        groups[key]["hosts"].append(host)
+    return list(groups.values())
+
+
+def _intent_before(changes: Path, host: str, facts: Host) -> dict[str, Any] | None:
+    """Give the intent that the live release was rendered from, or None where nobody knows it."""
+    if facts.carries is None or facts.live is None:
+        return None
+    earlier = changes / facts.carries
+    bundle = earlier / "bundle" / host
+    names = {path.name: path for path in bundle.iterdir()} if bundle.is_dir() else {}
+    if set(names) != set(facts.live) or any(
+        names[name].read_bytes() != data for name, data in facts.live.items()
+    ):
+        return None
+    path = earlier / "intent" / f"{host}.json"
+    value = read_json(path, what="The intent of the live release", next_step="render it again")
+    return value if isinstance(value, dict) else None
+
+
+def _summary(group: Mapping[str, Any]) -> list[str]:
+    return [f"{', '.join(group['hosts'])}:", *(f"  {s}" for s in group["forecast"]["summary"])]
+
+
+def _write(
+    request: Request,
+    hosts: Mapping[str, Host],
+    bundle: FleetBundle,
+    value: Mapping[str, Any],
+    groups: list[dict[str, Any]],
+    digest: str,
+    started: str,
+) -> None:
+    folder = request.folder
+    # The record goes first and comes back last: killed in between, the change is not rendered.
+    folder.render_json.unlink(missing_ok=True)
+    for name in ("bundle", "base", "intent"):
+        shutil.rmtree(folder.path / name, ignore_errors=True)
+    for host, files in bundle.files.items():
+        for name, data in files.items():
+            write_atomically(folder.bundle / host / name, data)
+        for name, data in (hosts[host].live or {}).items():
+            write_atomically(folder.path / "base" / host / name, data)
+        folder.write_json(f"intent/{host}.json", bundle.intents[host])
+    folder.write_json("manifest.json", value)
+    folder.write_json(
+        "change.json",
+        {
+            "change_id": folder.change_id,
+            "author": request.author,
+            "title": request.title,
+            "created": started,
+            "scheduled": request.scheduled,
+            "not_before": request.not_before,
+            "not_after": request.not_after,
+        },
+    )
+    folder.write_json("forecast.json", {"groups": groups})
+    write_atomically(folder.path / "diff.txt", _diff_text(hosts, bundle).encode())
+    write_record(
+        folder.render_json,
+        Record(
+            record=ledger.RENDER,
+            change_id=folder.change_id,
+            digest=digest,
+            previous=None,
+            started=started,
+            ended=utc_now(),
+            versions={"evenkeel": __version__},
+            body={"hosts": sorted(hosts), "groups": groups},
+        ),
+    )
+
+
+def _diff_text(hosts: Mapping[str, Host], bundle: FleetBundle) -> str:
+    """Give the redacted difference of every host; hosts with the same one share it."""
+    groups: dict[str, list[str]] = {}
+    for host in sorted(bundle.files):
+        text = unified_diff(hosts[host].live or {}, bundle.files[host])
+        groups.setdefault(text, []).append(host)
+    return "\n".join(f"# {', '.join(names)}\n{text}" for text, names in groups.items())
+
+
+def hosts_from_status(
+    names: list[str], intents: Mapping[str, Any], answers: Mapping[str, Any]
+) -> dict[str, Host]:
+    """Put each host's intent and its answer to `status --files` together.
+
+    Raises Refused naming every host that has no intent, or did not answer.
+    """
+    silent = [name for name in names if not answers.get(name)]
+    if silent:
+        raise Refused(
+            "The base of the change is unknown: not every host answered",
+            where=", ".join(silent)[:500],
+            wanted="the live release of every host that the change is for",
+            next_step="mend the connection, or leave these hosts out with --limit",
+        )
+    hollow = [name for name in names if not isinstance(intents.get(name), dict)]
+    if hollow:
+        raise Refused(
+            "There is no intent to render",
+            where=", ".join(hollow)[:500],
+            wanted="the variable intent, a dict, in group_vars",
+            next_step="copy one from inventories/example/group_vars",
+        )
+    return {name: _host(intents[name], answers[name]) for name in names}
+
+
+def _host(intent: Mapping[str, Any], answer: Mapping[str, Any]) -> Host:
+    files = answer.get("files") or {}
+    for name in files:
+        # A host that was taken over by somebody else must not write where it likes here.
+        if not is_file_name(name):
+            raise Refused(
+                "A host names a live file that cannot be one",
+                wanted="the plain name of a file",
+                got=repr(name)[:80],
+                next_step="look at that host before anything is deployed to it",
+            )
+    live = {name: base64.b64decode(facts["content_base64"]) for name, facts in files.items()}
+    carries = (answer.get("live") or {}).get("change")
+    return Host(intent, live or None, check_change_id(carries) if carries else None)

@@ -1,0 +1,69 @@
+"""Runs inside the container: web servers that say who they are, a client that counts answers."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+STOP = Path("/run/contract-stop")
+
+
+async def serve(ports):
+    async def answer(reader, writer):
+        port = writer.get_extra_info("sockname")[1]
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                body = str(port).encode()
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+                writer.write(head + body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    for port in ports:
+        await asyncio.start_server(answer, "127.0.0.1", port)
+    await asyncio.Event().wait()
+
+
+async def ask(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise ConnectionError(head[:40])
+    return body.decode()
+
+
+async def drive(port, requests):
+    """Send `requests` requests, or go on until the stop file is there; print what came back."""
+    servers, failed, sent = {}, 0, 0
+    STOP.unlink(missing_ok=True)
+    sys.stdout.write("driving\n")
+    sys.stdout.flush()
+
+    async def one():
+        nonlocal failed, sent
+        while (sent < requests) if requests else not STOP.exists():
+            sent += 1
+            try:
+                server = await ask(port)
+                servers[server] = servers.get(server, 0) + 1
+            except (TimeoutError, OSError):
+                failed += 1
+            await asyncio.sleep(0 if requests else 0.005)
+
+    await asyncio.gather(*(one() for _ in range(1 if requests else 4)))
+    json.dump({"sent": sent, "failed": failed, "servers": servers}, sys.stdout)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        asyncio.run(serve([int(port) for port in sys.argv[2:]]))
+    else:
+        asyncio.run(drive(int(sys.argv[2]), int(sys.argv[3])))

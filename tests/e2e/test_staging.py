@@ -1,0 +1,286 @@
+"""The rehearsal in its real containers: what is good passes, what is valid but wrong does not."""
+
+import re
+import time
+
+import pytest
+from unit.rehearsal.changes import ROLE, hand_made, intent, servers, write_change
+
+from evenkeel.errors import EvenkeelError
+from evenkeel.lab import images, names, podman
+from evenkeel.rehearsal import plan, staging
+
+FOUR = hand_made(4)
+POOL = "backend web\n"
+
+
+def backends(prefix, network, count, **more):
+    """Give servers of a pool whose addresses are `network` and a number."""
+    return [
+        {"name": f"{prefix}{n}", "address": f"{network}{n}", "port": 8080, **more}
+        for n in range(1, count + 1)
+    ]
+
+
+CHECK = {"kind": "http", "path": "/health", "host": "shop.example", "expect_status": 204}
+# One of everything that a world has to have: TLS, TCP, both PROXY protocols, an address of the
+# balancer's own, IPv6, servers known by name, every algorithm, a redirect, a cookie.
+EVERYTHING = {
+    "listeners": [
+        {
+            "name": "public",
+            "binds": [{"port": 443, "tls": {"certificate": "/etc/haproxy/certs/shop.pem"}}],
+            "routes": [
+                {"name": "api", "pool": "api", "hosts": ["*.api.example"]},
+                {"name": "img", "pool": "img", "hosts": ["shop.example"], "path_prefixes": ["/i"]},
+                {"name": "beta", "pool": "beta", "headers": [{"name": "X-B", "value": "yes"}]},
+                {"name": "rand", "pool": "rand", "paths": ["/random"]},
+            ],
+            "default_pool": "shop",
+        },
+        {
+            "name": "plain",
+            "binds": [{"port": 80}],
+            "default_pool": "shop",
+            "extra": ["http-request redirect scheme https code 301"],
+        },
+        {"name": "queue", "mode": "tcp", "binds": [{"port": 5671}], "default_pool": "queue"},
+        {
+            "name": "vip",
+            "binds": [{"address": "10.9.9.9", "port": 8080, "accept_proxy": True}],
+            "default_pool": "user",
+        },
+        {
+            "name": "six",
+            "binds": [{"address": "::", "port": 8081}, {"address": "fd00:9::9", "port": 8082}],
+            "default_pool": "six",
+        },
+    ],
+    "pools": [
+        {
+            "name": "shop",
+            "stickiness": {"cookie": "SRV"},
+            "check": CHECK,
+            "servers": [
+                *backends("shop", "10.20.1.", 3, max_connections=400),
+                {"name": "sorry", "address": "10.20.9.1", "port": 8080, "backup": True},
+            ],
+        },
+        {
+            "name": "api",
+            "algorithm": {"kind": "least_connections"},
+            "check": CHECK,
+            "servers": [
+                *backends("api", "10.20.2.", 3),
+                {"name": "api9", "address": "10.20.2.9", "port": 8080, "state": "draining"},
+            ],
+        },
+        {
+            "name": "img",
+            "algorithm": {"kind": "hash", "key": "uri"},
+            "servers": backends("img", "10.20.3.", 2),
+        },
+        {"name": "beta", "servers": backends("beta", "10.20.4.", 2, proxy_protocol="v2")},
+        {
+            "name": "rand",
+            "algorithm": {"kind": "random"},
+            "servers": [
+                {"name": name, "address": f"{name}.servers.example", "port": 8080}
+                for name in ("one", "two")
+            ],
+        },
+        {
+            "name": "queue",
+            "mode": "tcp",
+            "servers": [
+                {**one, "port": 5671, "proxy_protocol": "v1"}
+                for one in backends("queue", "10.20.5.", 2)
+            ],
+        },
+        # The servers of `shop` once more: only counters tell these two pools apart.
+        {
+            "name": "user",
+            "algorithm": {"kind": "hash", "key": "header", "name": "X-User"},
+            "servers": backends("shop", "10.20.1.", 3),
+        },
+        {
+            "name": "six",
+            "algorithm": {"kind": "hash", "key": "source"},
+            "servers": backends("six", "fd00:5::", 3),
+        },
+    ],
+    "route_tests": [
+        {"name": "shop", "listener": "public", "host": "shop.example", "expect_pool": "shop"},
+        {"name": "api", "listener": "public", "host": "v1.api.example", "expect_pool": "api"},
+        {
+            "name": "img",
+            "listener": "public",
+            "host": "shop.example",
+            "path": "/i/1.png",
+            "expect_pool": "img",
+        },
+        {
+            "name": "beta",
+            "listener": "public",
+            "headers": {"X-B": "yes"},
+            "expect_pool": "beta",
+        },
+        {"name": "redirect", "listener": "plain", "host": "shop.example", "expect_status": 301},
+        {"name": "vip", "listener": "vip", "expect_pool": "user"},
+    ],
+}
+
+
+def four(**pool):
+    """Give the intent of a pool of four servers, with other keys of the pool."""
+    return intent({"servers": servers(4), **pool})
+
+
+def typo():
+    """The change of 2024-06-20: weights that make the spread uneven."""
+    pool = servers(4)
+    for server in pool[1:]:
+        server["weight"] = 1
+    return intent({"servers": pool})
+
+
+SERVER_2 = "server web2 10.20.0.2:80"
+STICKY = {"stickiness": {"cookie": "SRV"}}
+# What is wrong -> the intent, what the template prints otherwise, the checks that have to see it.
+WRONG = {
+    "a-weight-typo": (typo(), None, {"spread:web", "shift:web"}),
+    "fill-first": (four(algorithm={"kind": "first"}), None, {"spread:web", "shift:web"}),
+    "backup-on-three": (
+        intent({"servers": [{**one, "backup": n > 0} for n, one in enumerate(servers(4))]}),
+        None,
+        {"spread:web"},
+    ),
+    "one-connection": (four(), (SERVER_2, f"{SERVER_2} maxconn 1"), {"share:web"}),
+    "hash-on-a-constant": (
+        four(algorithm={"kind": "hash", "key": "header", "name": "Host"}),
+        None,
+        {"share:web", "idle:web", "spread:web", "shift:web"},
+    ),
+    "a-disabled-server": (four(), (SERVER_2, f"{SERVER_2} disabled"), {"share:web", "idle:web"}),
+    "check-on-a-wrong-port": (
+        four(),
+        ("default-server check", "default-server check port 81"),
+        {"answers", "servers:web", "share:web", "route:front"},
+    ),
+    "one-cookie-for-two": (four(**STICKY), ("cookie web2", "cookie web1"), {"sticky:web"}),
+    "a-word-that-is-none": (four(), ("balance roundrobin", "balance robin"), {"native_check"}),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lab():
+    """A name of its own, so that no other rehearsal of this checkout is in the way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVENKEEL_LAB", f"{names.lab_name()[:26]}-reh")
+        yield names.lab_name()
+
+
+def rehearse(folder, said=None):
+    return staging.rehearse(
+        folder.path,
+        hosts=None,
+        role_dir=ROLE,
+        repo_root=names.ROOT,
+        progress=(said if said is not None else []).append,
+    )
+
+
+def of_lab(lab):
+    found = podman.call(["ps", "--all", "--quiet", "--filter", f"label={plan.LABEL}={lab}"])
+    return found.decode().split()
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Two servers more on three hosts, and a host with one of everything."""
+    hosts = {f"lb{n}": intent({"servers": servers(5)}) for n in (1, 2, 3)} | {"lb4": EVERYTHING}
+    bases = {host: hand_made(3) for host in hosts}
+    folder = write_change(tmp_path_factory.mktemp("changes") / "good", hosts, bases)
+    said = []
+    began = time.monotonic()
+    body = rehearse(folder, said)
+    return body, said, time.monotonic() - began
+
+
+def bundle_of(body, host):
+    return next(one for one in body["bundles"] if host in one["hosts"])
+
+
+def broken(bundle):
+    return {c["id"]: c["reasons"] for c in bundle["checks"] if c["verdict"] != "pass"}
+
+
+def test_a_good_change_passes_on_every_distinct_bundle(good, lab):
+    body, said, _ = good
+    assert {host: broken(bundle_of(body, host)) for host in ("lb1", "lb2", "lb3", "lb4")} == {
+        host: {} for host in ("lb1", "lb2", "lb3", "lb4")
+    }
+    assert body["verdict"] == "pass"
+    assert [line for line in said if "staging: verify" in line]
+    assert of_lab(lab) == []
+
+
+def test_the_effect_shows_each_server_s_share_before_and_after(good):
+    web = bundle_of(good[0], "lb1")["effect"]["web"]["servers"]
+    assert web["web1"] == {"before": 0.33333, "after": 0.2, "intended": 0.2}
+    assert web["web5"] == {"before": 0.0, "after": 0.2, "intended": 0.2}
+
+
+def test_this_change_s_own_rollback_under_load_loses_no_request(good):
+    checks = {check["id"]: check for check in bundle_of(good[0], "lb1")["checks"]}
+    assert checks["reload"]["numbers"]["reloads"] == 3
+    assert checks["reload"]["numbers"]["sent"] > 500
+    assert checks["reload"]["reasons"] == []
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    """One change with a host for each way to ruin a spread that a syntax check accepts."""
+    hosts = {name: made for name, (made, _, _) in WRONG.items()}
+    edits = {name: edit for name, (_, edit, _) in WRONG.items() if edit}
+    bases = dict.fromkeys(hosts, FOUR)
+    folder = write_change(tmp_path_factory.mktemp("changes") / "bad", hosts, bases, edits)
+    return rehearse(folder)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_sees_what_no_syntax_check_sees(bad, wrong):
+    found = broken(bundle_of(bad, wrong))
+    assert WRONG[wrong][2] <= set(found), found
+    assert bad["verdict"] == "fail"
+
+
+def test_a_skewed_spread_is_told_with_pool_servers_and_shares(bad):
+    reasons = broken(bundle_of(bad, "a-weight-typo"))["spread:web"]
+    # 100 of 103 shares; how many requests are counted decides the digit behind the point.
+    assert re.search(r"server web1 of pool web: 25\.0 % → 9[67]\.\d %", reasons[0])
+
+
+def test_a_container_that_cannot_start_is_trouble_and_never_a_verdict(tmp_path, lab, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_STAGING_IMAGE", "localhost/evenkeel/no-such-image:1")
+    folder = write_change(tmp_path / "c1", {"lb1": intent()}, {})
+    with pytest.raises(EvenkeelError, match="came to no verdict"):
+        rehearse(folder)
+    assert of_lab(lab) == []
+
+
+def test_removes_what_a_killed_run_left_behind_and_nothing_else(lab):
+    image = images.image("staging")
+    labels = (f"{plan.LABEL}={lab}", f"{plan.LABEL}={lab}-other")
+    mine, other = (
+        podman.call(["create", "--label", label, "--network=none", image, "/sbin/init"])
+        .decode()
+        .strip()
+        for label in labels
+    )
+    try:
+        staging.remove_leftovers()
+        assert of_lab(lab) == []
+        assert podman.succeeds(["container", "exists", other])
+    finally:
+        podman.remove([mine, other])

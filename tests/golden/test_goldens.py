@@ -1,0 +1,72 @@
+"""Every golden case is rendered to its exact bytes, and the real balancer takes those bytes."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from golden.cases import cases, rendered
+
+HAPROXY = cases("haproxy")
+CERTIFICATES = b"/etc/haproxy/certs/"
+
+
+@pytest.mark.parametrize("case", HAPROXY, ids=lambda case: case.name)
+def test_renders_a_golden_case_to_its_exact_bytes(case):
+    for name, data in rendered("haproxy", case).items():
+        assert data == (case / name).read_bytes(), "if this is wanted: scripts/update_goldens"
+
+
+def test_there_are_goldens():
+    assert len(HAPROXY) >= 12
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Stand in for the certificates that the goldens name: a folder with self-signed ones."""
+    folder = tmp_path_factory.mktemp("certs")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example.com")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    for file in ("site.pem", "other.pem"):
+        (folder / file).write_bytes(pem)
+    return folder
+
+
+@pytest.mark.parametrize("case", HAPROXY, ids=lambda case: case.name)
+def test_the_real_haproxy_takes_a_golden_without_a_warning(case, certificates, tmp_path):
+    golden = (case / "haproxy.cfg").read_bytes()
+    config = tmp_path / "haproxy.cfg"
+    # What differs from the golden is where the stand-ins for files beside it are.
+    states = tmp_path / "servers"
+    states.write_text("1\n")
+    golden = golden.replace(b"/var/lib/evenkeel/haproxy.servers", str(states).encode())
+    config.write_bytes(golden.replace(CERTIFICATES, f"{certificates}/".encode()))
+    # -dW: a warning fails.
+    done = subprocess.run(
+        ["haproxy", "-c", "-dW", "-f", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,149 @@
+import io
+
+import pytest
+from unit.change.build import Sample, make_key, public_key
+from unit.report.samples import confirmed
+
+from evenkeel.change import approval
+from evenkeel.change.rollout import Place, Rollout
+from evenkeel.commands import run
+from evenkeel.commands.approve import main, summary
+from evenkeel.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, Refused, UsageError
+from evenkeel.report import page
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keys")
+    return {name: make_key(folder / name) for name in ("alice", "bob")}
+
+
+@pytest.fixture
+def change(tmp_path):
+    return Sample(tmp_path / "changes").rendered().rehearsed()
+
+
+@pytest.fixture
+def words(tmp_path, keys, change):
+    path = tmp_path / "allowed_signers"
+    path.write_text("".join(f"{name} {public_key(key)}\n" for name, key in keys.items()))
+    return [
+        change.change_id,
+        "--as=bob",
+        f"--key={keys['bob']}",
+        f"--changes-dir={change.changes}",
+        f"--allowed-signers={path}",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_shows_the_effect_then_signs(words, change, tmp_path, capsys):
+    assert main([*words, "--yes"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    for text in ("web2", "0.0 % >  50.0 %", "digest", "+1 -0 lines", "signed by bob"):
+        assert text in shown
+    assert f"playbooks/deploy.yml -e change={change.change_id}" in shown
+    assert approval.verify(change.folder, tmp_path / "allowed_signers")
+    assert "bob" in (change.path / "report.html").read_text()
+
+
+def test_shows_who_is_reached_when_and_who_decides(words, change, capsys):
+    places = (Place("lb2", "standby", "fra"), Place("lb1", zone="ams"), Place("lb3"))
+    rules = Rollout(places, ({"hosts": 1, "bake_seconds": 30},), 2, "stage", "hold", 300)
+    change.folder.write_json("rollout.json", rules.as_dict())
+    assert main([*words, "--yes"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "stage 1: lb2 (fra, standby); up to 30 s, at least 200 requests" in shown
+    assert "stage 2: lb1 (ams), lb3; up to 30 s" in shown
+    for text in ("each stage is confirmed", "for 300 s, until a person", "approvals it needs: 2"):
+        assert text in shown
+
+
+def test_signing_again_says_so(words, capsys):
+    main([*words, "--yes"])
+    assert main([*words, "--yes"]) == EXIT_OK
+    assert "was signed before by bob" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", ["", "n\n", "nope\n", "maybe\n"])
+def test_anything_but_yes_signs_nothing(words, change, monkeypatch, answer):
+    monkeypatch.setattr("sys.stdin", Terminal(answer or "\n"))
+    with pytest.raises(Refused, match="was not signed"):
+        main(words)
+    assert not change.folder.approvals.exists()
+
+
+def test_yes_at_the_terminal_signs(words, change, monkeypatch):
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert main(words) == EXIT_OK
+
+
+def test_without_a_terminal_nobody_is_asked_and_nothing_is_signed(words, change, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match="nobody to ask"):
+        main(words)
+    assert not change.folder.approvals.exists()
+
+
+def test_what_did_not_pass_is_refused_before_it_is_shown(words, change, capsys):
+    change.rehearsed("fail")
+    with pytest.raises(Refused, match="did not pass"):
+        main([*words, "--yes"])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_summary_is_plain_text_within_a_terminals_width(tmp_path):
+    lines = list(summary(page(confirmed(tmp_path).folder)))
+    assert not [line for line in lines if "\x1b" in line]
+    assert max(map(len, lines)) <= 110
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "\r", "\n", "\x9b1A", "\u202e", "\u2066"])
+def test_no_text_of_the_change_can_rewrite_the_terminal(tmp_path, evil):
+    about = {"title": f"Fine{evil}title", "author": f"al{evil}ice", "not_before": f"2024{evil}"}
+    change = Sample(tmp_path, about=about).rendered().rehearsed()
+    lines = list(summary(page(change.folder)))
+    assert all(line.isprintable() for line in lines)
+    assert any("Fine" in line and "title" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["../../tmp/evil", "/etc/evil", "a/b", "..", "x/../{name}"])
+def test_a_change_id_that_could_be_a_path_is_refused(words, change, name):
+    path = name.format(name=change.change_id)
+    with pytest.raises(Refused, match="no usable name"):
+        main([path, *words[1:], "--yes"])
+
+
+def code_of(main, capsys, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    return caught.value.code, capsys.readouterr().err
+
+
+def test_an_error_ends_the_command_with_its_code_and_without_a_traceback(
+    words, change, monkeypatch, capsys
+):
+    monkeypatch.setattr("sys.argv", ["approve", *words, "--as=alice", "--yes"])
+    code, said = code_of(main, capsys)
+    assert code == EXIT_REFUSED
+    assert "author of a change cannot approve" in said
+    assert "Traceback" not in said
+
+
+def test_unknown_words_are_a_usage_error(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["approve", "--nonsense"])
+    code, said = code_of(main, capsys)
+    assert code == EXIT_USAGE
+    assert "usage" in said
+
+
+def test_an_interrupt_ends_quietly(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.argv", ["approve"])
+    assert code_of(interrupted, capsys) == (130, "interrupted\n")

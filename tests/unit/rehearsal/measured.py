@@ -1,0 +1,90 @@
+"""Measurements as the program in the container prints them, made up for the tests of verdicts."""
+
+from typing import Any
+
+from unit.rehearsal.changes import intent
+
+from evenkeel.intent.parse import normalise, parse_intent
+from evenkeel.rehearsal import world as worlds
+
+
+def world_of(pool: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return worlds.build(normalise(parse_intent(intent(pool, **more), where="lb1")))
+
+
+def tally(servers: dict[str, int], failed: int = 0, errors: dict[str, int] | None = None) -> Any:
+    answered = sum(servers.values())
+    return {
+        "sent": answered + failed,
+        "answered": answered,
+        "failed": failed,
+        "diverted": 0,
+        "again": 0,
+        "servers": servers,
+        "statuses": {},
+        "errors": errors or ({"status 503": failed} if failed else {}),
+    }
+
+
+def counts(*numbers: int) -> dict[str, int]:
+    """Give answers of 10.20.0.1, 10.20.0.2, ... in this order."""
+    return {f"10.20.0.{n}:80": number for n, number in enumerate(numbers, 1)}
+
+
+def switch(failed: int = 0, **answers: Any) -> dict[str, Any]:
+    done = {"ok": True, "exit": 0}
+    steps = {"activate": done, "settle": {"ok": True, "unchecked": []}, "confirm": done}
+    return {
+        "answers": {**steps, **answers},
+        "seconds": 1.0,
+        "classes": {"www:80/default": tally(counts(100), failed)},
+    }
+
+
+def measured(
+    world: dict[str, Any],
+    before: dict[str, int] | None,
+    after: dict[str, int],
+    **more: Any,
+) -> dict[str, Any]:
+    pool = world["pools"]["web"]
+    up = pool["expected_up"]
+    active = {name: "active" if name in up else "draining" for name in pool["weights"]}
+    found: dict[str, Any] = {
+        "classes": {"www:80/default": tally(after)},
+        "peak": {"web": {"asked": 32, "reached": 32}},
+        "sticky": {},
+        "health": {"web": active},
+        "route_tests": [
+            {
+                "name": "front",
+                "answers": [{"port": 80, "status": 200, "server": "x", "pools": ["web"]}],
+            }
+        ],
+    }
+    found.update(more)
+    return {
+        "base": {"release": "b" * 64, "runs": True, "said": ""},
+        "before": before
+        and {
+            "classes": {"www:80/default": tally(before)},
+            "peak": {"web": {"asked": 32, "reached": 32}},
+        },
+        "prepare": {"ok": True, "exit": 0, "check": {"ok": True, "output": ""}},
+        "switch": switch(),
+        "after": found,
+        "versions": {"haproxy": "2.6"},
+        "seconds": 3.0,
+    }
+
+
+def reloads(failed: int = 0) -> dict[str, Any]:
+    done = {"ok": True, "exit": 0}
+    runs = [
+        {"name": "new to old", "answers": {"rollback": done}},
+        {"name": "old to new", "answers": {"activate": done, "confirm": done}},
+    ]
+    for number, run in enumerate(runs):
+        lost = failed if number == 0 else 0
+        run |= {"seconds": 0.3, "classes": {"www:80/default": tally(counts(100), lost)}}
+    return {"reloads": runs, "seconds": 2.0}

@@ -1,0 +1,91 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from cryptography import x509
+from unit.rehearsal.changes import hand_made, intent, write_change
+
+from evenkeel.errors import Faults
+from evenkeel.rehearsal import places, plan, ship
+from evenkeel.rehearsal.plan import Settings
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """Lay out the one container of a change and give its tree."""
+
+    def lay_out(made, base=None):
+        folder = write_change(tmp_path / "c1", {"lb1": made}, {"lb1": base} if base else {})
+        role = ship.Path(plan.names.ROOT, "roles", "balancer_haproxy")
+        settings = Settings(folder.path, tmp_path / "results", role, None)
+        (bundle,) = settings.bundles()
+        ship.payload(bundle, settings, tmp_path / "tree", ship.Keys.make())
+        return tmp_path / "tree"
+
+    return lay_out
+
+
+def world(tree):
+    return json.loads((tree / places.FOLDER[1:] / "world.json").read_text())
+
+
+def test_a_container_gets_the_exact_bytes_and_what_is_live_now(shipped, tmp_path):
+    tree = shipped(intent(), hand_made(3))
+    folder = tree / places.FOLDER[1:]
+    rendered = (tmp_path / "c1/bundle/lb1/haproxy.cfg").read_bytes()
+    assert (folder / "candidate/haproxy.cfg").read_bytes() == rendered
+    assert (folder / "base/haproxy.cfg").read_text() == hand_made(3)
+    assert world(tree)["base"]["files"] == ["haproxy.cfg"]
+
+
+def test_a_host_with_nothing_live_has_no_base(shipped):
+    assert world(shipped(intent()))["base"] == {"release": None, "files": []}
+
+
+def test_the_program_in_the_container_needs_nothing_but_the_standard_library(shipped):
+    program = shipped(intent()) / places.PROGRAM[1:]
+    words = [sys.executable, "-I", "-S", str(program), "converge"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    # It gets as far as looking for its own folder, which only the container has.
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("converge: ")
+    assert "world.json" in done.stderr
+
+
+def test_a_certificate_stands_in_where_the_real_one_lies(shipped):
+    bind = {"port": 443, "tls": {"certificate": "/etc/haproxy/certs/shop.pem"}}
+    route = {"name": "shop", "pool": "web", "hosts": ["shop.example"]}
+    listeners = [{"name": "www", "binds": [bind], "default_pool": "web", "routes": [route]}]
+    tree = shipped(intent(listeners=listeners))
+    pem = (tree / "etc/haproxy/certs/shop.pem").read_bytes()
+    certificate = x509.load_pem_x509_certificate(pem)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "shop.example" in names.get_values_for_type(x509.DNSName)
+    assert b"PRIVATE KEY" in pem
+
+
+def test_an_altered_bundle_is_refused(shipped, tmp_path):
+    shipped(intent())
+    (tmp_path / "c1/bundle/lb1/haproxy.cfg").write_text("altered")
+    settings = Settings(tmp_path / "c1", tmp_path, plan.names.ROOT / "roles/balancer_haproxy", None)
+    with pytest.raises(Faults, match="not the one that was rendered"):
+        ship.payload(settings.bundles()[0], settings, tmp_path / "again", ship.Keys.make())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("base/lb1/haproxy.cfg", hand_made(9)), ("intent/lb1.json", "{}\n")]
+)
+def test_an_altered_base_or_intent_is_refused(shipped, tmp_path, name, text):
+    shipped(intent(), hand_made(3))
+    (tmp_path / "c1" / name).write_text(text)
+    settings = Settings(tmp_path / "c1", tmp_path, plan.names.ROOT / "roles/balancer_haproxy", None)
+    with pytest.raises(Faults, match=name.removesuffix("/haproxy.cfg")):
+        ship.payload(settings.bundles()[0], settings, tmp_path / "again", ship.Keys.make())
+
+
+def test_each_run_has_keys_of_its_own():
+    one, other = ship.Keys.make(), ship.Keys.make()
+    assert one.user_private != other.user_private
+    assert one.host_public.startswith(b"ssh-ed25519 ")
+    assert one.user_public != one.host_public

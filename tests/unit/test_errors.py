@@ -1,0 +1,44 @@
+from evenkeel.errors import Fault, Faults, Refused, gravest
+
+
+def test_a_message_names_what_where_wanted_got_and_next_on_lines_of_their_own():
+    error = Refused("No", where="here", wanted="this", got="that", next_step="do so")
+    assert str(error).splitlines() == [
+        "No",
+        "  where:  here",
+        "  wanted: this",
+        "  got:    that",
+        "  next:   do so",
+    ]
+
+
+def test_a_message_leaves_out_what_is_not_known():
+    assert str(Refused("No")) == "No"
+
+
+def test_all_faults_of_an_input_are_reported_at_once():
+    faults = Faults("Bad intent", [Fault("a", "x", "y"), Fault("b", "p", "q")], next_step="mend")
+    text = str(faults)
+    assert "a: wanted x; got y" in text
+    assert "b: wanted p; got q" in text
+    assert len(faults.as_dict()["faults"]) == 2
+
+
+def test_a_failed_rollback_outweighs_every_other_exit_code():
+    assert gravest([0, 10, 11, 12, 14, 13]) == 12
+
+
+def test_no_trouble_is_exit_code_zero():
+    assert gravest([]) == 0
+    assert gravest([0, 0]) == 0
+
+
+def test_more_faults_than_a_person_reads_are_counted_not_listed():
+    faults = Faults("Bad intent", [Fault(f"p{n}", "x", "y") for n in range(1000)])
+    assert "and 950 more" in str(faults)
+    assert len(str(faults)) < 2000
+
+
+def test_a_value_from_a_file_cannot_move_the_terminals_cursor():
+    assert "\x1b" not in str(Refused("No", got="\x1b[2J all is well"))
+    assert "\x1b" not in str(Faults("No", [Fault("a", "b", "\x1b[2J")]))
