@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
     role = ROOT / "roles" / f"balancer_{given.balancer}"
     if given.case:
         return _one(given, role)
-    chosen = _chosen(cases.load_all(CORPUS), given)
+    # What has to be stopped comes first: a run that ends early has said the most.
+    chosen = sorted(_chosen(cases.load_all(CORPUS), given), key=lambda case: not case.wrong)
     began = time.monotonic()
     results = run_all(chosen, role, given.jobs)
     sums = tables.figures(results, time.monotonic() - began)
@@ -122,7 +123,7 @@ def run_all(chosen: Sequence[Case], role: Path, jobs: int) -> list[Result]:
             finally:
                 free.put(container)
             done += 1
-            _say(f"{done:4} of {len(chosen)}  {_word(result):20}  {result.name}")
+            _say(f"{done:4} of {len(chosen)}  {_word(result):20}  {result.name}{_surprise(result)}")
             return result
 
         return list(pool.map(one, chosen))
@@ -132,6 +133,15 @@ def _word(result: Result) -> str:
     if result.trouble:
         return "no verdict"
     return f"stopped at {result.stopped_at}" if result.stopped_at else "passed"
+
+
+def _surprise(result: Result) -> str:
+    """Say why, where something else was wanted: a long run is read while it goes on."""
+    if result.trouble:
+        return f": {' '.join(result.trouble.split())[:200]}"
+    if result.wrong:
+        return "" if tables.in_time(result) else f": wanted at {result.wanted}"
+    return f": {'; '.join(result.reasons)[:300]}" if result.stopped_at else ""
 
 
 def _one(given: argparse.Namespace, role: Path) -> int:

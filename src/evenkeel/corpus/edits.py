@@ -64,6 +64,8 @@ def edit_intent(
         if kind == "insert":
             _insert(_step(holder, words[-1], edit[kind], where, new=[]), edit, where)
         elif kind == "delete":
+            if isinstance(holder, dict) and words[-1] not in holder:
+                raise _nowhere(edit[kind], words[-1], where)
             _step(holder, words[-1], edit[kind], where)
             del holder[_key(holder, words[-1])]
         elif isinstance(holder, list):

@@ -78,9 +78,8 @@ def reset(balancer: str) -> dict[str, Any]:
     driver = drivers.load(balancer)
     keep(driver)
     for unit in ("evenkeel-stub.service", "evenkeel-expire-*", driver.UNIT):
-        words = ["systemctl", "stop", unit]
-        subprocess.run(words, capture_output=True, timeout=30, check=False)
-    subprocess.run(["systemctl", "reset-failed"], capture_output=True, timeout=20, check=False)
+        _try(["systemctl", "stop", unit])
+    _try(["systemctl", "reset-failed"])
     for name in _LEFT:
         shutil.rmtree(name, ignore_errors=True)
     for target in _changed(driver):
@@ -90,8 +89,7 @@ def reset(balancer: str) -> dict[str, Any]:
     for family in ("-4", "-6"):
         # The kernel's own routes and addresses have another origin, or are of the host's scope.
         for words in (("route", "flush", "table", "all", "proto", "boot"), _OWN_ADDRESSES):
-            command = ["ip", family, *words]
-            subprocess.run(command, capture_output=True, timeout=20, check=False)
+            _try(["ip", family, *words])
     machine.run(["systemctl", "start", driver.UNIT])
     return {}
 
@@ -102,6 +100,11 @@ def _copy(source: Path, target: Path) -> None:
     else:
         # /etc/hosts is mounted: its content can be replaced, the file cannot.
         target.write_bytes(source.read_bytes())
+
+
+def _try(words: list[str]) -> None:
+    """Run what may fail because there is nothing to do."""
+    subprocess.run(words, capture_output=True, timeout=60, check=False)
 
 
 def facts(world: dict[str, Any]) -> dict[str, Any]:
@@ -170,9 +173,7 @@ async def canary(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def _become(
-    world: dict[str, Any], production: dict[str, Any], rehearsal: inside.Rehearsal
-) -> None:
+def _become(world: dict[str, Any], production: dict[str, Any], rehearsal: inside.Rehearsal) -> None:
     """Make servers and ports of the container as they are in production."""
     for absent in production.get("absent", []):
         if absent.startswith(":"):
@@ -201,7 +202,7 @@ def _take_away(address: str) -> None:
         ["route", "del", "local", address, "dev", "lo"],
         ["route", "add", "unreachable", address],
     ):
-        subprocess.run(["ip", *words], capture_output=True, timeout=20, check=False)
+        _try(["ip", *words])
 
 
 def main() -> int:

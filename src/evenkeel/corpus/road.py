@@ -93,7 +93,12 @@ class Road:
             self._canary(case, change, container, result)
 
     def _render(
-        self, folder: Path, name: str, intent: Mapping[str, Any], host: Host | None, own: Path | None
+        self,
+        folder: Path,
+        name: str,
+        intent: Mapping[str, Any],
+        host: Host | None,
+        own: Path | None,
     ) -> ChangeFolder:
         change = ChangeFolder(folder / "changes" / name)
         request = Request(
@@ -164,9 +169,7 @@ class Road:
         result.canary = seen
         if seen["verdict"] != PASS:
             said = (seen["error"] or {}).get("what", "")
-            _stop(
-                result, CANARY, str(seen["verdict"]), ["judge"], [*seen["reasons"], said]
-            )
+            _stop(result, CANARY, str(seen["verdict"]), ["judge"], [*seen["reasons"], said])
 
 
 def _stop(

@@ -39,9 +39,9 @@ def figures(results: Sequence[Result], seconds: float) -> dict[str, Any]:
         },
         "native_check_stopped": sum(bool(one.native_check_stopped) for one in wrong),
         "no_verdict": len(results) - len(judged),
-        "seconds_per_change": round(
-            sum(one.seconds for one in judged) / len(judged), 1
-        ) if judged else 0.0,
+        "seconds_per_change": round(sum(one.seconds for one in judged) / len(judged), 1)
+        if judged
+        else 0.0,
         "seconds": round(seconds, 1),
         "cases": [one.as_dict() for one in results],
     }
@@ -50,10 +50,10 @@ def figures(results: Sequence[Result], seconds: float) -> dict[str, Any]:
 def lines(results: Sequence[Result], sums: dict[str, Any]) -> list[str]:
     """Give the table by class, then every miss and every false stop with its reason."""
     head = ("class", "cases", RENDER, STAGING, CANARY, MISSED, "own check alone")
-    rows = [head]
     wrong = [one for one in results if one.wrong and not one.trouble]
-    for kind in sorted({one.kind for one in wrong}):
-        rows.append(_row(kind, [one for one in wrong if one.kind == kind]))
+    kinds = sorted({one.kind for one in wrong})
+    rows: list[tuple[object, ...]] = [head]
+    rows += [_row(kind, [one for one in wrong if one.kind == kind]) for kind in kinds]
     rows.append(_row("all wrong changes", wrong))
     widths = [max(len(str(row[at])) for row in rows) for at in range(len(head))]
     found = [
