@@ -14,16 +14,21 @@ import hashlib
 import re
 from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
+from .by_hand import acceptable, by_hand
 from .limits import faults, is_large
+from .needs import needs
 from .printed import misprints
 from .rules import catalogue, rules, spread_otherwise
 
 __all__ = [
     "FILES",
     "ORDERS",
+    "acceptable",
+    "by_hand",
     "catalogue",
     "faults",
     "misprints",
+    "needs",
     "quote",
     "rules",
     "spread_otherwise",

@@ -21,6 +21,7 @@ from evenkeel.change.difference import redact, unified_diff
 from evenkeel.change.printer import Printer
 from evenkeel.errors import Refused
 from evenkeel.host.archive import release_digest
+from evenkeel.intent.by_hand import completed
 from evenkeel.intent.parse import normalise, parse_intent, refusal
 from evenkeel.records import SCHEMA_VERSION, canonical_json, sha256_of
 
@@ -69,12 +70,15 @@ def render_fleet(
     role_dir: Path,
     template: Path | None = None,
     fleet: Iterable[str] | None = None,
+    by_hand: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> FleetBundle:
     """Render the files of every host of `intents` (host to intent, as the inventory has it).
 
     `role_dir` is the balancer's role. `template` replaces the role's own template and gets the same
     variables and `intent`. `fleet` names all hosts of the fleet: give it when `intents` holds only
     some of them (`--limit`), so that a host's order does not depend on which others are rendered.
+    `by_hand` has the files of hosts that are configured by hand: they ship as they are, and what
+    the role reads in them stands in the place of an intent.
 
     Raises Faults for an intent that is wrong or that the balancer cannot do, and Refused for a
     template that fails, prints something else the second time, or prints more than the intent says.
@@ -93,6 +97,12 @@ def render_fleet(
             rendered[key] = render_files(wanted[host], orders[host], dialect, printer)
             addresses[key] = release_digest(rendered[key])
         files[host], releases[host] = rendered[key], addresses[key]
+    read: dict[str, Mapping[str, Any]] = {}
+    for host, own in sorted((by_hand or {}).items()):
+        files[host], releases[host] = dict(own), release_digest(dict(own))
+        if releases[host] not in read:
+            read[releases[host]] = completed(dialect.by_hand(own))
+        wanted[host] = read[releases[host]]
     return FleetBundle(files=files, releases=releases, intents=wanted)
 
 

@@ -19,9 +19,12 @@ from evenkeel.errors import Fault, Refused
 _NAMES = (
     "FILES",
     "ORDERS",
+    "acceptable",
+    "by_hand",
     "catalogue",
     "faults",
     "misprints",
+    "needs",
     "rules",
     "spread_otherwise",
     "view",
@@ -46,6 +49,9 @@ class Dialect:
     `subject`, `pool`, `server`, `listener`, `file`, `line`, `text`, `title`, `got`, `reason` and
     `next_step`. `catalogue()` gives every rule. `spread_otherwise(files)` gives {pool: why} where
     lines of the files send clients elsewhere than weights and algorithm say.
+
+    `by_hand(files)` reads a configuration that has no intent, `needs(files)` gives the files that
+    it names, and `acceptable(files)` adds what a host demands (see docs/adding-a-balancer.md).
     """
 
     kind: str
@@ -58,6 +64,9 @@ class Dialect:
     rules: Callable[[Files, Files | None], list[dict[str, Any]]]
     catalogue: Callable[[], list[dict[str, str]]]
     spread_otherwise: Callable[[Files], dict[str, str]]
+    by_hand: Callable[[Files], dict[str, Any]]
+    needs: Callable[[Files], dict[str, list[str]]]
+    acceptable: Callable[[Files], tuple[dict[str, bytes], list[str]]]
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -107,4 +116,7 @@ def load_dialect(role_dir: Path) -> Dialect:
         rules=module.rules,
         catalogue=module.catalogue,
         spread_otherwise=module.spread_otherwise,
+        by_hand=module.by_hand,
+        needs=module.needs,
+        acceptable=module.acceptable,
     )

@@ -19,6 +19,7 @@ from evenkeel.corpus.road import Result, Road
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, UsageError
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.verbs.by_hand import read_files
 
 CORPUS = ROOT / "tests" / "corpus"
 # One of each kind of station and of traffic, and three that must pass.
@@ -30,12 +31,16 @@ FAST = (
     "timeout-server-up",
 )
 EXIT_MISSED = 1
+# What is no case is a configuration.
+CASES = (".yml", ".yaml", ".json")
 
 
 def main(arguments: list[str]) -> int:
     """Run the cases and print the table, or one case and print its verdict."""
     given = _parser().parse_args(arguments)
     role = ROOT / "roles" / f"balancer_{given.balancer}"
+    if given.baseline and not given.case:
+        raise UsageError("--baseline goes with --case", wanted="--case NEW.cfg --baseline LIVE.cfg")
     if given.case:
         return _one(given, role)
     # What has to be stopped comes first: a run that ends early has said the most.
@@ -145,8 +150,11 @@ def _surprise(result: Result) -> str:
 
 
 def _one(given: argparse.Namespace, role: Path) -> int:
-    found = cases.load(Path(given.case))
-    results = run_all(found, role, min(given.jobs, len(found)))
+    if given.baseline or Path(given.case).suffix not in CASES:
+        results = [_by_hand(Path(given.case), given.baseline and Path(given.baseline), role)]
+    else:
+        found = cases.load(Path(given.case))
+        results = run_all(found, role, min(given.jobs, len(found)))
     for result in results:
         sys.stdout.write("\n".join([f"case {result.name}", *tables.verdict_lines(result)]) + "\n")
     if given.json:
@@ -158,6 +166,17 @@ def _one(given: argparse.Namespace, role: Path) -> int:
     if verdicts == {PASS}:
         return EXIT_OK
     return EXIT_REFUSED if FAIL in verdicts else EXIT_INCONCLUSIVE
+
+
+def _by_hand(candidate: Path, baseline: Path | None, role: Path) -> Result:
+    """Rehearse a configuration by hand; what cannot be read is told before anything starts."""
+    for path in filter(None, (candidate, baseline)):
+        read_files(path, role)
+    with (
+        tempfile.TemporaryDirectory(prefix="evenkeel-corpus-") as scratch,
+        containers.kept(1, role) as (container,),
+    ):
+        return Road(Path(scratch), role).by_hand(candidate, baseline, container)
 
 
 def _say(words: str) -> None:

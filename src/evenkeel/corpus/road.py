@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.corpus.cases import CANARY, RENDER, STAGING, Case
 from evenkeel.corpus.containers import PROGRAM, Container, container_tests
@@ -19,6 +20,7 @@ from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json
 from evenkeel.rehearsal import checks, places, plan, ship, staging, world
 from evenkeel.rehearsal.plan import Settings
+from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.render import Host, Request, render
 
 HOST = "lb1"
@@ -39,6 +41,7 @@ class Result:
     verdict: str = PASS
     reasons: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     # What the balancer's own check alone says; None where there is no file for it.
     native_check_stopped: bool | None = None
@@ -72,6 +75,35 @@ class Road:
         shutil.rmtree(folder, ignore_errors=True)
         return result
 
+    def by_hand(self, candidate: Path, baseline: Path | None, container: Container) -> Result:
+        """Rehearse a configuration that a person wrote, over the one that is live now.
+
+        Raises Refused for a file that cannot be read.
+        """
+        result = Result(candidate.name, "by hand", wrong=False, wanted="")
+        began = time.monotonic()
+        new = read_files(candidate, self.role)
+        live = read_files(baseline, self.role) if baseline else None
+        dialect = load_dialect(self.role)
+        if live is None or dialect.acceptable(live)[1]:
+            # What is live does not say it either, so that is not what this change is about.
+            new, told = dialect.acceptable(new)
+            live = dialect.acceptable(live)[0] if live else None
+            if told:
+                lines = ", ".join(told)
+                result.notes.append(f"added for the rehearsal, and demanded of a deploy: {lines}")
+        try:
+            change = self._render(
+                self.scratch / "by-hand", "change", {}, Host({}, live, None, new), None
+            )
+            self._judge(self._rehearse(change, container, result), result)
+        except Refused as error:
+            _stop(result, RENDER, FAIL, ["render"], [str(error)])
+        except EvenkeelError as error:
+            result.trouble = str(error)
+        result.seconds = round(time.monotonic() - began, 1)
+        return result
+
     def _run(self, case: Case, container: Container, folder: Path, result: Result) -> None:
         base = self._render(folder, "base", case.base, None, None)
         live = _files(base)
@@ -83,14 +115,21 @@ class Road:
             _stop(result, RENDER, FAIL, ["render"], [str(error)])
             return
         if _files(change) == live and not case.wrong:
-            result.reasons.append("the files are those that are live")
-        bundle = self._rehearse(change, container, result)
+            result.notes.append("the files are those that are live")
+        self._judge(self._rehearse(change, container, result), result)
+        if not result.stopped_at and case.production:
+            self._canary(case, change, container, result)
+
+    def _judge(self, bundle: Mapping[str, Any], result: Result) -> None:
+        if bundle["unreached"]:
+            pools = ", ".join(bundle["unreached"])
+            result.notes.append(f"no traffic reached, so nothing is known of: {pools}")
+        if bundle["base_said"]:
+            result.notes.append(f"what is live does not run here: {bundle['base_said']}")
         if bundle["verdict"] != PASS:
             broken = [one for one in bundle["checks"] if one["verdict"] != PASS]
             reasons = [f"{one['title']}: {'; '.join(one['reasons'])}" for one in broken]
             _stop(result, STAGING, bundle["verdict"], [one["id"] for one in broken], reasons)
-        elif case.production:
-            self._canary(case, change, container, result)
 
     def _render(
         self,

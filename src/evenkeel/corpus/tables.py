@@ -103,12 +103,15 @@ def _shown(one: Result) -> list[str]:
 
 def verdict_lines(result: Result) -> list[str]:
     """Say what became of one case, with every reason."""
+    notes = [f"  note: {note}" for note in result.notes]
     if result.trouble:
         return [f"no verdict: {result.trouble}"]
     if not result.stopped_at:
         said = "pass: nothing stopped it"
-        return [said + (" (with the judge under production's traffic)" if result.canary else "")]
+        said += " (with the judge under production's traffic)" if result.canary else ""
+        return [said, *notes]
     return [
         f"{result.verdict}: stopped at {result.stopped_at} by {', '.join(result.checks)}",
         *(f"  {reason}" for reason in result.reasons),
+        *notes,
     ]

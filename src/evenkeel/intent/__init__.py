@@ -6,6 +6,7 @@ shares(pool), fair_shares(pool)            # shares.py: what each server will ge
 intent_findings(data), shift_findings(...) # guardrails.py: what breaks a guardrail
 """
 
+from evenkeel.intent.by_hand import completed
 from evenkeel.intent.guardrails import intent_findings, shift_findings
 from evenkeel.intent.model import Intent
 from evenkeel.intent.parse import normalise, parse_intent
@@ -13,6 +14,7 @@ from evenkeel.intent.shares import fair_shares, shares
 
 __all__ = [
     "Intent",
+    "completed",
     "fair_shares",
     "intent_findings",
     "normalise",

@@ -56,6 +56,8 @@ def fair_shares(pool: Mapping[str, Any]) -> dict[str, float]:
 
 def shares(pool: Mapping[str, Any]) -> Shares:
     """Give the shares of the servers of a normalised `pool` when all of them are well."""
+    if pool.get("by_hand"):
+        return Shares(UNKNOWN, "the configuration is written by hand", {})
     servers = taking_traffic(pool)
     if not servers:
         return Shares(EXACT, "no server is active", _complete(pool, {}))

@@ -11,6 +11,7 @@ from typing import Any
 
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA, PASS, worst
 from evenkeel.rehearsal import effect as effects
+from evenkeel.rehearsal.by_hand import as_measured
 from evenkeel.rehearsal.pool_checks import Check, Data, check, pool_checks, verdict_for
 
 _LONGEST_SAID = 600
@@ -21,6 +22,7 @@ def judge(world: Data, measured: Data, reloads: Data | None) -> list[Check]:
 
     Of a candidate that did not come up there is nothing to check but why.
     """
+    world = as_measured(world, measured)
     checks = [native_check(measured["prepare"]), activation(measured["switch"])]
     if measured["after"] is None:
         return checks

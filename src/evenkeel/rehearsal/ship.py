@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 
 import evenkeel
 from evenkeel import program
+from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.records import canonical_json, read_json, write_atomically
@@ -102,8 +103,31 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
             name = path.relative_to(source).as_posix()
             _write(target, f"{places.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
     hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
-    for path_name in facts["certificates"]:
-        _write(target, path_name, stand_in_certificate(hosts), 0o600)
+    for name, content in _stand_ins(bundle, settings, facts["certificates"], hosts).items():
+        _write(target, name, content, 0o644)
+
+
+def _stand_ins(
+    bundle: Bundle, settings: Settings, certificates: list[str], hosts: list[str]
+) -> dict[str, bytes]:
+    """Give a stand-in for each file that the candidate or what is live names, by its path."""
+    dialect = load_dialect(settings.role)
+    named: dict[str, set[str]] = {"certificates": set(certificates)}
+    for folder in ("bundle", "base"):
+        source = settings.change / folder / bundle.host
+        files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
+        for kind, paths in (dialect.needs(files) if files else {}).items():
+            named.setdefault(kind, set()).update(paths)
+    with_key = stand_in_certificate(hosts)
+    contents = {
+        "lists": b"",
+        "pages": b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    }
+    return {
+        path: contents.get(kind, with_key)
+        for kind, paths in named.items()
+        for path in sorted(paths)
+    }
 
 
 def _intent(path: Path) -> dict[str, Any]:

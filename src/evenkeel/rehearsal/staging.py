@@ -29,6 +29,7 @@ from evenkeel.judge.verdict import PASS
 from evenkeel.lab import images, names, podman
 from evenkeel.records import read_json
 from evenkeel.rehearsal import checks, effect, outcome, plan
+from evenkeel.rehearsal.by_hand import as_measured
 from evenkeel.rehearsal.plan import Bundle, Settings
 
 Progress = Callable[[str], None]
@@ -258,6 +259,7 @@ def judged(
         _result(results, bundle, what) for what in ("world", "measured", "reloads")
     )
     found = checks.judge(world, measured, reloads)
+    world = as_measured(world, measured)
     found.append(outcome.container_check(container))
     return {
         "release": bundle.release,

@@ -48,6 +48,7 @@ def build(intent: Mapping[str, Any]) -> dict[str, Any]:
     }
     _share_out(classes, judged)
     return {
+        "by_hand": bool(intent.get("by_hand")),
         "names": names,
         "routes": sorted({_reached(server, names) for server in _servers(intent)}),
         "addresses": sorted({address for address, _ in binds if address not in ("*", "::")}),
@@ -65,7 +66,8 @@ def build(intent: Mapping[str, Any]) -> dict[str, Any]:
                 bind["tls"]["certificate"]
                 for listener in intent["listeners"]
                 for bind in listener["binds"]
-                if bind["tls"]
+                # What a person wrote may name a folder: its files are stood in for by the role.
+                if bind["tls"] and not intent.get("by_hand")
             }
         ),
         "classes": classes,

@@ -56,6 +56,7 @@ def _rollout(task_vars: Args) -> Any:
 def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
+    from evenkeel.verbs.by_hand import configurations
 
     names = _names(task_vars)
     hostvars = task_vars["hostvars"]
@@ -69,7 +70,9 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
             next_step="name one kind's hosts with --limit",
         )
     intents = {name: plain(hostvars[name].get("intent")) for name in names}
-    hosts = render.hosts_from_status(names, intents, _registered(task_vars, "evenkeel_live"))
+    answers = _registered(task_vars, "evenkeel_live")
+    by_hand = configurations(names, hostvars, next(iter(kinds)), Path(args["role_dir"]))
+    hosts = render.hosts_from_status(names, intents, answers, by_hand)
     folder = ChangeFolder(task.change_folder(args))
     request = render.Request(
         folder=folder,

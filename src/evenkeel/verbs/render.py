@@ -41,12 +41,14 @@ class Host:
     """What render knows of one host: its intent, and what is live on it.
 
     `live` maps file names to bytes; None when nothing is live there. `carries` is the change that
-    the live release came from, or None.
+    the live release came from, or None. `by_hand` has the files that a person wrote in place of an
+    intent, or None.
     """
 
     intent: Mapping[str, Any]
     live: Mapping[str, bytes] | None
     carries: str | None = None
+    by_hand: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,11 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
             next_step="give what you want now a change id of its own",
         )
     bundle = render_fleet(
-        {host: facts.intent for host, facts in hosts.items()},
+        {host: facts.intent for host, facts in hosts.items() if facts.by_hand is None},
         role_dir=request.role_dir,
         template=request.template,
         fleet=request.fleet,
+        by_hand={host: facts.by_hand for host, facts in hosts.items() if facts.by_hand is not None},
     )
     bases = {
         host: release_digest(dict(facts.live)) if facts.live is not None else None
@@ -131,7 +134,9 @@ def _forecasts(
     """Give one forecast for each distinct pair of intents before and after, with its hosts."""
     groups: dict[str, dict[str, Any]] = {}
     for host, after in sorted(intents.items()):
-        before = _intent_before(changes, host, hosts[host])
+        # Nothing is known beforehand of what a person wrote.
+        by_hand = after.get("by_hand")
+        before = None if by_hand else _intent_before(changes, host, hosts[host])
         key = sha256_of(canonical_json([before, after]))
         if key not in groups:
             effect = forecast(before, after)
@@ -224,9 +229,12 @@ def _diff_text(hosts: Mapping[str, Host], bundle: FleetBundle) -> str:
 
 
 def hosts_from_status(
-    names: list[str], intents: Mapping[str, Any], answers: Mapping[str, Any]
+    names: list[str],
+    intents: Mapping[str, Any],
+    answers: Mapping[str, Any],
+    by_hand: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> dict[str, Host]:
-    """Put each host's intent and its answer to `status --files` together.
+    """Put each host's intent, or its files `by_hand`, and its answer to `status --files` together.
 
     Raises Refused naming every host that has no intent, or did not answer.
     """
@@ -238,7 +246,16 @@ def hosts_from_status(
             wanted="the live release of every host that the change is for",
             next_step="mend the connection, or leave these hosts out with --limit",
         )
-    hollow = [name for name in names if not isinstance(intents.get(name), dict)]
+    own = by_hand or {}
+    both = [name for name in own if intents.get(name) is not None]
+    if both:
+        raise Refused(
+            "A host has an intent and a configuration written by hand",
+            where=", ".join(both)[:500],
+            wanted="one of them",
+            next_step="give these hosts `intent: null`, or no configuration of their own",
+        )
+    hollow = [name for name in names if name not in own and not isinstance(intents.get(name), dict)]
     if hollow:
         raise Refused(
             "There is no intent to render",
@@ -246,10 +263,12 @@ def hosts_from_status(
             wanted="the variable intent, a dict, in group_vars",
             next_step="copy one from inventories/example/group_vars",
         )
-    return {name: _host(intents[name], answers[name]) for name in names}
+    return {name: _host(intents.get(name) or {}, answers[name], own.get(name)) for name in names}
 
 
-def _host(intent: Mapping[str, Any], answer: Mapping[str, Any]) -> Host:
+def _host(
+    intent: Mapping[str, Any], answer: Mapping[str, Any], by_hand: Mapping[str, bytes] | None
+) -> Host:
     files = answer.get("files") or {}
     for name in files:
         # A host that was taken over by somebody else must not write where it likes here.
@@ -262,4 +281,4 @@ def _host(intent: Mapping[str, Any], answer: Mapping[str, Any]) -> Host:
             )
     live = {name: base64.b64decode(facts["content_base64"]) for name, facts in files.items()}
     carries = (answer.get("live") or {}).get("change")
-    return Host(intent, live or None, check_change_id(carries) if carries else None)
+    return Host(intent, live or None, check_change_id(carries) if carries else None, by_hand)

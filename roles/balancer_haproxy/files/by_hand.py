@@ -1,0 +1,316 @@
+"""Reads a configuration that somebody wrote by hand as far as a rehearsal needs it.
+
+`by_hand` gives what an intent would say: where clients arrive, which hosts and paths lead where,
+pools and their servers. It is what to ask and what to compare with, never what is rendered: the
+bytes stay those of the person. What cannot be read (a route by a variable, a server on a unix
+socket) is left out, and its requests are not among those that are judged.
+
+Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from .reading import Configuration, Line, Proxy, Server, milliseconds, read
+
+_BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):([0-9]{1,5})(?:-[0-9]+)?")
+_SERVER = re.compile(
+    r"(?:ipv[46]@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+|[0-9a-fA-F:]+):([0-9]{1,5})"
+)
+_KINDS = {
+    "roundrobin": "round_robin",
+    "static-rr": "round_robin",
+    "leastconn": "least_connections",
+    "random": "random",
+    "first": "first",
+}
+# Under this weight a ring is uneven by its nature, whatever is live.
+_EVEN_WEIGHT = 10
+_UNEVEN_TOLERANCE = 0.75
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# What a driver demands of a release (driver.py, IDENTITY).
+_IDENTITY = ("chroot /var/lib/haproxy", "user haproxy", "group haproxy")
+_COOKIE_MODES = ("insert",)
+
+Data = Dict[str, Any]
+
+
+def by_hand(files: Mapping[str, Any]) -> Data:
+    """Give the files of a release in the form of a normalised intent, with `by_hand` set to True.
+
+    Without a listener or a pool that can be read both lists are empty.
+    """
+    configuration = read(files)
+    pools = [_pool(back) for back in configuration.backs if back.servers]
+    pools = [pool for pool in pools if pool["servers"]]
+    known = {pool["name"] for pool in pools}
+    listeners = [_listener(front, known) for front in configuration.fronts]
+    return {
+        "by_hand": True,
+        "timeouts": {},
+        "limits": {"max_connections": _number(configuration)},
+        "listeners": [one for one in listeners if one["binds"]],
+        "pools": pools,
+        "extra": {"global": [], "defaults": []},
+        "route_tests": [],
+        "guardrails": {},
+    }
+
+
+def _number(configuration: Configuration) -> Optional[int]:
+    line = configuration.setting("maxconn")
+    return int(line.value(1)) if line and line.value(1).isdigit() else None
+
+
+def _listener(front: Proxy, known: "set[str]") -> Data:
+    default = front.last("default_backend")
+    default_pool = default.value(1) if default else (front.name if front.name in known else None)
+    return {
+        "name": front.name,
+        "mode": front.mode,
+        "binds": [bind for line in front.own("bind") for bind in _binds(line)],
+        "forwarded_for": any(line.starts("option", "forwardfor") for line in front.all("option")),
+        "routes": list(_routes(front, known)) if front.mode == "http" else [],
+        "default_pool": default_pool if default_pool in known else None,
+        "max_connections": None,
+        "extra": [],
+    }
+
+
+def _binds(line: Line) -> Iterator[Data]:
+    for word in line.value(1).split(","):
+        found = _BIND.fullmatch(word)
+        if not found or not 0 < int(found[2]) < 65536:
+            continue
+        address = found[1].strip("[]")
+        certificate = line.after("crt")
+        yield {
+            "address": "*" if address in ("", "*", "0.0.0.0") else address,  # noqa: S104 - compared
+            "port": int(found[2]),
+            "tls": {"certificate": certificate or ""} if "ssl" in line.words else None,
+            "accept_proxy": "accept-proxy" in line.words,
+        }
+
+
+def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
+    """Give a route for each `use_backend` whose condition can be met by a request of our making."""
+    acls: Dict[str, List[Line]] = {}
+    for line in front.all("acl"):
+        acls.setdefault(line.value(1), []).append(line)
+    for number, line in enumerate(front.all("use_backend"), 1):
+        pool = line.value(1)
+        if pool not in known or line.value(2) != "if":
+            continue
+        asked = _asked(line.words[3:], acls)
+        if asked is not None:
+            yield {"name": f"{pool}-{number}", "pool": pool, **asked}
+
+
+def _asked(words: Sequence[str], acls: Mapping[str, List[Line]]) -> Optional[Data]:
+    """Give hosts, paths and headers that meet the first alternative of a condition."""
+    asked: Data = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word in ("||", "or"):
+            break
+        if word in ("{", "!{"):
+            end = words.index("}", at) if "}" in words[at:] else len(words)
+            tests = [tuple(words[at:end])]
+            at = end + 1
+        else:
+            tests = [line.words[2:] for line in acls.get(word.lstrip("!"), [])]
+        if word.startswith("!"):
+            # Most requests do not match what is excepted.
+            continue
+        if not any(_met(test, asked) for test in tests):
+            return None
+    return asked if any(asked.values()) else None
+
+
+def _met(test: Sequence[str], asked: Data) -> bool:
+    """Enter what meets one test into `asked`; False when we cannot make such a request."""
+    if not test:
+        return False
+    sample, how, values = _parts(test)
+    name = sample.split(",")[0].lower()
+    if name.startswith(("hdr(host)", "req.hdr(host)", "hdr_", "req.hdr_")) and "(host)" in name:
+        how = how or name.partition("hdr_")[2].partition("(")[0]
+        hosts = [_host(value, how) for value in values]
+        asked["hosts"] += [host for host in hosts if host]
+        return any(hosts)
+    if name in ("path", "path_beg", "path_dir", "url_beg", "path_sub", "path_end", "url", "base"):
+        how = how or name.partition("_")[2]
+        paths = [value for value in values if _PLAIN_PATH.fullmatch(_path(value, how))]
+        key = "path_prefixes" if how in ("beg", "dir") else "paths"
+        asked[key] += [_path(value, how) for value in paths]
+        return bool(paths)
+    found = re.fullmatch(r"(?:req\.)?f?hdr\(([A-Za-z0-9-]+)\)", sample.split(",")[0])
+    if found and values and how in ("", "str") and _WORD.fullmatch(values[0]):
+        asked["headers"].append({"name": found[1], "value": values[0]})
+        return True
+    return False
+
+
+def _parts(test: Sequence[str]) -> Tuple[str, str, List[str]]:
+    """Give the sample, how it is matched (beg, end, str, ...), and the values."""
+    how, at = "", 1
+    while at < len(test) and test[at].startswith("-"):
+        flag = test[at]
+        at += 1
+        if flag == "--":
+            break
+        if flag in ("-m", "-u", "-f"):
+            how = test[at] if flag == "-m" and at < len(test) else how
+            at += 1
+    return test[0], how, list(test[at:])
+
+
+def _host(value: str, how: str) -> str:
+    """Give a host name that matches; "" when there is none of our making."""
+    value = value.partition(":")[0]
+    if how == "end":
+        value = "rehearsal" + (value if value.startswith(".") else f".{value}")
+    elif how == "beg":
+        value = value.rstrip(".") + ".example"
+    elif how == "reg":
+        return ""
+    return value.lower() if _PLAIN_HOST.fullmatch(value) else ""
+
+
+def _path(value: str, how: str) -> str:
+    if how == "end":
+        return "/rehearsal" + value
+    if how in ("sub", "dir"):
+        return "/" + value.strip("/")
+    return "" if how == "reg" else value
+
+
+def _pool(back: Proxy) -> Data:
+    algorithm = _algorithm(back)
+    cookie = _cookie(back)
+    servers = [one for one in (_server(server) for server in back.servers) if one]
+    return {
+        "name": back.name,
+        "mode": back.mode,
+        "by_hand": True,
+        "algorithm": algorithm,
+        "stickiness": cookie,
+        "check": _check(back),
+        "servers": servers,
+        "extra": [],
+        "guardrails": _guardrails(back, algorithm, servers),
+    }
+
+
+def _guardrails(back: Proxy, algorithm: Data, servers: List[Data]) -> Data:
+    """Give what differs for a pool whose clients are spread by more than its weights."""
+    if back.all("stick") or back.all("use-server") or algorithm["kind"] == "other":
+        return {"judged": "requests_only"}
+    uneven = algorithm["kind"] in ("hash", "random") and servers
+    if uneven and min(server["weight"] for server in servers) < _EVEN_WEIGHT:
+        return {"share_tolerance": _UNEVEN_TOLERANCE}
+    return {}
+
+
+def _algorithm(back: Proxy) -> Data:
+    line = back.last("balance")
+    words = line.words[1:] if line else ("roundrobin",)
+    kind = words[0].partition("(")[0] if words else "roundrobin"
+    found: Data = {"kind": _KINDS.get(kind, "other"), "key": None, "name": None, "consistent": None}
+    key = re.match(
+        r"(?:req\.)?(hdr|cook)\(([A-Za-z0-9_.-]+)", " ".join(words[:2]).split("hash ")[-1]
+    )
+    if kind in ("source", "uri"):
+        found.update(kind="hash", key=kind)
+    elif key and kind in ("hdr", "hash"):
+        found.update(kind="hash", key="header" if key[1] == "hdr" else "cookie", name=key[2])
+    if found["kind"] == "hash":
+        how = back.last("hash-type")
+        found["consistent"] = bool(how and how.value(1) == "consistent")
+    return found
+
+
+def _cookie(back: Proxy) -> Optional[Data]:
+    line = back.last("cookie")
+    named = line is not None and any(mode in line.words for mode in _COOKIE_MODES)
+    if line is None or not named or not any(server.has("cookie") for server in back.servers):
+        return None
+    return {"cookie": line.value(1), "secure": "secure" in line.words}
+
+
+def _check(back: Proxy) -> Data:
+    checked = [server for server in back.servers if server.has("check")]
+    every = [server.time("inter") for server in checked]
+    longest = max([2000.0 if one is None else one for one in every], default=2000.0)
+    httpchk = back.last("option", "httpchk")
+    found: Data = {
+        "kind": "none" if not checked else "http" if httpchk else "tcp",
+        "path": None,
+        "host": None,
+        "expect_status": None,
+        "interval_seconds": longest / 1000,
+        "rise": checked[0].number("rise") if checked and checked[0].number("rise") else 2,
+        "fall": checked[0].number("fall") if checked and checked[0].number("fall") else 3,
+    }
+    if found["kind"] == "http" and httpchk:
+        send = back.last("http-check", "send")
+        words = httpchk.words[2:]
+        path = next((word for word in words if word.startswith("/")), "/")
+        found["path"] = (send.after("uri") if send else None) or path
+        found["expect_status"] = _expected(back)
+    return found
+
+
+def _expected(back: Proxy) -> List[int]:
+    line = back.last("http-check", "expect")
+    said = line.after("status") if line else None
+    first = re.match(r"[0-9]{3}", said or "")
+    return [int(first[0])] if first else [200]
+
+
+def _server(server: Server) -> Optional[Data]:
+    """Give one server; None for one that no stand-in can be reached at."""
+    found = _SERVER.fullmatch(server.address)
+    if not found or server.slots != 1 or not 0 < int(found[2]) < 65536:
+        return None
+    weight = server.number("weight")
+    slow = milliseconds(server.options.get("slowstart", ""))
+    proxy = "v2" if server.has("send-proxy-v2") else "v1" if server.has("send-proxy") else "none"
+    state = "inactive" if server.has("disabled") else "draining" if weight == 0 else "active"
+    return {
+        "name": server.name,
+        "address": found[1].strip("[]"),
+        "port": int(found[2]),
+        "weight": 1 if weight is None else max(weight, 1),
+        "capacity": None,
+        "max_connections": server.number("maxconn") or None,
+        "backup": server.has("backup"),
+        "slow_start_seconds": slow / 1000 if slow else None,
+        "state": state,
+        "proxy_protocol": proxy,
+    }
+
+
+def acceptable(files: Mapping[str, Any]) -> Tuple[Dict[str, bytes], List[str]]:
+    """Give the files with what a host demands of `global` and they do not say, and what was added.
+
+    For a rehearsal of a configuration whose live one does not say it either. A host refuses to
+    have it deployed without.
+    """
+    told: List[str] = []
+    result = {}
+    for name, data in files.items():
+        text = data if isinstance(data, str) else bytes(data).decode("utf-8", "surrogateescape")
+        configuration = read({name: text})
+        missing = [one for one in _IDENTITY if not configuration.setting(one.split()[0])]
+        if missing:
+            told += [line for line in missing if line not in told]
+            text = "\n".join(["global", *(f"    {line}" for line in missing), text])
+        result[name] = text.encode("utf-8", "surrogateescape")
+    return result, told

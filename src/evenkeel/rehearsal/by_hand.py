@@ -1,0 +1,62 @@
+"""Classes of requests of a hand-written configuration: what they reached says what they are for.
+
+Its routes are read from its lines, and a line before may take a request, refuse it or send it
+elsewhere by a rule that nobody read. What is live now is the baseline: a class belongs to the pool
+that answered it before, and one that nobody answered before is judged by nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+Data = Mapping[str, Any]
+
+
+def as_measured(world: Data, measured: Data) -> dict[str, Any]:
+    """Give the world with classes and pools as they showed themselves; an intent's stays as it is.
+
+    Pools that no class is left for go to `unreached`.
+    """
+    if not world.get("by_hand") or not measured["after"]:
+        return dict(world)
+    owners: dict[str, list[str]] = {}
+    for name, pool in world["pools"].items():
+        for here in pool["endpoints"].values():
+            owners.setdefault(here, []).append(name)
+    phases = [phase for phase in (measured["before"], measured["after"]) if phase]
+    classes = []
+    for kind in world["classes"]:
+        tallies = [phase["classes"].get(kind["name"], {}) for phase in phases]
+        if measured["before"] and _no_better(*tallies):
+            continue
+        pool = next(filter(None, (_pool(kind, one, owners) for one in tallies)), None)
+        if pool or any(tally.get("failed") for tally in tallies):
+            classes.append({**kind, "pool": pool or kind["pool"]})
+    judged = {kind["pool"] for kind in classes}
+    return {
+        **world,
+        "classes": classes,
+        "pools": {name: pool for name, pool in world["pools"].items() if name in judged},
+        "unreached": sorted({*world["unreached"], *(set(world["pools"]) - judged)}),
+    }
+
+
+def _no_better(before: Data, after: Data) -> bool:
+    """Whether requests failed before as they do after: it is not this change's doing."""
+    if not before.get("failed"):
+        return False
+    return bool(before["failed"] * after.get("sent", 0) >= after.get("failed", 0) * before["sent"])
+
+
+def _pool(kind: Data, tally: Data, owners: Mapping[str, list[str]]) -> str | None:
+    """Give the pool whose servers answered most of a class; its own when that is one of several."""
+    found: Counter[str] = Counter()
+    for here, count in tally.get("servers", {}).items():
+        for name in owners.get(here, []):
+            found[name] += count
+    if not found:
+        return None
+    most = max(found.values())
+    return kind["pool"] if found[kind["pool"]] == most else max(found, key=lambda one: found[one])
