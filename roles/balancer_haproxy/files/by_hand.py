@@ -311,6 +311,7 @@ def acceptable(files: Mapping[str, Any]) -> Tuple[Dict[str, bytes], List[str]]:
         missing = [one for one in _IDENTITY if not configuration.setting(one.split()[0])]
         if missing:
             told += [line for line in missing if line not in told]
-            text = "\n".join(["global", *(f"    {line}" for line in missing), text])
+            # At the end, so that what HAProxy says of a line is true of the person's file.
+            text = "\n".join([text, "global", *(f"    {line}" for line in missing), ""])
         result[name] = text.encode("utf-8", "surrogateescape")
     return result, told

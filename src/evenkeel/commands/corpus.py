@@ -16,7 +16,7 @@ from evenkeel.commands import ROOT, run
 from evenkeel.corpus import cases, containers, tables
 from evenkeel.corpus.cases import Case
 from evenkeel.corpus.road import Result, Road
-from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, UsageError
+from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, Refused, UsageError
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.verbs.by_hand import read_files
@@ -170,8 +170,13 @@ def _one(given: argparse.Namespace, role: Path) -> int:
 
 def _by_hand(candidate: Path, baseline: Path | None, role: Path) -> Result:
     """Rehearse a configuration by hand; what cannot be read is told before anything starts."""
-    for path in filter(None, (candidate, baseline)):
-        read_files(path, role)
+    try:
+        for path in filter(None, (candidate, baseline)):
+            read_files(path, role)
+    except Refused as error:
+        raise UsageError(
+            error.what, where=error.where, wanted=error.wanted, got=error.got
+        ) from None
     with (
         tempfile.TemporaryDirectory(prefix="evenkeel-corpus-") as scratch,
         containers.kept(1, role) as (container,),
