@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     """Run the cases and print the table, or one case and print its verdict."""
     given = _parser().parse_args(arguments)
     role = ROOT / "roles" / f"balancer_{given.balancer}"
-    if given.baseline and not given.case:
+    if given.base and not given.case:
         raise UsageError("--baseline goes with --case", wanted="--case NEW.cfg --baseline LIVE.cfg")
     if given.case:
         return _one(given, role)
@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--fast", action="store_true", help="a handful of cases")
     parser.add_argument("--case", metavar="FILE", help="one case of your own, or a configuration")
-    parser.add_argument("--baseline", metavar="FILE", help="the configuration that is live now")
+    parser.add_argument(
+        "--baseline", dest="base", metavar="FILE", help="the configuration that is live now"
+    )
     parser.add_argument("--balancer", default="haproxy", help="whose role to use (haproxy)")
     parser.add_argument(
         "--jobs",
@@ -150,8 +152,8 @@ def _surprise(result: Result) -> str:
 
 
 def _one(given: argparse.Namespace, role: Path) -> int:
-    if given.baseline or Path(given.case).suffix not in CASES:
-        results = [_by_hand(Path(given.case), given.baseline and Path(given.baseline), role)]
+    if given.base or Path(given.case).suffix not in CASES:
+        results = [_by_hand(Path(given.case), given.base and Path(given.base), role)]
     else:
         found = cases.load(Path(given.case))
         results = run_all(found, role, min(given.jobs, len(found)))
@@ -168,10 +170,10 @@ def _one(given: argparse.Namespace, role: Path) -> int:
     return EXIT_REFUSED if FAIL in verdicts else EXIT_INCONCLUSIVE
 
 
-def _by_hand(candidate: Path, baseline: Path | None, role: Path) -> Result:
+def _by_hand(candidate: Path, base: Path | None, role: Path) -> Result:
     """Rehearse a configuration by hand; what cannot be read is told before anything starts."""
     try:
-        for path in filter(None, (candidate, baseline)):
+        for path in filter(None, (candidate, base)):
             read_files(path, role)
     except Refused as error:
         raise UsageError(
@@ -181,7 +183,7 @@ def _by_hand(candidate: Path, baseline: Path | None, role: Path) -> Result:
         tempfile.TemporaryDirectory(prefix="evenkeel-corpus-") as scratch,
         containers.kept(1, role) as (container,),
     ):
-        return Road(Path(scratch), role).by_hand(candidate, baseline, container)
+        return Road(Path(scratch), role).by_hand(candidate, base, container)
 
 
 def _say(words: str) -> None:

@@ -75,7 +75,7 @@ class Road:
         shutil.rmtree(folder, ignore_errors=True)
         return result
 
-    def by_hand(self, candidate: Path, baseline: Path | None, container: Container) -> Result:
+    def by_hand(self, candidate: Path, base: Path | None, container: Container) -> Result:
         """Rehearse a configuration that a person wrote, over the one that is live now.
 
         Raises Refused for a file that cannot be read.
@@ -83,7 +83,7 @@ class Road:
         result = Result(candidate.name, "by hand", wrong=False, wanted="")
         began = time.monotonic()
         new = read_files(candidate, self.role)
-        live = read_files(baseline, self.role) if baseline else None
+        live = read_files(base, self.role) if base else None
         dialect = load_dialect(self.role)
         if live is None or dialect.acceptable(live)[1]:
             # What is live does not say it either, so that is not what this change is about.

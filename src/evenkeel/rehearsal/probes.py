@@ -34,6 +34,9 @@ class Returning:
         if cookie is None or not answer.server or len(clients) >= RETURNING_CLIENTS:
             return
         for line in answer.cookies:
+            if "secure" in line.lower().replace(" ", "").split(";") and not kind["tls"]:
+                # A browser sends it back over TLS alone (RFC 6265, 5.4).
+                continue
             pair = line.partition(";")[0].strip()
             if pair.partition("=")[0] == cookie:
                 clients.append((kind, pair, answer.server))

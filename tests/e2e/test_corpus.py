@@ -1,0 +1,53 @@
+"""A handful of the corpus in its real containers, and a configuration by hand."""
+
+import pytest
+
+from evenkeel.commands import corpus
+from evenkeel.corpus import cases, tables
+from evenkeel.errors import EXIT_OK, EXIT_REFUSED
+from evenkeel.lab.names import ROOT
+
+ROLE = ROOT / "roles" / "balancer_haproxy"
+LIVE = """\
+global
+    user haproxy
+    group haproxy
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend www
+    bind :80
+    default_backend web
+backend web
+    balance roundrobin
+    server one 10.1.0.1:8080 check inter 1s
+    server two 10.1.0.2:8080 check inter 1s
+"""
+
+
+def test_the_handful_is_stopped_and_let_pass_where_it_has_to_be():
+    chosen = [case for case in cases.load_all(corpus.CORPUS) if case.name in corpus.FAST]
+    assert len(chosen) == len(corpus.FAST)
+    for result in corpus.run_all(chosen, ROLE, 2):
+        assert not result.trouble
+        assert tables.in_time(result) if result.wrong else not result.stopped_at, result
+        assert not result.native_check_stopped
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "words"),
+    [
+        ("timeout server 30s", "timeout server 35s", EXIT_OK, "pass"),
+        ("10.1.0.1:8080 check", "10.1.0.1:8080 check weight 9", EXIT_REFUSED, "server one"),
+    ],
+)
+def test_a_configuration_by_hand_is_judged_by_what_its_users_get(
+    tmp_path, capsys, old, new, code, words
+):
+    live, changed = tmp_path / "live.cfg", tmp_path / "new.cfg"
+    live.write_text(LIVE)
+    changed.write_text(LIVE.replace(old, new))
+    assert corpus.main(["--case", str(changed), "--baseline", str(live)]) == code
+    assert words in capsys.readouterr().out
