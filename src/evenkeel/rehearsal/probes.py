@@ -11,7 +11,7 @@ from typing import Any
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal.connection import Answer
 from evenkeel.rehearsal.stub import StubControl
-from evenkeel.rehearsal.traffic import Client
+from evenkeel.rehearsal.traffic import Client, Tally
 
 # Clients of a sticky pool that come back with their cookie, at most, and how often each does.
 RETURNING_CLIENTS = 200
@@ -64,6 +64,22 @@ class Returning:
             await asyncio.gather(*(visit(*one) for one in known[first : first + 32]))
         visits = VISITS * len(known)
         return {"clients": len(known), "visits": visits, "moved": moved, "lost": lost}
+
+
+def missing(world: dict[str, Any], tallies: dict[str, Tally]) -> dict[str, int]:
+    """Give how often to ask each class again, so that each pool gets what was meant for it.
+
+    What was answered by a redirect or a rule of the balancer is asked by the pool's other classes.
+    """
+    found = {kind["name"]: 0 for kind in world["classes"]}
+    for pool in world["pools"]:
+        names = [kind["name"] for kind in world["classes"] if kind["pool"] == pool]
+        asked = {name: tallies[name] for name in names if name in tallies}
+        good = [name for name, one in asked.items() if one.answered == one.sent > 0]
+        diverted = sum(one.diverted for one in asked.values())
+        for name in good:
+            found[name] = -(-diverted // len(good))
+    return found
 
 
 async def peaks(
