@@ -2,7 +2,8 @@
 
 `view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
 puts it in its place. Beside this file, limits.py says what HAProxy cannot do and printed.py
-compares the printed file with the intent. Directives are those of the configuration manual of
+compares the printed file with the intent; counting.py and ring.py know what is counted and where
+a hash sends its keys. Directives are those of the configuration manual of
 HAProxy 2.6 (configuration.txt).
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .printed import misprints
+from .ring import ring_shares
 
-__all__ = ["FILES", "ORDERS", "faults", "misprints", "quote", "view"]
+__all__ = ["FILES", "ORDERS", "faults", "misprints", "quote", "spread", "view"]
 
 FILES = {"haproxy.cfg": "haproxy.cfg.j2"}
 # At most so many orders of the servers of a pool, and so many different files for one intent.
@@ -47,16 +50,44 @@ def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
 
     `order` (0 to ORDERS - 1) says with which server of a pool a fresh process begins.
     """
+    pools = sorted(intent["pools"], key=_name)
+    limits = [slow_limit(intent, one) for one in pools]
+    counters = [
+        line
+        for number, limit in enumerate(limits)
+        for line in (slow_counters(number) if limit is not None else ())
+    ]
     timeouts = {name[: -len("_seconds")]: _time(s) for name, s in intent["timeouts"].items()}
     return {
         "max_connections": intent["limits"]["max_connections"],
         "timeouts": timeouts,
         "tls": any(bind["tls"] for one in intent["listeners"] for bind in one["binds"]),
-        "global_extra": list(intent["extra"]["global"]),
+        "global_extra": [*counters, *intent["extra"]["global"]],
         "defaults_extra": list(intent["extra"]["defaults"]),
         "listeners": [_listener(one) for one in sorted(intent["listeners"], key=_name)],
-        "pools": [_pool(one, order) for one in sorted(intent["pools"], key=_name)],
+        "pools": [
+            _pool(one, order, [] if limit is None else slow_lines(number, limit))
+            for number, (one, limit) in enumerate(zip(pools, limits))  # noqa: B905 - not in 3.8
+        ],
     }
+
+
+def spread(pool: Mapping[str, Any], in_service: Sequence[str]) -> Optional[Dict[str, float]]:
+    """Give the share of different keys that a hash sends to each server `in_service`, or None.
+
+    What one key is worth in requests is the traffic's affair. A map has a place for each unit of
+    weight; a consistent hash has the ring that its servers' ids and weights build. `random` takes a
+    random place on such a ring, with the servers' positions for ids; it takes the less busy server
+    of two, so under load it is more even than this.
+    """
+    weights = {one["name"]: one["weight"] for one in pool["servers"] if one["name"] in in_service}
+    kind = pool["algorithm"]["kind"]
+    if kind not in ("hash", "random") or not weights:
+        return None
+    if kind == "hash" and not pool["algorithm"]["consistent"]:
+        return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+    ids = _ids(pool) or {one["name"]: at for at, one in enumerate(pool["servers"], 1)}
+    return ring_shares({name: (ids[name], weight) for name, weight in weights.items()})
 
 
 def _name(part: Mapping[str, Any]) -> str:
@@ -142,7 +173,7 @@ def _acl(acls: List[str], name: str, tests: Sequence[str]) -> str:
     return word
 
 
-def _pool(pool: Mapping[str, Any], order: int) -> Dict[str, Any]:
+def _pool(pool: Mapping[str, Any], order: int, counting: List[str]) -> Dict[str, Any]:
     check = pool["check"]
     options = []
     if pool["stickiness"]:
@@ -164,7 +195,7 @@ def _pool(pool: Mapping[str, Any], order: int) -> Dict[str, Any]:
         "name": quote(pool["name"]),
         "mode": pool["mode"],
         "balance": _balance(pool),
-        "options": options,
+        "options": [*options, *client_lines(pool), *counting],
         "extra": list(pool["extra"]),
         "servers": [_server(one, pool, ids) for one in _ordered(pool, order)],
     }

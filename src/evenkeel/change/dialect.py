@@ -26,7 +26,9 @@ class Dialect:
     `files` maps each file of a release to its template, `orders` is how many orders of servers
     there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
     balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
-    differences between what was printed and what is wanted.
+    differences between what was printed and what is wanted. `spread(pool, in_service)` gives the
+    share of different keys that a hash, or `random`, sends to each server in service, or None; a
+    dialect without it knows none.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class Dialect:
     view: Callable[[Data, int], dict[str, Any]]
     faults: Callable[[Data], list[Mapping[str, str]]]
     misprints: Callable[[Data, Data, Mapping[str, str]], list[str]]
+    spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -81,4 +84,5 @@ def load_dialect(role_dir: Path) -> Dialect:
         view=module.view,
         faults=module.faults,
         misprints=module.misprints,
+        spread=getattr(module, "spread", None),
     )

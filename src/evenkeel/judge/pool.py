@@ -6,33 +6,14 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .common import intended_shares
 from .compare import error_budget
-from .guards import active_fault, burst_fault, silent_fault
+from .guards import active_fault, burst_fault, queue_fault, silent_fault
 from .policy import CLIENTS, REQUESTS_ONLY
 from .share import ShareJudge
+from .unit import Servers, assumption, in_service, increments, intended_weights
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
 
 # A later silence counts when a server's due was so many times that of one from the start.
 LATER_SILENCE = 2
-
-Servers = Mapping[str, Mapping[str, Any]]
-
-
-def in_service(servers: Servers) -> List[str]:
-    """Return the servers that new requests may go to: active ones, else the active backups."""
-    able = [n for n, row in servers.items() if row["status"] == "active" and row["weight"] > 0]
-    return [n for n in able if not servers[n]["backup"]] or able
-
-
-def intended_weights(servers: Servers) -> Dict[str, float]:
-    """Return the weights that the shares follow from; 0 for a server that is out of service."""
-    chosen = set(in_service(servers))
-    return {n: float(row["weight"]) if n in chosen else 0.0 for n, row in servers.items()}
-
-
-def increments(before: Servers, now: Servers, counter: str) -> Optional[Dict[str, int]]:
-    """Return what `counter` gained per server, or None when one of them went backwards."""
-    gained = {n: now[n][counter] - before.get(n, {}).get(counter, 0) for n in now}
-    return None if any(each < 0 for each in gained.values()) else gained
 
 
 def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
@@ -60,6 +41,11 @@ class PoolWatch:
         self.requests = 0
         self.errors = 0
         self.unjudged = 0
+        # Answers that were timed, and those over the limit, where the balancer counts them.
+        self.answers: Optional[List[int]] = None
+        self._waiting: List[int] = []
+        # The balancer does not report the unit at all.
+        self._uncounted = False
         self._judge: Optional[ShareJudge] = None
         self._servers: Dict[str, Dict[str, Any]] = {}
         self._faults: List[str] = []
@@ -79,14 +65,35 @@ class PoolWatch:
         self._know(now)
         if before is None:
             self._judge_shares(now, None, restarted)
-        elif added is None or assigned is None or failed is None:
+        elif added is None or failed is None:
             self._judge_shares(now, None, True)
         else:
             self._count(added, failed)
             steady = _signature(before) == _signature(now)
+            self._uncounted = assigned is None
             self.unjudged += 0 if steady else sum(added.values())
             self._judge_shares(now, assigned if steady else None, not steady)
         self._guard(now)
+
+    def sample_pool(self, before: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> None:
+        """Add what is counted of the pool as a whole: who waits, and how many answers were slow.
+
+        Call it after `sample`, with the same two observations of the pool.
+        """
+        if "queue_limit" in self.settings:
+            samples = int(self.settings.get("queue_samples", 1))
+            waiting = now.get("queue", 0) + sum(r.get("queue", 0) for r in now["servers"].values())
+            self._waiting = [*self._waiting, waiting][-samples:]
+            limit = int(self.settings["queue_limit"])
+            self._fault(queue_fault(self.name, self._waiting, limit, samples))
+        if "timed" not in now or "slow" not in now:
+            return
+        old = before or now
+        gained = [now[key] - old.get(key, 0) for key in ("timed", "slow")]
+        total = self.answers or [0, 0]
+        # Two threads can lose a count between them, so no more is slow than was timed.
+        if min(gained) >= 0:
+            self.answers = [total[0] + gained[0], total[1] + min(gained)]
 
     def _know(self, now: Servers) -> None:
         for name, row in now.items():
@@ -123,7 +130,7 @@ class PoolWatch:
         """Give `added` to the share judge; None only sets the weights, `fresh` starts a segment."""
         if self.settings["judged"] == REQUESTS_ONLY:
             return
-        weights = intended_weights(now)
+        weights = intended_weights(now, self.settings.get("intended"))
         exempt = [n for n, row in now.items() if row["status"] == "draining"]
         if self._judge is None:
             self._judge = ShareJudge(
@@ -188,6 +195,7 @@ class PoolWatch:
             "required": self.settings["required"],
             "judged": self.settings["judged"],
             "unit": self.settings["unit"],
+            "assumption": assumption(self.settings),
             "requests": self.requests,
             "errors": self.errors,
             "unjudged": self.unjudged,
@@ -197,6 +205,7 @@ class PoolWatch:
             },
             "share": share,
             "error_budget": budget,
+            "answers": dict(zip(("timed", "slow"), self.answers)) if self.answers else None,
         }
 
     def _unjudged_row(self, name: str) -> Dict[str, Any]:
@@ -224,7 +233,10 @@ class PoolWatch:
             if part and part["verdict"] == verdict:
                 reasons += [each for each in part["reasons"] if each not in reasons]
         if verdict == INCONCLUSIVE and not reasons:
-            reasons = ["pool %s: no interval had steady weights to judge" % self.name]
+            why = "no interval had steady weights to judge"
+            if self._uncounted:
+                why = "the balancer does not count its %s" % self.settings["unit"]
+            reasons = ["pool %s: %s" % (self.name, why)]
         return reasons
 
     def state(self) -> Dict[str, Any]:
@@ -237,6 +249,9 @@ class PoolWatch:
             "unjudged": self.unjudged,
             "servers": {name: dict(row) for name, row in self._servers.items()},
             "faults": list(self._faults),
+            "answers": self.answers,
+            "waiting": list(self._waiting),
+            "uncounted": self._uncounted,
             "judge": self._judge.state() if self._judge else None,
         }
 
@@ -256,6 +271,10 @@ class PoolWatch:
         watch.unjudged = int(state["unjudged"])
         watch._servers = {server: dict(row) for server, row in state["servers"].items()}
         watch._faults = [str(fault) for fault in state["faults"]]
+        if state["answers"] is not None:
+            watch.answers = [int(each) for each in state["answers"]]
+        watch._waiting = [int(each) for each in state["waiting"]]
+        watch._uncounted = bool(state["uncounted"])
         if state["judge"] is not None:
             watch._judge = ShareJudge.from_state(state["judge"])
         return watch
