@@ -85,5 +85,7 @@ def _pool_policy(
         "unit": _unit(pool),
         "required": name in touched if required is None else required,
         **({"intended": dict(ring)} if ring else {}),
+        # Of clients who stick only the new ones are counted: there few say nothing.
+        **({"few_clients_fail": True} if kind == "hash" and not pool["stickiness"] else {}),
         **_queue(intent, pool),
     }

@@ -36,7 +36,7 @@ def checked_policy(policy: Mapping[str, Any]) -> Dict[str, Any]:
 
     Keys: the numbers above, `default_required` (bool) and `pools`: {pool: {the POOL_NUMBERS,
     required: bool, judged: share | requests_only, unit: requests | connections | clients,
-    intended: {server: share of different keys, where a hash assigns them}, queue_limit and
+    few_clients_fail: bool (see `guards.few_clients_fault`), intended: {server: share of different keys, where a hash assigns them}, queue_limit and
     queue_samples (see `guards.queue_fault`)}}.
     Raises one ValueError that lists every unknown key and bad value.
     """
@@ -83,7 +83,7 @@ def _pool(given: Any, where: str, faults: List[str]) -> Dict[str, Any]:
         path = "%s.%s" % (where, _name(key, faults))
         if key in POOL_NUMBERS:
             clean[key] = _number(given[key], key, path, faults)
-        elif key == "required":
+        elif key in ("required", "few_clients_fail"):
             clean[key] = _flag(given[key], path, faults)
         elif key in ("judged", "unit"):
             wanted = (SHARE, REQUESTS_ONLY) if key == "judged" else UNITS

@@ -6,14 +6,19 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .common import intended_shares
 from .compare import error_budget
-from .guards import active_fault, burst_fault, queue_fault, silent_fault
+from .guards import active_fault, burst_fault, few_clients_fault, silent_fault
 from .policy import CLIENTS, REQUESTS_ONLY
 from .share import ShareJudge
 from .unit import Servers, assumption, in_service, increments, intended_weights
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
+from .whole import Whole
 
 # A later silence counts when a server's due was so many times that of one from the start.
 LATER_SILENCE = 2
+# A server that few clients could reach may be silent for so many samples with traffic, and for so
+# many times the due of any other: clients need time to come.
+FEW_CLIENTS_SAMPLES = 10
+FEW_CLIENTS_SILENCE = 10
 
 
 def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
@@ -41,9 +46,10 @@ class PoolWatch:
         self.requests = 0
         self.errors = 0
         self.unjudged = 0
-        # Answers that were timed, and those over the limit, where the balancer counts them.
-        self.answers: Optional[List[int]] = None
-        self._waiting: List[int] = []
+        self._whole = Whole()
+        # Requests of the segment under way, and its samples with any, for `few_clients_fail`.
+        self._sent: Dict[str, int] = {}
+        self._sent_samples = 0
         # The balancer does not report the unit at all.
         self._uncounted = False
         self._judge: Optional[ShareJudge] = None
@@ -73,27 +79,15 @@ class PoolWatch:
             self._uncounted = assigned is None
             self.unjudged += 0 if steady else sum(added.values())
             self._judge_shares(now, assigned if steady else None, not steady)
+            if self.settings.get("few_clients_fail") and steady and any(added.values()):
+                self._sent_samples += 1
+                for name, count in added.items():
+                    self._sent[name] = self._sent.get(name, 0) + count
         self._guard(now)
 
-    def sample_pool(self, before: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> None:
-        """Add what is counted of the pool as a whole: who waits, and how many answers were slow.
-
-        Call it after `sample`, with the same two observations of the pool.
-        """
-        if "queue_limit" in self.settings:
-            samples = int(self.settings.get("queue_samples", 1))
-            waiting = now.get("queue", 0) + sum(r.get("queue", 0) for r in now["servers"].values())
-            self._waiting = [*self._waiting, waiting][-samples:]
-            limit = int(self.settings["queue_limit"])
-            self._fault(queue_fault(self.name, self._waiting, limit, samples))
-        if "timed" not in now or "slow" not in now:
-            return
-        old = before or now
-        gained = [now[key] - old.get(key, 0) for key in ("timed", "slow")]
-        total = self.answers or [0, 0]
-        # Two threads can lose a count between them, so no more is slow than was timed.
-        if min(gained) >= 0:
-            self.answers = [total[0] + gained[0], total[1] + min(gained)]
+    def sample_whole(self, before: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> None:
+        """Add what is counted of the pool as a whole; after `sample`, of the same interval."""
+        self._fault(self._whole.sample(self.name, self.settings, before, now))
 
     def _know(self, now: Servers) -> None:
         for name, row in now.items():
@@ -139,6 +133,7 @@ class PoolWatch:
             )  # fmt: skip
         elif fresh or weights != self._judge.segment.weights:
             self._judge.new_segment(weights, exempt)
+            self._sent, self._sent_samples = {}, 0
         if added is None:
             return
         if sum(1 for n in in_service(now) if now[n]["backup"]) > 1:
@@ -159,6 +154,13 @@ class PoolWatch:
         counts, requests = part.bet()
         expected *= LATER_SILENCE
         self._fault(silent_fault(self.name, part.names, part.shares, counts, requests, expected))
+        if self._sent_samples >= FEW_CLIENTS_SAMPLES:
+            sent = [self._sent.get(name, 0) for name in part.names]
+            expected = self.policy["silent_server_requests"] * FEW_CLIENTS_SILENCE
+            clients = sum(row.get(CLIENTS, 0) for row in now.values())
+            self._fault(
+                few_clients_fault(self.name, part.names, part.shares, sent, clients, expected)
+            )
 
     def _fault(self, reason: Optional[str]) -> None:
         """Keep the first fault: it is final, and later ones only repeat it."""
@@ -205,7 +207,7 @@ class PoolWatch:
             },
             "share": share,
             "error_budget": budget,
-            "answers": dict(zip(("timed", "slow"), self.answers)) if self.answers else None,
+            "answers": self._whole.result(),
         }
 
     def _unjudged_row(self, name: str) -> Dict[str, Any]:
@@ -249,9 +251,10 @@ class PoolWatch:
             "unjudged": self.unjudged,
             "servers": {name: dict(row) for name, row in self._servers.items()},
             "faults": list(self._faults),
-            "answers": self.answers,
-            "waiting": list(self._waiting),
+            "whole": self._whole.state(),
             "uncounted": self._uncounted,
+            "sent": dict(self._sent),
+            "sent_samples": self._sent_samples,
             "judge": self._judge.state() if self._judge else None,
         }
 
@@ -271,10 +274,10 @@ class PoolWatch:
         watch.unjudged = int(state["unjudged"])
         watch._servers = {server: dict(row) for server, row in state["servers"].items()}
         watch._faults = [str(fault) for fault in state["faults"]]
-        if state["answers"] is not None:
-            watch.answers = [int(each) for each in state["answers"]]
-        watch._waiting = [int(each) for each in state["waiting"]]
+        watch._whole = Whole.from_state(state["whole"])
         watch._uncounted = bool(state["uncounted"])
+        watch._sent = {server: int(count) for server, count in state["sent"].items()}
+        watch._sent_samples = int(state["sent_samples"])
         if state["judge"] is not None:
             watch._judge = ShareJudge.from_state(state["judge"])
         return watch

@@ -84,7 +84,7 @@ class HostWatch:
                 )
             old = before.get(name)
             self._pools[name].sample(old and old["servers"], pools[name]["servers"], restarted)
-            self._pools[name].sample_pool(old, pools[name])
+            self._pools[name].sample_whole(old, pools[name])
         for name, watch in self._pools.items():
             watch.present = name in pools
 

@@ -1,5 +1,6 @@
 """What is counted is what is assigned: the judge with clients, hash rings and queues."""
 
+import itertools
 import random
 
 from evenkeel.judge.watch import HostWatch
@@ -63,6 +64,37 @@ def test_heavy_clients_keep_the_bound_when_clients_are_counted_and_break_it_when
     }
     assert verdicts["clients"].count("fail") == 0
     assert verdicts["requests"].count("fail") > runs / 2
+
+
+def from_one_address(seconds):
+    """A hash of the source, and every request comes through one proxy."""
+    for n in range(seconds):
+        yield seen(rows_of({"b": 1}, {"a": 0, "b": 80 * n, "c": 0}))
+
+
+ADDRESSES = {"unit": "clients", "intended": RING, "few_clients_fail": True}
+
+
+def test_a_hash_whose_clients_are_one_fails_as_soon_as_it_is_sure_that_no_others_come():
+    watch = HostWatch(policy(**ADDRESSES))
+    result = judged(watch, from_one_address(12))
+    assert result["verdict"] == "fail"
+    assert "fewer than the 3 servers" in result["reasons"][0]
+    assert judged(HostWatch(policy(**ADDRESSES)), from_one_address(5))["verdict"] != "fail"
+
+
+def test_few_clients_are_remembered_between_calls():
+    watch, looks = HostWatch(policy(**ADDRESSES)), list(from_one_address(12))
+    judged(watch, looks[:8])
+    watch = HostWatch.from_state(watch.state())
+    for before, now in itertools.pairwise(looks[7:]):
+        watch.sample(before, now)
+    assert watch.verdict() == "fail"
+
+
+def test_few_new_clients_of_a_pool_whose_clients_stick_are_no_fault():
+    sticky = policy(unit="clients", intended=RING)
+    assert judged(HostWatch(sticky), from_one_address(30))["verdict"] != "fail"
 
 
 def test_the_record_says_the_unit_and_what_is_assumed():
