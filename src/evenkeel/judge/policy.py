@@ -36,8 +36,8 @@ def checked_policy(policy: Mapping[str, Any]) -> Dict[str, Any]:
 
     Keys: the numbers above, `default_required` (bool) and `pools`: {pool: {the POOL_NUMBERS,
     required: bool, judged: share | requests_only, unit: requests | connections | clients,
-    few_clients_fail: bool (see `guards.few_clients_fault`), intended: {server: share of different keys, where a hash assigns them}, queue_limit and
-    queue_samples (see `guards.queue_fault`)}}.
+    intended: {server: share of different keys, where a hash assigns them}, few_clients_fail: bool
+    (see `guards.few_clients_fault`), queue_limit and queue_samples (see `guards.queue_fault`)}}.
     Raises one ValueError that lists every unknown key and bad value.
     """
     if not isinstance(policy, Mapping):
