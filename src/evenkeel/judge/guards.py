@@ -56,8 +56,9 @@ def few_clients_fault(
 ) -> Optional[str]:
     """Return what is wrong when there are fewer clients than servers, and so a server gets nothing.
 
-    For pools that assign clients and count all of them, not only new ones. Whatever the luck, they cannot be spread over servers `names`;
-    `requests` are those of each server, and the due of the silent one is at least `expected`.
+    For pools that assign clients and count all of them, not only new ones. Whatever the luck, they
+    cannot be spread over the servers `names`; `requests` are those of each server, and the due of
+    the silent one is at least `expected`.
     """
     if clients >= len(names):
         return None
