@@ -1,10 +1,10 @@
 """HAProxy's side of an intent: what the template prints, and what HAProxy cannot do.
 
 `view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
-puts it in its place. Beside this file, limits.py says what HAProxy cannot do and printed.py
-compares the printed file with the intent; counting.py and ring.py know what is counted and where
-a hash sends its keys. Directives are those of the configuration manual of
-HAProxy 2.6 (configuration.txt).
+puts it in its place. Beside this file, limits.py says what HAProxy cannot do, printed.py compares
+the printed file with the intent, rules.py judges what no traffic can show, and counting.py and
+ring.py know what is counted and where a hash sends its keys. Directives are those of the
+configuration manual of HAProxy 2.6 (configuration.txt).
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """
@@ -19,8 +19,20 @@ from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .printed import misprints
 from .ring import ring_shares
+from .rules import catalogue, rules, spread_otherwise
 
-__all__ = ["FILES", "ORDERS", "faults", "misprints", "quote", "spread", "view"]
+__all__ = [
+    "FILES",
+    "ORDERS",
+    "catalogue",
+    "faults",
+    "misprints",
+    "quote",
+    "rules",
+    "spread",
+    "spread_otherwise",
+    "view",
+]
 
 FILES = {"haproxy.cfg": "haproxy.cfg.j2"}
 # At most so many orders of the servers of a pool, and so many different files for one intent.

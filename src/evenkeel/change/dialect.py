@@ -15,8 +15,18 @@ from typing import Any
 
 from evenkeel.errors import Fault, Refused
 
-_NAMES = ("FILES", "ORDERS", "faults", "misprints", "view")
+_NAMES = (
+    "FILES",
+    "ORDERS",
+    "catalogue",
+    "faults",
+    "misprints",
+    "rules",
+    "spread_otherwise",
+    "view",
+)
 Data = Mapping[str, Any]
+Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,12 @@ class Dialect:
     differences between what was printed and what is wanted. `spread(pool, in_service)` gives the
     share of different keys that a hash, or `random`, sends to each server in service, or None; a
     dialect without it knows none.
+
+    `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
+    those that are live (or None): dicts of `rule`, `severity` ("stop" or "tell"), `live_already`,
+    `subject`, `pool`, `server`, `listener`, `file`, `line`, `text`, `title`, `got`, `reason` and
+    `next_step`. `catalogue()` gives every rule. `spread_otherwise(files)` gives {pool: why} where
+    lines of the files send clients elsewhere than weights and algorithm say.
     """
 
     kind: str
@@ -38,6 +54,9 @@ class Dialect:
     view: Callable[[Data, int], dict[str, Any]]
     faults: Callable[[Data], list[Mapping[str, str]]]
     misprints: Callable[[Data, Data, Mapping[str, str]], list[str]]
+    rules: Callable[[Files, Files | None], list[dict[str, Any]]]
+    catalogue: Callable[[], list[dict[str, str]]]
+    spread_otherwise: Callable[[Files], dict[str, str]]
     spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
 
     def broken(self, intent: Data) -> list[Fault]:
@@ -84,5 +103,8 @@ def load_dialect(role_dir: Path) -> Dialect:
         view=module.view,
         faults=module.faults,
         misprints=module.misprints,
+        rules=module.rules,
+        catalogue=module.catalogue,
+        spread_otherwise=module.spread_otherwise,
         spread=getattr(module, "spread", None),
     )
