@@ -14,6 +14,7 @@ from evenkeel.canary import compare
 from evenkeel.canary.hold import let_go_on, may_be_held
 from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
+from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Inconclusive, Refused, RolledBack
@@ -119,23 +120,25 @@ def judge_results(
         for host, result in sorted(results.items())
         if host not in with_change
     }
-    changed = [_answer(results[host]) for host in with_change if host in results]
+    seen = {host: _answer(results[host]) for host in with_change if host in results}
+    beside = {host: _answer(results[host]) for host in controls}
+    changed = list(seen.values())
     pools = fleet_shares(changed)
-    others = [_answer(results[host]) for host in controls]
+    others = list(beside.values())
     errors = compare.errors(changed, others)
     latency = compare.latency(limits or {}, changed, others)
-    ours = {host: _answer(results[host]) for host in with_change if host in results}
-    connections = compare.connections(ours, others)
+    connections = compare.connections(seen, others)
+    down = down_by_change(seen, beside)
     verdicts = [row["verdict"] for row in with_change.values()]
     verdicts += [pool["verdict"] for pool in pools.values() if _decides(pool, len(changed))]
-    verdicts += compare.decided(errors, latency, connections)
+    verdicts += compare.decided(errors, latency, [*connections, *down])
     verdict = worst(verdicts)
     compared = [errors] if errors["verdict"] == FAIL else []
     compared += [{"verdict": FAIL, "reasons": connections}, *latency.values()]
     return {
         "stage": stage.number,
         "verdict": verdict,
-        "reasons": _reasons(verdict, with_change, pools, len(changed), compared),
+        "reasons": [*_reasons(verdict, with_change, pools, len(changed), compared), *down],
         "hosts": hosts,
         "carriers": carriers,
         "controls": controls,
