@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .printed import misprints
-from .ring import ring_shares
+from .ring import shares_of_keys
 from .rules import catalogue, rules, spread_otherwise
 
 __all__ = [
@@ -85,21 +85,8 @@ def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
 
 
 def spread(pool: Mapping[str, Any], in_service: Sequence[str]) -> Optional[Dict[str, float]]:
-    """Give the share of different keys that a hash sends to each server `in_service`, or None.
-
-    What one key is worth in requests is the traffic's affair. A map has a place for each unit of
-    weight; a consistent hash has the ring that its servers' ids and weights build. `random` takes a
-    random place on such a ring, with the servers' positions for ids; it takes the less busy server
-    of two, so under load it is more even than this.
-    """
-    weights = {one["name"]: one["weight"] for one in pool["servers"] if one["name"] in in_service}
-    kind = pool["algorithm"]["kind"]
-    if kind not in ("hash", "random") or not weights:
-        return None
-    if kind == "hash" and not pool["algorithm"]["consistent"]:
-        return {name: weight / sum(weights.values()) for name, weight in weights.items()}
-    ids = _ids(pool) or {one["name"]: at for at, one in enumerate(pool["servers"], 1)}
-    return ring_shares({name: (ids[name], weight) for name, weight in weights.items()})
+    """Give the share of different keys that a hash sends to each server `in_service`, or None."""
+    return shares_of_keys(pool, in_service, _ids(pool))
 
 
 def _name(part: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 CIRCLE = 2**32
 PLACES_PER_WEIGHT = 16
@@ -19,6 +19,26 @@ PLACES_PER_ID = 4096
 MOST_PLACES = 200000
 # ... unless its servers have very few each: with n of them a share is off by 1 part in sqrt(n).
 FEWEST_PLACES = 400
+
+
+def shares_of_keys(
+    pool: Mapping[str, Any], in_service: Sequence[str], ids: Mapping[str, int]
+) -> Optional[Dict[str, float]]:
+    """Give the share of different keys that a hash sends to each server `in_service`, or None.
+
+    What one key is worth in requests is the traffic's affair. A map has a place for each unit of
+    weight; a consistent hash has the ring that `ids` and weights build. `random` takes a random
+    place on such a ring, with the servers' positions for ids; it takes the less busy server of two,
+    so under load it is more even than this.
+    """
+    weights = {one["name"]: one["weight"] for one in pool["servers"] if one["name"] in in_service}
+    kind = pool["algorithm"]["kind"]
+    if kind not in ("hash", "random") or not weights:
+        return None
+    if kind == "hash" and not pool["algorithm"]["consistent"]:
+        return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+    known = ids or {one["name"]: at for at, one in enumerate(pool["servers"], 1)}
+    return ring_shares({name: (known[name], weight) for name, weight in weights.items()})
 
 
 def ring_shares(servers: Mapping[str, Tuple[int, int]]) -> Optional[Dict[str, float]]:
