@@ -182,7 +182,7 @@ def _servers(lines: List[str], plain: Dict[str, str], pools: Dict[str, Any]) -> 
     _metric(
         lines,
         "evenkeel_server_clients",
-        "Clients that a hash or stickiness assigned to a server, each once, since the worker began.",
+        "Clients that a hash or stickiness assigned to a server, each once.",
         "gauge",
         [(labels, facts["clients"]) for labels, facts in rows if "clients" in facts],
     )
