@@ -14,7 +14,7 @@ from evenkeel.host.lease import remaining
 from evenkeel.host.machine import Machine
 
 # How long after an `expire` that failed the timer tries again.
-RETRY_SECONDS = 30.0
+RETRY_SECONDS = 10.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Answer = Dict[str, Any]
