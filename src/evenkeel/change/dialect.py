@@ -42,7 +42,9 @@ class Dialect:
     `files` maps each file of a release to its template, `orders` is how many orders of servers
     there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
     balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
-    differences between what was printed and what is wanted.
+    differences between what was printed and what is wanted. `spread(pool, in_service)` gives the
+    share of different keys that a hash, or `random`, sends to each server in service, or None; a
+    dialect without it knows none.
 
     `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
     those that are live (or None): dicts of `rule`, `severity` ("stop" or "tell"), `live_already`,
@@ -67,6 +69,7 @@ class Dialect:
     by_hand: Callable[[Files], dict[str, Any]]
     needs: Callable[[Files], dict[str, list[str]]]
     acceptable: Callable[[Files], tuple[dict[str, bytes], list[str]]]
+    spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -119,4 +122,5 @@ def load_dialect(role_dir: Path) -> Dialect:
         by_hand=module.by_hand,
         needs=module.needs,
         acceptable=module.acceptable,
+        spread=getattr(module, "spread", None),
     )

@@ -63,6 +63,11 @@ class Driver:
         del release_dir
         return []
 
+    def certificates(self, release_dir: str) -> List[str]:
+        """Give the certificates that the files in `release_dir` name: paths of files or folders."""
+        del release_dir
+        return []
+
     def check(self, release_dir: str) -> Check:
         """Let the balancer's own check judge the files in `release_dir`.
 
@@ -102,6 +107,15 @@ class Driver:
     def declared(self, release_dir: str) -> Dict[str, List[str]]:
         """Give {pool: [server, sorted]} that the files in `release_dir` say."""
         raise NotImplementedError
+
+    def listeners(self) -> Dict[str, List[Dict[str, Any]]]:
+        """Give {listener: its binds} of the live configuration, for probes of the host itself.
+
+        A bind is `address` (as the configuration writes it; "*", "" or "::" is every address),
+        `port`, `tls`, `http` and `accept_proxy`, each true or false. A driver that knows none
+        can not be probed.
+        """
+        return {}
 
     def observe(self) -> Observation:
         """Give what the running worker has counted for each server, and the state each is in.

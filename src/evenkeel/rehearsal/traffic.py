@@ -108,12 +108,14 @@ class Client:
             sock.bind((source, 0))
             target = (kind["address"], kind["port"])
             await asyncio.wait_for(loop.sock_connect(sock, target), CONNECT_SECONDS)
-            _, connection = await asyncio.wait_for(
-                loop.create_connection(Connection, sock=sock, **options), CONNECT_SECONDS
-            )
         except BaseException:
             sock.close()
             raise
+        # From here on the socket is its transport's: closed under it, its number would soon be
+        # that of another connection.
+        _, connection = await asyncio.wait_for(
+            loop.create_connection(Connection, sock=sock, **options), CONNECT_SECONDS
+        )
         if kind["accept_proxy"]:
             header = wire.proxy_header_v1(source, 40000, kind["address"], kind["port"])
             connection.transport.write(header)
