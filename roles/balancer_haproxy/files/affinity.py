@@ -16,7 +16,10 @@ def contradictions(now: Configuration) -> Iterator[Tuple[str, str]]:
         sticky = proxy.last("cookie")
         for what, found in (
             ("clients return to their server by cookie", sticky),
-            ("clients stick to their server", next(iter(proxy.own("stick")), None)),
+            (
+                "clients stick to their server",
+                next(iter([*proxy.own("stick", "on"), *proxy.own("stick", "match")]), None),
+            ),
             ("rules name the server", next(iter(proxy.own("use-server")), None)),
             ("clients return by their Set-Cookie", next(iter(proxy.own("appsession")), None)),
             ("clients return by their RDP cookie", next(iter(proxy.own("persist")), None)),

@@ -248,13 +248,13 @@ def address_never_known(now: Configuration) -> Iterator[Hit]:
 
 
 @rule(
-    "maintenance-without-end",
+    "out-without-end",
     TELL,
     title="A server is out of traffic, and nothing says until when",
-    reason="maintenance that is forgotten is capacity that is missing at the next peak",
+    reason="a server that is forgotten is missing at the next peak",
     next_step="give it an end: until and reason of the server in the intent",
 )
-def maintenance_without_end(now: Configuration) -> Iterator[Hit]:
+def out_without_end(now: Configuration) -> Iterator[Hit]:
     """`disabled` servers and such of weight 0 among others."""
     for proxy in now.backs:
         for server in proxy.servers:

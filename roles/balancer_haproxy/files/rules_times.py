@@ -208,7 +208,7 @@ def retries_repeat_orders(now: Configuration) -> Iterator[Hit]:
 
 @rule(
     "reuse-always",
-    TELL,
+    LOST,
     title="Connections to servers are shared from the first request on",
     reason="a server that closes a kept connection fails a request that cannot be sent again",
     next_step="http-reuse safe is the default, and keeps nearly all of the gain",
