@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 from . import (
     rules_changes,
     rules_checks,
+    rules_hash,
     rules_limits,
     rules_listeners,
     rules_requests,
@@ -28,6 +29,7 @@ __all__ = ["catalogue", "rules", "spread_otherwise"]
 _MODULES = (
     rules_checks,
     rules_spread,
+    rules_hash,
     rules_times,
     rules_limits,
     rules_listeners,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from .reading import Configuration, milliseconds, number
+from .reading import Configuration
 from .rule import STOP, TELL, Hit, comparison, rule
 from .rules_checks import in_service
+from .values import milliseconds, number
 
 _HOUR, _DAY = 3.6e6, 8.64e7
 # fs.nr_open, beyond which no process may go whatever its limits; two descriptors a connection.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Set
 
-from .reading import Configuration, Line, Proxy, is_always
+from .reading import Configuration, Line, Proxy
 from .rule import STOP, TELL, Hit, comparison, rule
 from .rules_checks import in_service
+from .values import is_always
 
 _NEEDED = ("authorization", "cookie", "host", "content-type", "content-length")
 _OLD_TLS = ("SSLv3", "TLSv1.0", "TLSv1.1")
@@ -145,15 +146,18 @@ def stickiness_lost(now: Configuration, before: Configuration) -> Iterator[Hit]:
     """A pool of several servers that had a cookie or `stick on`, and has nothing of the kind."""
     for proxy in now.backs:
         old = before.back(proxy.name)
-        if old and _sticks(old) and not _sticks(proxy) and len(in_service(proxy)) > 1:
+        if old and _keeps(old) and not _sticks(proxy) and len(in_service(proxy)) > 1:
             yield Hit("no cookie and no stick rule", proxy.line, proxy.name)
 
 
+def _keeps(proxy: Proxy) -> bool:
+    return bool(proxy.last("cookie") or proxy.own("stick", "on") or proxy.own("stick", "match"))
+
+
 def _sticks(proxy: Proxy) -> bool:
+    """Whether clients return, be it by a hash of what they are or send."""
     hashed = (proxy.last("balance") or proxy.line).value(1).split("(")[0]
-    return bool(
-        proxy.last("cookie") or proxy.own("stick", "on") or proxy.own("stick", "match")
-    ) or hashed in ("source", "hdr", "hash", "rdp-cookie")
+    return _keeps(proxy) or hashed in ("source", "hdr", "hash", "rdp-cookie")
 
 
 @comparison(

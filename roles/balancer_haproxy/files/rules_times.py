@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, Tuple
 
-from .reading import Configuration, Line, Proxy, has_unit, is_always, milliseconds, number
+from .reading import Configuration, Line, Proxy
 from .rule import LOST, STOP, TELL, Hit, comparison, rule
+from .values import has_unit, is_always, milliseconds, number
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1e3, 6e4, 3.6e6, 8.64e7
 # Shorter is a slip of the hand in any network (milliseconds).

@@ -115,6 +115,7 @@ HARMLESS = {
     "a server less": [(f"    server {APP3}\n", "")],
     "a server moves": [("10.0.0.3:8080", "10.0.9.3:8080")],
     "another port": [("10.0.0.3:8080", "10.0.0.3:8081")],
+    "another listener's port on this machine": [("127.0.0.1:8404", "127.0.0.1:8405")],
     "leastconn": [(BALANCE, "    balance leastconn\n")],
     "a hash of the source": [(BALANCE, "    balance source\n    hash-type consistent\n")],
     "longer answers": [("timeout server 30s", "timeout server 120s")],
@@ -188,6 +189,18 @@ def test_an_everyday_edit_of_a_fleet_with_an_old_fault_is_not_stopped(rule, edit
     )
 
 
+def test_a_hash_may_become_turns_and_not_a_plain_hash():
+    ring = edited((BALANCE, "    balance uri\n    hash-type consistent\n"))
+    for change, found in (("map-based", {"hash-no-longer-consistent"}), ("consistent", set())):
+        assert stopped(ring.replace("hash-type consistent", f"hash-type {change}"), ring) == found
+    assert stopped(SOUND, ring) == set()
+
+
+def test_a_listener_that_goes_takes_its_port_from_clients():
+    base = SOUND + "frontend more\n    bind *:90\n    default_backend app\n"
+    assert stopped(SOUND, base) == {"port-gone"}
+
+
 def test_a_reserve_of_a_database_does_not_become_a_second_primary():
     base = (
         SOUND + "backend db\n    mode tcp\n    server a 10.5.0.1:5432 check\n"
@@ -215,7 +228,7 @@ def test_every_rule_has_a_case_that_it_stops_or_tells():
         told(edited(("check maxconn 100", "maxconn 100 check")), None),
     )
     one_server = "backend one\n    option httpchk\n    server o 10.4.0.1:80{}\n"
-    shown |= {"reserve-promoted", "cookie-not-returned"}  # above
+    shown |= {"hash-no-longer-consistent", "reserve-promoted", "cookie-not-returned"}  # above
     shown |= stopped(SOUND + one_server.format(""), SOUND + one_server.format(" check"))
     assert {one["rule"] for one in DIALECT.catalogue()} - shown == set()
 
