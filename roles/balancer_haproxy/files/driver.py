@@ -231,6 +231,11 @@ class HAProxy(Driver):
                 found += [parts[at] for at in places]
         return [os.path.join(base, path.strip("'\"")) for path in found]
 
+    def native_check(self, folder: str) -> Tuple[int, str]:
+        """Run `haproxy -c` alone; give its exit code and its words."""
+        path = os.path.join(folder, "haproxy.cfg")
+        return process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, folder)
+
     def reload(self, timeout_seconds: float) -> Dict[str, Any]:
         """Reload and wait until the master has settled with a new worker and no failed reload."""
         until = time.monotonic() + timeout_seconds

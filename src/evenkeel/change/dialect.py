@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _NAMES = (
     "spread_otherwise",
     "view",
 )
+# A role's modules are loaded anew each time, by one thread at a time.
+_LOADING = threading.Lock()
 Data = Mapping[str, Any]
 Files = Mapping[str, bytes]
 
@@ -79,10 +82,11 @@ def load_dialect(role_dir: Path) -> Dialect:
             next_step="see docs/adding-a-balancer.md, or correct `balancer_kind` in the inventory",
         )
     module = importlib.util.module_from_spec(spec)
-    for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
-        del sys.modules[old]
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with _LOADING:
+        for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
+            del sys.modules[old]
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
     missing = [one for one in _NAMES if not hasattr(module, one)]
     if missing:
         raise Refused(

@@ -231,7 +231,7 @@ def _found(
     for bundle in bundles:
         if bundle.name not in verified:
             raise outcome.trouble(results)
-        one, used = _bundle(bundle, results, verified[bundle.name], policy)
+        one, used = judged(bundle, results, verified[bundle.name], policy)
         found.append(one)
         versions |= used
     if code and checks.verdict_of(check for one in found for check in one["checks"]) == PASS:
@@ -247,15 +247,20 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _bundle(
-    bundle: Bundle, results: Path, container: dict[str, str], policy: Policy | None
+def judged(
+    bundle: Bundle, results: Path, container: dict[str, str], policy: Policy | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
+    """Judge what was measured of one bundle; give its part of the record, and the versions.
+
+    `container` has {test: "" or what failed} of the container itself; `policy` is that of the
+    change. Raises EvenkeelError when something was not measured.
+    """
     world, measured, reloads = (
         _result(results, bundle, what) for what in ("world", "measured", "reloads")
     )
-    judged = policy.checks(bundle.hosts) if policy else []
-    judged += checks.judge(policy.declared_in(world) if policy else world, measured, reloads)
-    judged.append(outcome.container_check(container))
+    found = policy.checks(bundle.hosts) if policy else []
+    found += checks.judge(policy.declared_in(world) if policy else world, measured, reloads)
+    found.append(outcome.container_check(container))
     return {
         "release": bundle.release,
         "base": bundle.base,
@@ -265,7 +270,7 @@ def _bundle(
         "unreached": world["unreached"],
         # Why what is live now could not be compared with, when it could not.
         "base_said": measured["base"]["said"],
-        "checks": judged,
+        "checks": found,
         "effect": effect.effect(world, measured) if measured["after"] else {},
         "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},
     }, measured["versions"]
