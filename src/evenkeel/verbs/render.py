@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
+from evenkeel.canary.policy import canary_policy
 from evenkeel.change import ledger, policy
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet, unified_diff
 from evenkeel.change.declared import Declared
 from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
-from evenkeel.errors import Refused
-from evenkeel.forecast import canary_policy, forecast
+from evenkeel.errors import Faults, Refused
+from evenkeel.forecast import forecast
 from evenkeel.host.archive import is_file_name, release_digest
 from evenkeel.records import (
     Record,
@@ -101,14 +103,8 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         host: release_digest(dict(facts.live)) if facts.live is not None else None
         for host, facts in hosts.items()
     }
-    value = manifest(
-        folder.change_id,
-        request.author,
-        request.balancer_kind,
-        bundle,
-        bases,
-        request.declared.as_dict(),
-    )
+    about = (folder.change_id, request.author, request.balancer_kind)
+    value = manifest(*about, bundle, bases, request.declared.as_dict())
     digest = sha256_of(canonical_json(value))
     dialect = load_dialect(request.role_dir)
     befores = {host: _intent_before(folder.path.parent, host, hosts[host]) for host in hosts}
@@ -116,6 +112,7 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
     policy.demand(judged)
     groups = _forecasts(dialect, hosts, bundle, befores)
     rollout = request.rollout or from_inventory(list(hosts), {host: {} for host in hosts})
+    _demand_listeners(rollout, bundle)
     rendered = _is_rendered(folder, digest)
     unchanged = rendered and is_written(folder, rollout)
     if write and not rendered:
@@ -135,6 +132,17 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         ],
         "diff_text": _diff_text(hosts, bundle),
     }
+
+
+def _demand_listeners(rollout: Rollout, bundle: FleetBundle) -> None:
+    faults = misplaced(rollout.canary_probe, bundle.intents)
+    if faults:
+        raise Faults(
+            "The probe has no listener that it could be sent to",
+            faults,
+            where="canary_probe in the inventory",
+            next_step="name an http listener that every host of the change has",
+        )
 
 
 def _is_rendered(folder: ChangeFolder, digest: str) -> bool:
@@ -160,11 +168,11 @@ def _forecasts(
         before = marks.marked(old, live) if old is not None and live is not None else None
         key = sha256_of(canonical_json([before, after]))
         if key not in groups:
-            effect = forecast(before, after)
+            effect = forecast(before, after, dialect.spread)
             groups[key] = {
                 "hosts": [],
                 "forecast": effect,
-                "policy": canary_policy(after, effect),
+                "policy": canary_policy(after, effect, dialect.spread),
             }
         groups[key]["hosts"].append(host)
     return list(groups.values())
