@@ -99,7 +99,7 @@ def _detection(runs: int, spread: Map) -> dict[str, Any]:
 
 def _runs_of(shift: Shift, runs: int) -> int:
     """Return fewer runs for what is shown apart: it takes long and nothing hangs on it."""
-    return runs if shift.counted else max(3, runs // 5)
+    return runs if shift.counted else max(3, runs // 10)
 
 
 def _incident(runs: int, spread: Map) -> dict[str, Any]:

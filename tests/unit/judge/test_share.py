@@ -280,8 +280,8 @@ def test_evidence_of_one_segment_counts_in_the_next():
     both.update({"web1": 9})
     assert both.verdict() != "fail"
     both.new_segment(dict.fromkeys(names(3), 50))
-    both.update({"web1": 6})
-    second.update({"web1": 6})
+    both.update({"web1": 9})
+    second.update({"web1": 9})
     assert (both.verdict(), second.verdict()) == ("fail", "inconclusive")
 
 
