@@ -84,14 +84,14 @@ def stakes_of(servers: int) -> Stakes:
     table = FEW if servers <= SMALL else SOME if servers <= MIDDLE else MANY
     if servers <= 3:
         table = table._replace(grouped=())
+    every = (table.raised, table.lowered, table.grouped, table.halves)
     total = table.scattered + table.any_shape
-    total += sum(part for odds in table[:4] for _, part in odds)
-
-    def scaled(odds: Odds) -> Odds:
-        return tuple((each, part / total) for each, part in odds)
-
+    total += sum(part for odds in every for _, part in odds)
+    raised, lowered, grouped, halves = (
+        tuple((each, part / total) for each, part in odds) for odds in every
+    )
     return Stakes(
-        *(scaled(odds) for odds in table[:4]), table.scattered / total, table.any_shape / total
+        raised, lowered, grouped, halves, table.scattered / total, table.any_shape / total
     )
 
 

@@ -187,7 +187,8 @@ def test_the_mean_over_all_halves_is_nowhere_more_than_in_the_corner(servers, to
         u, v = math.exp(log_u), math.exp(log_v)
         most = math.exp(early) * 0.9 / 0.1 / (math.exp(late) - math.exp(early))
         sets = list(itertools.combinations(range(servers), members))
-        points = [draw.sample(point, servers) for point in corners([low] * servers, [high] * servers)[:20]]  # fmt: skip
+        found = corners([low] * servers, [high] * servers)
+        points = [draw.sample(point, servers) for point in found[:20]]
         points += [[(a + b) / 2 for a, b in zip(*draw.sample(points, 2), strict=True)]]
         for point in points:
             share = [sum(point[at] for at in each) for each in sets]
