@@ -15,7 +15,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from typing import List, Sequence, Tuple
+from collections import Counter
+from typing import Iterator, List, Sequence, Tuple
 
 from . import stakes
 from .evidence import log_dirichlet, log_likelihood_in_band, log_sum
@@ -26,6 +27,8 @@ from .stakes import ROUNDING, SMALL, Odds, Ratio, Stakes, Term
 # In pools of more than SMALL servers, of what is bet on a split of the list in two: the part of
 # splits that are not in the middle.
 UNEVEN_SPLITS = 0.15
+# About so many splits are gone through; in larger pools they are some servers apart.
+SPLITS = 20
 # Concentrations per server; 0.1 stands for pools in which several servers are silent.
 CONCENTRATIONS = (0.1, 1.0, 10.0)
 
@@ -169,15 +172,23 @@ class Band:
         bound += max(0.0, weight) - rest * math.log(scale)
         return log_sum((bound, self._halves.log_bound(counts, requests)))
 
+    def _rows(self, counts: Sequence[float]) -> Iterator[Tuple[float, float, List[Term]]]:
+        """Give (count, ln of the servers that have it, their terms); equal servers count as one."""
+        if self._equal:
+            for count, servers in Counter(counts).items():
+                yield count, math.log(servers), self._singles[0]
+        else:
+            for count, row in zip(counts, self._singles):
+                yield count, 0.0, row
+
     def log_e(self, counts: Sequence[float], requests: float) -> float:
         """Return the log e-value of `counts` (sum: `requests`) against the band."""
         if not requests:
             return 0.0
         values: List[float] = []
-        for at, row in enumerate(self._singles):
-            count = counts[at]
+        for count, number, row in self._rows(counts):
             values += [
-                (late if requests >= start else early) + count * hit + requests * base
+                number + (late if requests >= start else early) + count * hit + requests * base
                 for early, late, start, hit, base in row
             ]
         sums = list(itertools.accumulate(counts))
@@ -204,7 +215,8 @@ def _groups(size: int) -> List[Sequence[int]]:
     Each split in two stands there once: what one side gains, the other loses.
     """
     if size > SMALL:
-        return [range(end) for end in range(2, size - 1)]
+        ends = {*range(2, size - 1, max(1, size // SPLITS)), size // 2, size - size // 2}
+        return [range(end) for end in sorted(ends)]
     return [
         (0, *others)
         for more in range(1, size - 2)

@@ -7,6 +7,7 @@ the servers, up to a bound that errs on the safe side.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import List, Sequence, Tuple
 
 from .evidence import log_sum, shifted
@@ -60,9 +61,9 @@ class Scattered:
         fraction, log_u, log_v, pull = term
         inside, beside = math.log(fraction), math.log(1.0 - fraction)
         total = -requests * pull * fraction
-        for at, share in enumerate(self._shares):
-            member = inside + counts[at] * log_u + requests * pull * share
-            other = beside + counts[at] * log_v
+        for (count, share), servers in Counter(zip(counts, self._shares)).items():
+            member = inside + count * log_u + requests * pull * share
+            other = beside + count * log_v
             top, gap = (member, other - member) if member > other else (other, member - other)
-            total += top + math.log1p(math.exp(gap))
+            total += servers * (top + math.log1p(math.exp(gap)))
         return total
