@@ -13,6 +13,9 @@ from typing import List, Sequence, Tuple
 from .evidence import log_sum, shifted
 from .stakes import EARLY, ROUNDING, START_NATS, Odds, even_corner
 
+# What is worth less than e to this cannot matter to a bet that starts at 1.
+NEGLIGIBLE = -30.0
+
 Level = Tuple[int, int, float, float, float, float, float]
 
 
@@ -87,8 +90,10 @@ class Halves:
 
     def log_bound(self, counts: Sequence[float], requests: float) -> float:
         """Return what `log_e` cannot exceed, in a fraction of its time: every mean at its most."""
-        if not self._levels:
-            return -math.inf
+        return log_sum(self._bounds(counts, requests))
+
+    def _bounds(self, counts: Sequence[float], requests: float) -> List[float]:
+        """Return for each level what it is worth at most: its best set stands for all of them."""
         values, size = [], len(self._shares)
         fewest = list(itertools.accumulate(sorted(counts))) if self._equal else []
         for members, start, early, late, log_u, log_v, pull in self._levels:
@@ -101,15 +106,21 @@ class Halves:
                 )
                 best = sum(gains[-members:]) - requests * pull * members / size
             values.append((late if requests >= start else early) + requests * log_v + best)
-        return log_sum(values)
+        return values
 
     def log_e(self, counts: Sequence[float], requests: float) -> float:
-        """Return the log of the weighted sum over the levels; minus infinity for none."""
-        return log_sum(
-            (late if requests >= start else early)
-            + self._log_mean(members, log_u, log_v, pull, counts, requests)
-            for members, start, early, late, log_u, log_v, pull in self._levels
-        )
+        """Return the log of the weighted sum over the levels; minus infinity for none.
+
+        A level of no consequence is left out, which errs on the safe side.
+        """
+        values = []
+        bounds = self._bounds(counts, requests) if self._levels else []
+        for bound, level in zip(bounds, self._levels):
+            if bound > NEGLIGIBLE:
+                members, start, early, late, log_u, log_v, pull = level
+                mean = self._log_mean(members, log_u, log_v, pull, counts, requests)
+                values.append((late if requests >= start else early) + mean)
+        return log_sum(values)
 
     def _log_mean(
         self, members: int, log_u: float, log_v: float, pull: float,

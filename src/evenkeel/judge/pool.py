@@ -43,7 +43,7 @@ def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
 
 
 class PoolWatch:
-    """The watch over one pool; `alpha` is its part: SHARES_PART for the shares, the rest for errors.
+    """The watch over one pool; SHARES_PART of its `alpha` is for shares, the rest for errors.
 
     An interval in which a weight or a status changed is counted, but its shares are judged by
     nobody: which part of it belongs to which weights is unknown. With several backups in service
@@ -118,8 +118,8 @@ class PoolWatch:
         # One request can count as two errors (a retry that fails as well), so errors are cut.
         return error_budget(
             min(self.errors, self.requests), self.requests, self.settings["error_budget_percent"],
-            alpha=self.alpha * (1.0 - SHARES_PART), minimum_requests=self.settings["minimum_requests"],
-            where="pool " + self.name,
+            alpha=self.alpha * (1.0 - SHARES_PART), where="pool " + self.name,
+            minimum_requests=self.settings["minimum_requests"],
         )  # fmt: skip
 
     def _judge_shares(self, now: Servers, added: Optional[Mapping[str, int]], fresh: bool) -> None:
