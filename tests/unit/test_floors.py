@@ -25,11 +25,13 @@ FLOORS = {
     "doorway": 5,
     "verbs": 5,
     "schedule": 5,
+    "corpus": 5,
     "commands": 6,
 }
 # Inside one floor an import may only follow this order, so that no circle can form.
 BESIDE = {
     ("change", "forecast"),
+    ("corpus", "verbs"),
     ("intent", "records"),
     ("report", "canary"),
     ("verbs", "doorway"),

@@ -1,9 +1,9 @@
 """HAProxy's side of an intent: what the template prints, and what HAProxy cannot do.
 
 `view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
-puts it in its place. Beside this file, limits.py says what HAProxy cannot do and printed.py
-compares the printed file with the intent. Directives are those of the configuration manual of
-HAProxy 2.6 (configuration.txt).
+puts it in its place. Beside this file, limits.py says what HAProxy cannot do, printed.py compares
+the printed file with the intent, and rules.py judges what no traffic can show. Directives are those
+of the configuration manual of HAProxy 2.6 (configuration.txt).
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """
@@ -16,8 +16,19 @@ from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from .limits import faults, is_large
 from .printed import misprints
+from .rules import catalogue, rules, spread_otherwise
 
-__all__ = ["FILES", "ORDERS", "faults", "misprints", "quote", "view"]
+__all__ = [
+    "FILES",
+    "ORDERS",
+    "catalogue",
+    "faults",
+    "misprints",
+    "quote",
+    "rules",
+    "spread_otherwise",
+    "view",
+]
 
 FILES = {"haproxy.cfg": "haproxy.cfg.j2"}
 # At most so many orders of the servers of a pool, and so many different files for one intent.

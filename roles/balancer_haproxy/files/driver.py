@@ -219,6 +219,11 @@ class HAProxy(Driver):
                 return Check(False, "; ".join(faults)[:LARGEST_CHECK_OUTPUT])
         return Check(code == 0, said[:LARGEST_CHECK_OUTPUT])
 
+    def native_check(self, folder: str) -> Tuple[int, str]:
+        """Run `haproxy -c` alone; give its exit code and its words."""
+        path = os.path.join(folder, "haproxy.cfg")
+        return process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, folder)
+
     def reload(self, timeout_seconds: float) -> Dict[str, Any]:
         """Reload and wait until the master has settled with a new worker and no failed reload."""
         until = time.monotonic() + timeout_seconds

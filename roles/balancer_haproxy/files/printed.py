@@ -18,6 +18,10 @@ _SECTION_WORDS = """
 """
 SECTIONS = frozenset(_SECTION_WORDS.split())
 
+# What a backslash may stand before (configuration.txt, 2.2); tab and line ends become a space here.
+_ESCAPED = {letter: letter for letter in " \\#\"'$"}
+_ESCAPED.update({"t": " ", "n": " ", "r": " "})
+
 Section = Tuple[str, ...]
 
 
@@ -39,7 +43,9 @@ def words(line: str) -> List[str]:
         elif closing == "'":
             word = (word or "") + letter
         elif letter == "\\" and at < len(line):
-            word = (word or "") + line[at]
+            # HAProxy knows these alone; before anything else (a regex's \d) a \ is itself.
+            escaped = _ESCAPED.get(line[at])
+            word = (word or "") + (letter + line[at] if escaped is None else escaped)
             at += 1
         elif closing == '"':
             word = (word or "") + letter

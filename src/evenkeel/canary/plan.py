@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -182,7 +183,7 @@ def _faults_of_hosts(hosts: Sequence[str]) -> list[Fault]:
         return [
             Fault("hosts", "one host or more", "none: look at --limit and the inventory's group")
         ]
-    twice = sorted({host for host in hosts if hosts.count(host) > 1})
+    twice = sorted(host for host, times in Counter(hosts).items() if times > 1)
     return (
         [Fault("hosts", "each host once", f"more than once: {', '.join(twice)}")] if twice else []
     )

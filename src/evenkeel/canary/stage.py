@@ -13,6 +13,7 @@ from typing import Any
 from evenkeel.canary.hold import let_go_on, may_be_held
 from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
+from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Inconclusive, Refused, RolledBack
@@ -116,17 +117,20 @@ def judge_results(stage: Stage, results: Mapping[str, Result]) -> dict[str, Any]
         for host, result in sorted(results.items())
         if host not in with_change
     }
-    changed = [_answer(results[host]) for host in with_change if host in results]
+    seen = {host: _answer(results[host]) for host in with_change if host in results}
+    beside = {host: _answer(results[host]) for host in controls}
+    changed = list(seen.values())
     pools = fleet_shares(changed)
-    errors = _errors(changed, [_answer(results[host]) for host in controls])
+    errors = _errors(changed, beside.values())
+    down = down_by_change(seen, beside)
     verdicts = [row["verdict"] for row in with_change.values()]
     verdicts += [pool["verdict"] for pool in pools.values() if _decides(pool, len(changed))]
-    verdicts += [FAIL] if errors["verdict"] == FAIL else []
+    verdicts += [FAIL] if errors["verdict"] == FAIL or down else []
     verdict = worst(verdicts)
     return {
         "stage": stage.number,
         "verdict": verdict,
-        "reasons": _reasons(verdict, with_change, pools, errors, len(changed)),
+        "reasons": [*_reasons(verdict, with_change, pools, errors, len(changed)), *down],
         "hosts": hosts,
         "carriers": carriers,
         "controls": controls,

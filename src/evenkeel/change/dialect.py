@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,20 @@ from typing import Any
 
 from evenkeel.errors import Fault, Refused
 
-_NAMES = ("FILES", "ORDERS", "faults", "misprints", "view")
+_NAMES = (
+    "FILES",
+    "ORDERS",
+    "catalogue",
+    "faults",
+    "misprints",
+    "rules",
+    "spread_otherwise",
+    "view",
+)
+# A role's modules are loaded anew each time, by one thread at a time.
+_LOADING = threading.Lock()
 Data = Mapping[str, Any]
+Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,12 @@ class Dialect:
     there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
     balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
     differences between what was printed and what is wanted.
+
+    `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
+    those that are live (or None): dicts of `rule`, `severity` ("stop" or "tell"), `live_already`,
+    `subject`, `pool`, `server`, `listener`, `file`, `line`, `text`, `title`, `got`, `reason` and
+    `next_step`. `catalogue()` gives every rule. `spread_otherwise(files)` gives {pool: why} where
+    lines of the files send clients elsewhere than weights and algorithm say.
     """
 
     kind: str
@@ -36,6 +55,9 @@ class Dialect:
     view: Callable[[Data, int], dict[str, Any]]
     faults: Callable[[Data], list[Mapping[str, str]]]
     misprints: Callable[[Data, Data, Mapping[str, str]], list[str]]
+    rules: Callable[[Files, Files | None], list[dict[str, Any]]]
+    catalogue: Callable[[], list[dict[str, str]]]
+    spread_otherwise: Callable[[Files], dict[str, str]]
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -60,10 +82,11 @@ def load_dialect(role_dir: Path) -> Dialect:
             next_step="see docs/adding-a-balancer.md, or correct `balancer_kind` in the inventory",
         )
     module = importlib.util.module_from_spec(spec)
-    for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
-        del sys.modules[old]
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with _LOADING:
+        for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
+            del sys.modules[old]
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
     missing = [one for one in _NAMES if not hasattr(module, one)]
     if missing:
         raise Refused(
@@ -81,4 +104,7 @@ def load_dialect(role_dir: Path) -> Dialect:
         view=module.view,
         faults=module.faults,
         misprints=module.misprints,
+        rules=module.rules,
+        catalogue=module.catalogue,
+        spread_otherwise=module.spread_otherwise,
     )

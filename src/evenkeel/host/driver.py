@@ -10,7 +10,7 @@ import stat
 import sys
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from evenkeel.host.faults import BalancerDown, Refused
 
@@ -67,6 +67,14 @@ class Driver:
         """Let the balancer's own check judge the files in `release_dir`.
 
         Its words hold nothing of any file but these.
+        """
+        raise NotImplementedError
+
+    def native_check(self, folder: str) -> Tuple[int, str]:
+        """Run the balancer's own check alone on the files in `folder`, whoever wrote them.
+
+        Gives its exit code and its words, for measuring what it sees by itself. Only for a
+        container that holds nothing: `check` is what a host uses.
         """
         raise NotImplementedError
 

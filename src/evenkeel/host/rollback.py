@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import Any, Dict, List, Optional
 
-from evenkeel.host import drains, durable, goback, live, proof
+from evenkeel.host import alone, drains, durable, goback, live, proof
 from evenkeel.host.archive import Release
 from evenkeel.host.faults import BalancerFault, Refused, RollbackFailed
 from evenkeel.host.journal import ACTIVATED, GOING_BACK, ROLLBACK, Journal
@@ -14,7 +14,7 @@ from evenkeel.host.lease import remaining
 from evenkeel.host.machine import Machine
 
 # How long after an `expire` that failed the timer tries again.
-RETRY_SECONDS = 30.0
+RETRY_SECONDS = 10.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Answer = Dict[str, Any]
@@ -219,6 +219,7 @@ def _begin(machine: Machine, journal: Journal, target: Dict[str, Any], undo: Opt
 def expire(machine: Machine) -> Answer:
     """Revert when the lease is over, end drains that are; arm the timer again for what is not.
 
+    What is not over and was watched is judged by what was counted since, and reverts on `fail`.
     Whatever goes wrong, a lock that stays taken included, the timer is armed for another try.
     """
     try:
@@ -239,15 +240,21 @@ def _expire(machine: Machine) -> Answer:
             return {"changed": bool(done), "outcome": "nothing was pending"}
         if went:
             return {"changed": True, **(journal.last or {})}
-        left = _arm_again(machine, journal)
+        watched, fault = alone.look(machine, journal)
+        if fault:
+            goback.revert(machine, journal, fault)
+            return {"changed": True, **(journal.last or {})}
+        left = _arm_again(machine, journal, alone.LOOK_SECONDS if watched else None)
         return {"changed": True, "outcome": "renewed", "remaining_seconds": left}
 
 
-def _arm_again(machine: Machine, journal: Journal) -> float:
+def _arm_again(machine: Machine, journal: Journal, most: Optional[float] = None) -> float:
+    """Arm the timer for the end of the lease, or for `most` seconds; give what is left."""
     pending = journal.under_way()
     left = remaining(machine.clock, pending["lease"])
+    pause = left if most is None else min(left, most)
     timer = machine.units.new_timer()
-    machine.steps.run("timer: arm", lambda: machine.units.arm(timer, left))
+    machine.steps.run("timer: arm", lambda: machine.units.arm(timer, pause))
     pending["timer"] = timer
     journal.write(machine.steps, "armed")
     return left

@@ -8,6 +8,7 @@ They are imported when their verb runs: a rollback must not wait for what only r
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -143,6 +144,8 @@ def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         only=str(args.get("only") or ""),
         start_at=str(args.get("start_at") or ""),
         person=getpass.getuser(),
+        # Ansible runs each task in a process of its own; the one above lives as long as the play.
+        pid=os.getppid(),
     )
     return deploy.open_deploy(gate, write=not task.check_mode)
 

@@ -21,6 +21,7 @@ from evenkeel.canary import stage as stages
 from evenkeel.canary.accounts import CONFIRM, PREPARE, accounts, host_results
 from evenkeel.canary.accounts import write_outcome as write_account
 from evenkeel.change import approval, ledger, rollout
+from evenkeel.change.deploying import demand_alone
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import demand_open
 from evenkeel.errors import Fault, Faults, Refused
@@ -49,6 +50,8 @@ class Gate:
     only: str = ""
     start_at: str = ""
     person: str = ""
+    # The process that lives as long as this deploy does; none for a check that writes nothing.
+    pid: int | None = None
 
 
 def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
@@ -77,9 +80,11 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
     _demand_forks(gate)
     ordered = [host for host in bound.hosts if host in gate.hosts]
     wanted = plans.plan(ordered, bound.canary_stages, gate.lease_seconds)
-    plan = plans.keep(folder, wanted) if write else wanted
     settled = parts.settled_hosts(gate.answers, folder.change_id)
     about = {"changed": False, "digest": folder.digest()}
+    if write and gate.pid is not None:
+        demand_alone(folder, gate.pid)
+    plan = plans.keep(folder, wanted) if write else wanted
     if gate.start_at:
         held = holds.resume(folder, plan, gate.start_at, gate.answers, gate.person, write=write)
         return about | parts.chosen(plan, bound, settled, held=held)

@@ -1,0 +1,301 @@
+"""Reads HAProxy's files as HAProxy does: sections, what they inherit, servers with their options.
+
+Any file will do: what our template prints, what a user's own does, or a configuration by hand. A
+line that cannot be read (a quote that is not closed) is passed over, since the balancer's own check
+refuses it. What stands between `.if` and `.endif` counts as there.
+
+Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from .printed import SECTIONS, words
+
+FRONT, BACK, BOTH = "frontend", "backend", "listen"
+_CONFIGURATION = ".cfg"
+_TIME = re.compile(r"([0-9]+)(us|ms|s|m|h|d)?")
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6, "d": 8.64e7}
+# Options of a server that take a value (configuration.txt, 5.2).
+_VALUED_WORDS = """
+    addr agent-addr agent-inter agent-port agent-send alpn ca-file check-alpn check-proto check-sni
+    ciphers ciphersuites client-sigalgs cookie crl-file crt curves downinter error-limit fall
+    fastinter fullconn guid hash-key id init-addr inter log-bufsize log-proto max-reuse maxconn
+    maxqueue minconn namespace npn observe on-error on-marked-down on-marked-up pool-conn-name
+    pool-low-conn pool-max-conn pool-purge-delay port proto proxy-v2-options redir resolve-net
+    resolve-opts resolve-prefer resolvers rise shard sigalgs slowstart sni socks4 source
+    ssl-max-ver ssl-min-ver tcp-ut track usesrc verify verifyhost weight ws
+"""
+_VALUED = frozenset(_VALUED_WORDS.split())
+
+
+class Line(NamedTuple):
+    """One line of a file, in words; `words` of a negated one begin after `no`."""
+
+    file: str
+    number: int
+    words: Tuple[str, ...]
+    negated: bool = False
+
+    def starts(self, *first: str) -> bool:
+        """Whether the line begins with these words."""
+        return self.words[: len(first)] == first
+
+    def value(self, position: int, default: str = "") -> str:
+        """Give one word of the line, or `default` where it ends before."""
+        return self.words[position] if position < len(self.words) else default
+
+    def after(self, word: str) -> Optional[str]:
+        """Give the word that follows `word`, or None."""
+        rest = self.words[:-1]
+        return self.words[rest.index(word) + 1] if word in rest else None
+
+
+class Server(NamedTuple):
+    """One server, or a template of several (`slots`), with what default-server gives it."""
+
+    name: str
+    address: str
+    options: Mapping[str, str]
+    line: Line
+    slots: int = 1
+
+    def has(self, option: str) -> bool:
+        """Whether the option is there, by the server's own line or by default-server."""
+        return option in self.options
+
+    def number(self, option: str) -> Optional[int]:
+        """Give an option's whole number; None where it is not there or is none."""
+        return number(self.options.get(option, ""))
+
+    def time(self, option: str) -> Optional[float]:
+        """Give an option's time in milliseconds."""
+        return milliseconds(self.options.get(option, ""))
+
+
+class Proxy:
+    """A frontend, a backend or both, with the lines that it inherits."""
+
+    def __init__(self, kind: str, name: str, line: Line, inherited: Sequence[Line]) -> None:
+        self.kind, self.name, self.line = kind, name, line
+        self.inherited = list(inherited)
+        self.lines: List[Line] = []
+        self._servers: Optional[List[Server]] = None
+
+    @property
+    def is_front(self) -> bool:
+        """Whether clients arrive here."""
+        return self.kind in (FRONT, BOTH)
+
+    @property
+    def is_back(self) -> bool:
+        """Whether it has servers."""
+        return self.kind in (BACK, BOTH)
+
+    def own(self, *first: str) -> List[Line]:
+        """Give the section's own lines that begin so, in their order; none that is negated."""
+        return [line for line in self.lines if not line.negated and line.starts(*first)]
+
+    def all(self, *first: str) -> List[Line]:
+        """Give the lines that begin so, the inherited ones first."""
+        lines = [*self.inherited, *self.lines]
+        return [line for line in lines if not line.negated and line.starts(*first)]
+
+    def last(self, *first: str) -> Optional[Line]:
+        """Give the line that decides: the last one that begins so, unless it is taken back."""
+        found = None
+        for line in [*self.inherited, *self.lines]:
+            if line.starts(*first):
+                found = None if line.negated else line
+        return found
+
+    @property
+    def mode(self) -> str:
+        """Give tcp or http; without a word it is tcp."""
+        line = self.last("mode")
+        return line.value(1) if line else "tcp"
+
+    @property
+    def servers(self) -> List[Server]:
+        """Give the servers with all of their options."""
+        if self._servers is None:
+            self._servers = list(_servers([*self.inherited, *self.lines]))
+        return self._servers
+
+
+class Configuration:
+    """All that the files of one release say."""
+
+    def __init__(self) -> None:
+        self.process: List[Line] = []
+        self.proxies: List[Proxy] = []
+        self.others: List[Tuple[str, Line, List[Line]]] = []
+        self.data: Dict[str, str] = {}
+
+    @property
+    def fronts(self) -> List[Proxy]:
+        """Give every frontend and listen section."""
+        return [proxy for proxy in self.proxies if proxy.is_front]
+
+    @property
+    def backs(self) -> List[Proxy]:
+        """Give every backend and listen section."""
+        return [proxy for proxy in self.proxies if proxy.is_back]
+
+    def front(self, name: str) -> Optional[Proxy]:
+        """Give the frontend or listen section of this name."""
+        return next((proxy for proxy in self.fronts if proxy.name == name), None)
+
+    def back(self, name: str) -> Optional[Proxy]:
+        """Give the backend or listen section of this name."""
+        return next((proxy for proxy in self.backs if proxy.name == name), None)
+
+    def setting(self, *first: str) -> Optional[Line]:
+        """Give the line of `global` that begins so; the last one counts."""
+        found = None
+        for line in self.process:
+            if line.starts(*first):
+                found = None if line.negated else line
+        return found
+
+
+def read(files: Mapping[str, Any]) -> Configuration:
+    """Read the files of a release (name to text or bytes).
+
+    Files whose name ends with .cfg are configuration, in the order of their names; a single file is
+    one whatever its name. The others (maps, lists) are kept as they are.
+    """
+    texts = {
+        name: data if isinstance(data, str) else bytes(data).decode("utf-8", "replace")
+        for name, data in sorted(files.items())
+    }
+    result = Configuration()
+    reader = _Reader(result)
+    for name, text in texts.items():
+        if name.endswith(_CONFIGURATION) or len(texts) == 1:
+            for count, line in enumerate(text.split("\n"), 1):
+                reader.add(name, count, line)
+        else:
+            result.data[name] = text
+    return result
+
+
+class _Reader:
+    """Puts each line into the section that it belongs to."""
+
+    def __init__(self, result: Configuration) -> None:
+        self.result = result
+        self.named: Dict[str, List[Line]] = {}
+        self.latest: List[Line] = []
+        self.current: List[Line] = []
+
+    def add(self, file: str, count: int, text: str) -> None:
+        """Take one line."""
+        try:
+            parts = words(text.rstrip("\r"))
+        except ValueError:
+            return
+        if not parts or parts[0].startswith("."):
+            return
+        if parts[0] in SECTIONS:
+            self._open(Line(file, count, tuple(parts)))
+            return
+        negated = parts[0] == "no" and len(parts) > 1
+        parts = parts[1:] if negated or (parts[0] == "default" and len(parts) > 1) else parts
+        self.current.append(Line(file, count, tuple(parts), negated))
+
+    def _open(self, line: Line) -> None:
+        kind, name = line.words[0], line.value(1)
+        base = line.after("from")
+        inherited = self.named.get(base, []) if base else self.latest
+        if kind == "global":
+            self.current = self.result.process
+        elif kind == "defaults":
+            self.current = list(self.named.get(base, [])) if base else []
+            self.latest = self.current
+            if name and name != "from":
+                self.named[name] = self.current
+        elif kind in (FRONT, BACK, BOTH):
+            proxy = Proxy(kind, name, line, inherited)
+            self.result.proxies.append(proxy)
+            self.current = proxy.lines
+        else:
+            self.current = []
+            self.result.others.append((kind, line, self.current))
+
+
+def _servers(lines: Sequence[Line]) -> Iterator[Server]:
+    """Give the servers; default-server counts for what comes after it."""
+    defaults: Dict[str, str] = {}
+    for line in lines:
+        if line.starts("default-server"):
+            defaults = _options(line.words[1:], defaults)
+        elif line.starts("server") and len(line.words) > 2:
+            own = _options(line.words[3:], defaults)
+            yield Server(line.words[1], line.words[2], own, line)
+        elif line.starts("server-template") and len(line.words) > 3:
+            own = _options(line.words[4:], defaults)
+            slots = _slots(line.words[2])
+            yield Server(line.words[1], line.words[3], own, line, slots)
+
+
+def _options(parts: Sequence[str], defaults: Mapping[str, str]) -> Dict[str, str]:
+    """Give a server's options by name, its own after those of default-server."""
+    found = dict(defaults)
+    at = 0
+    while at < len(parts):
+        word = parts[at]
+        at += 1
+        if word.startswith("no-") and word not in ("no-tls-tickets",):
+            found.pop(word[3:], None)
+        elif word == "enabled":
+            found.pop("disabled", None)
+        elif word in _VALUED and at < len(parts):
+            found[word] = parts[at]
+            at += 1
+        else:
+            found[word] = ""
+    return found
+
+
+def _slots(text: str) -> int:
+    """Give how many servers `<num>` or `<low>-<high>` of a server-template makes."""
+    low, _, high = text.partition("-")
+    first, last = number(low), number(high)
+    if first is None:
+        return 1
+    return first if last is None else max(0, last - first + 1)
+
+
+def number(text: str) -> Optional[int]:
+    """Give a whole number, or None."""
+    return int(text) if text.isdigit() and len(text) < 16 else None
+
+
+def milliseconds(text: str) -> Optional[float]:
+    """Give a time of HAProxy in milliseconds: that is also what a bare number is."""
+    found = _TIME.fullmatch(text)
+    if not found or len(found[1]) > 15:
+        return None
+    return int(found[1]) * _MILLISECONDS[found[2] or "ms"]
+
+
+def has_unit(text: str) -> bool:
+    """Whether a time says what it counts."""
+    return not text.isdigit()
+
+
+def condition(parts: Sequence[str]) -> Tuple[str, ...]:
+    """Give the words after `if` or `unless`; nothing for a line without a condition."""
+    for at, word in enumerate(parts):
+        if word in ("if", "unless"):
+            return tuple(parts[at:])
+    return ()
+
+
+def is_always(parts: Sequence[str]) -> bool:
+    """Whether a line's condition is none at all, `if TRUE` or `unless FALSE`."""
+    found = condition(parts)
+    return not found or found in (("if", "TRUE"), ("unless", "FALSE"), ("unless", "!TRUE"))

@@ -1,0 +1,147 @@
+"""Rules about what a change takes from clients or servers that are there already."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, Set, Tuple
+
+from .reading import Configuration, Line, Proxy, Server
+from .rule import STOP, TELL, Hit, comparison
+from .rules_listeners import places
+from .rules_spread import endpoint
+
+_TLS, _PROXY = "ssl", "accept-proxy"
+
+
+def _binds(now: Configuration) -> Dict[str, Tuple[Proxy, Line]]:
+    return {
+        here: (proxy, bind)
+        for proxy in now.fronts
+        for bind in proxy.own("bind")
+        for here in places(bind)
+    }
+
+
+def _kept(now: Configuration, before: Configuration) -> Iterator[Tuple[str, Proxy, Line, Line]]:
+    """Give each address and port that clients reach before and after, with both lines."""
+    old = _binds(before)
+    for here, (proxy, bind) in sorted(_binds(now).items()):
+        if here in old:
+            yield here, proxy, old[here][1], bind
+
+
+@comparison(
+    "clients-speak-otherwise",
+    STOP,
+    title="A port that clients use now expects another protocol",
+    reason="clients that are not changed in the same moment all fail",
+    next_step="if they are changed too, waive the rule with how; a port of its own is safer",
+)
+def clients_speak_otherwise(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """TLS, the PROXY protocol or certificates of clients, demanded or no longer, at one port."""
+    for here, proxy, old, new in _kept(now, before):
+        for word, name in ((_TLS, "TLS"), (_PROXY, "the PROXY protocol")):
+            was, will = word in old.words, word in new.words
+            if was != will:
+                got = f"{name} {'no longer' if was else 'from now on'} at {here}"
+                yield Hit(got, new, listener=proxy.name, about=f"bind {here}, {word}")
+        was, will = (line.after("verify") == "required" for line in (old, new))
+        if will and not was:
+            got = f"a client's certificate is demanded at {here}"
+            yield Hit(got, new, listener=proxy.name, about=f"bind {here}, verify")
+
+
+@comparison(
+    "port-gone",
+    STOP,
+    title="A port that clients use is no longer there",
+    reason="clients that are not changed in the same moment cannot connect",
+    next_step="keep the old port beside the new one until nobody uses it, or waive the rule",
+)
+def port_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """Addresses and ports of a listener that stays; a listener that goes as a whole is told."""
+    here_now = set(_binds(now))
+    if not now.fronts:
+        return
+    ports = {here.rpartition(":")[2] for here in here_now if here.startswith(("*:", ":::"))}
+    for here, (old, bind) in sorted(_binds(before).items()):
+        if here in here_now or here.rpartition(":")[2] in ports:
+            continue
+        stays = now.front(old.name)
+        line = stays.line if stays else None
+        grade = STOP if stays else TELL
+        got = f"{here} (line {bind.number} of what is live)"
+        yield Hit(got, line, listener=old.name, about=f"bind {here}", grade=grade)
+
+
+def _same_servers(
+    now: Configuration, before: Configuration
+) -> Iterator[Tuple[Proxy, Server, Server]]:
+    """Give each server that keeps its name and pool."""
+    for proxy in now.backs:
+        old = before.back(proxy.name)
+        was = {server.name: server for server in old.servers} if old else {}
+        for server in proxy.servers:
+            if server.name in was:
+                yield proxy, was[server.name], server
+
+
+@comparison(
+    "servers-spoken-to-otherwise",
+    STOP,
+    title="A server is spoken to in another protocol at the same port",
+    reason="a server that is not changed in the same moment fails every request",
+    next_step="if it is changed too, waive the rule with how",
+)
+def servers_spoken_to_otherwise(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """TLS or the PROXY protocol to a server's address and port, from now on or no longer."""
+    for proxy, old, new in _same_servers(now, before):
+        if endpoint(old.address) != endpoint(new.address):
+            continue
+        for name, words in (
+            ("TLS", ("ssl",)),
+            ("the PROXY protocol", ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl")),
+        ):
+            was, will = (any(map(one.has, words)) for one in (old, new))
+            if was != will:
+                got = f"{name} {'no longer' if was else 'from now on'}"
+                yield Hit(got, new.line, proxy.name, new.name, about=words[0])
+
+
+@comparison(
+    "checks-ask-less",
+    STOP,
+    title="Health checks ask less than before",
+    reason="a server that fails in a way that was seen before keeps its requests",
+    next_step="if it is meant, waive the rule with the reason",
+)
+def checks_ask_less(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """A pool's only server that was checked and no longer is."""
+    for proxy, old, new in _same_servers(now, before):
+        if (
+            len(proxy.servers) == 1
+            and old.has("check")
+            and not (new.has("check") or new.has("track"))
+        ):
+            yield Hit("check removed", new.line, proxy.name, new.name)
+
+
+@comparison(
+    "address-of-another-pool",
+    STOP,
+    title="A server moves to the address of another pool's server",
+    reason="a block that was copied with one field forgotten looks like this",
+    next_step="correct the address; if both pools share the server, waive the rule",
+)
+def address_of_another_pool(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """A server that kept its name and got an address that only another pool had."""
+    owners: Dict[str, Set[str]] = {}
+    for back in before.backs:
+        for one in back.servers:
+            owners.setdefault(endpoint(one.address), set()).add(back.name)
+    for proxy, old, new in _same_servers(now, before):
+        here = endpoint(new.address)
+        others = owners.get(here, set())
+        shares = [other for other in owners.values() if proxy.name in other and len(other) > 1]
+        if here != endpoint(old.address) and others and proxy.name not in others and not shares:
+            got = f"{new.address}, which pool {sorted(others)[0]} has"
+            yield Hit(got, new.line, proxy.name, new.name)
