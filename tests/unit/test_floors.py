@@ -11,7 +11,7 @@ FLOORS = {
     "judge": 1,
     "host": 2,
     "intent": 2,
-    "measuring": 2,
+    "measuring": 5,
     "records": 2,
     "remote": 2,
     "change": 3,

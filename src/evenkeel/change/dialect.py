@@ -39,7 +39,9 @@ class Dialect:
     `files` maps each file of a release to its template, `orders` is how many orders of servers
     there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
     balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
-    differences between what was printed and what is wanted.
+    differences between what was printed and what is wanted. `spread(pool, in_service)` gives the
+    share of different keys that a hash, or `random`, sends to each server in service, or None; a
+    dialect without it knows none.
 
     `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
     those that are live (or None): dicts of `rule`, `severity` ("stop" or "tell"), `live_already`,
@@ -58,6 +60,7 @@ class Dialect:
     rules: Callable[[Files, Files | None], list[dict[str, Any]]]
     catalogue: Callable[[], list[dict[str, str]]]
     spread_otherwise: Callable[[Files], dict[str, str]]
+    spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -107,4 +110,5 @@ def load_dialect(role_dir: Path) -> Dialect:
         rules=module.rules,
         catalogue=module.catalogue,
         spread_otherwise=module.spread_otherwise,
+        spread=getattr(module, "spread", None),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from evenkeel.commands import run
 from evenkeel.commands.judge_tables import drawn
-from evenkeel.measuring import cost, detection, false_alarms
+from evenkeel.measuring import cost, detection, false_alarms, fleet_faults, fleet_study
 from evenkeel.measuring.shifts import Shift, every_shift
 from evenkeel.measuring.streams import KINDS
 from evenkeel.records import canonical_json, write_atomically
@@ -24,6 +24,7 @@ REQUESTS = 100_000
 DETECTION_PART = 16
 INCIDENT_PART = 5
 PASSING_PART = 50
+FLEET_PART = 300
 TARGETS = {"ratio_mean": 1.8, "ratio_worst": 3.0, "incident_requests": 40}
 
 Map = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], list[Any]]
@@ -115,6 +116,21 @@ def _passing(runs: int, spread: Map) -> dict[str, Any]:
     return {"requests_to_pass": spread(cost.requests_to_pass, rows)}
 
 
+def _fleet(runs: int, spread: Map) -> dict[str, Any]:
+    cells = spread(fleet_study.cell, fleet_study.rows(max(2, runs // FLEET_PART)))
+    return {
+        "fleet": {
+            "hosts": fleet_study.HOSTS,
+            "bake_seconds": {
+                f"{rate:g}": fleet_study.bake_seconds(rate) for rate in fleet_study.RATES
+            },
+            "plans": {name: list(stages) for name, stages in fleet_study.PLANS.items()},
+            "faults": {fault.name: fault.words for fault in fleet_faults.FAULTS},
+            "cells": cells,
+        }
+    }
+
+
 def _cost(_runs: int, _spread: Map) -> dict[str, Any]:
     rows = [cost.update_cost(servers) for servers in cost.POOL_SERVERS]
     return {
@@ -128,6 +144,7 @@ PARTS: dict[str, Callable[[int, Map], dict[str, Any]]] = {
     "incident": _incident,
     "passing": _passing,
     "detection": _detection,
+    "fleet": _fleet,
     "false_alarms": _false_alarms,
 }
 

@@ -103,6 +103,15 @@ class Driver:
         """Give {pool: [server, sorted]} that the files in `release_dir` say."""
         raise NotImplementedError
 
+    def listeners(self) -> Dict[str, List[Dict[str, Any]]]:
+        """Give {listener: its binds} of the live configuration, for probes of the host itself.
+
+        A bind is `address` (as the configuration writes it; "*", "" or "::" is every address),
+        `port`, `tls`, `http` and `accept_proxy`, each true or false. A driver that knows none
+        can not be probed.
+        """
+        return {}
+
     def observe(self) -> Observation:
         """Give what the running worker has counted for each server, and the state each is in.
 

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import Any, Dict, List, Optional
 
-from evenkeel.host import alone, drains, durable, goback, live, proof
+from evenkeel.host import drains, durable, goback, live, proof
 from evenkeel.host.archive import Release
 from evenkeel.host.faults import BalancerFault, Refused, RollbackFailed
 from evenkeel.host.journal import ACTIVATED, GOING_BACK, ROLLBACK, Journal
@@ -240,6 +240,8 @@ def _expire(machine: Machine) -> Answer:
             return {"changed": bool(done), "outcome": "nothing was pending"}
         if went:
             return {"changed": True, **(journal.last or {})}
+        from evenkeel.host import alone
+
         watched, fault = alone.look(machine, journal)
         if fault:
             goback.revert(machine, journal, fault)

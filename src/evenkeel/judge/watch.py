@@ -2,8 +2,9 @@
 
 `HostWatch` takes cumulative observations of a driver (shape: `{"worker_pid", "worker_started",
 "pools": {pool: {"servers": {server: {"weight", "status", "backup", "requests", "connections",
-"errors", ...}}}}}`), forms the differences and judges every pool: shares, errors, and guards that
-need no statistics.
+"errors", ...}}}}}`; also `clients` of a server, and `queue`, `timed` and `slow` of a pool, where
+the driver reports them), forms the differences and judges every pool: shares, errors, and guards
+that need no statistics.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .policy import checked_policy, pool_policy
 from .pool import PoolWatch
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 WORKER = ("worker_pid", "worker_started")
 # Of alpha, what is kept for pools that the first observation did not have.
 LATE_POOLS_PART = 0.1
@@ -44,6 +45,7 @@ class HostWatch:
         self._faults: List[str] = []
         self.samples = 0
         self.worker_changes = 0
+        self.open_connections = 0
         self._first_pools = 0
         self._pools: Dict[str, PoolWatch] = {}
 
@@ -64,6 +66,9 @@ class HostWatch:
     ) -> None:
         pools: Mapping[str, Any] = observation["pools"]
         self.samples += 1
+        self.open_connections = sum(
+            row.get("open", 0) for pool in pools.values() for row in pool["servers"].values()
+        )
         if not self._first_pools:
             self._first_pools = len(pools)
         restarted = previous is not None and any(
@@ -81,6 +86,7 @@ class HostWatch:
                 )
             old = before.get(name)
             self._pools[name].sample(old and old["servers"], pools[name]["servers"], restarted)
+            self._pools[name].sample_whole(old, pools[name])
         for name, watch in self._pools.items():
             watch.present = name in pools
 
@@ -139,6 +145,7 @@ class HostWatch:
             "errors": sum(row["errors"] for row in pools.values()),
             "samples": self.samples,
             "worker_changes": self.worker_changes,
+            "open_connections": self.open_connections,
             "policy": self.policy,
         }
 

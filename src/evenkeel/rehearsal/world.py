@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evenkeel.rehearsal.failing_plan import check_facts
 from evenkeel.rehearsal.wire import endpoint
 
 # No route can be meant for this name (RFC 6761): it is how a default pool is reached.
@@ -247,9 +248,9 @@ def _pool(
             for server in pool["servers"]
         },
         "expected_up": sorted(s["name"] for s in pool["servers"] if s["state"] == "active"),
-        "check_seconds": pool["check"]["interval_seconds"]
-        if pool["check"]["kind"] != "none"
-        else None,
+        "backups": [s["name"] for s in pool["servers"] if s["state"] == "active" and s["backup"]],
+        "mode": pool["mode"],
+        **check_facts(pool["check"]),
         "places": _places(pool),
         "cookie": pool["stickiness"]["cookie"] if pool["stickiness"] else None,
         "guards": guards,

@@ -130,7 +130,7 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
 
 def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
-    from evenkeel.verbs import deploy, rollout
+    from evenkeel.verbs import deploy
 
     gate = deploy.Gate(
         folder=ChangeFolder(task.change_folder(args)),
@@ -139,7 +139,6 @@ def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         allowed_signers=Path(args["allowed_signers"]).expanduser(),
         rollout=_rollout(task_vars),
         freeze_windows=args.get("freeze_windows") or [],
-        lease_seconds=rollout.whole(args["lease_seconds"]),
         forks=int(task_vars.get("ansible_forks") or 1),
         only=str(args.get("only") or ""),
         start_at=str(args.get("start_at") or ""),
