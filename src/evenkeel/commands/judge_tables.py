@@ -11,7 +11,7 @@ def drawn(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
     parts = [
         draw(value, targets)
         for key, draw in (
-            ("false_alarm_rates", _false_alarms),
+            ("false_alarms", _false_alarms),
             ("detection", _detection),
             ("incidents", _incidents),
             ("requests_to_pass", _passing),
@@ -60,7 +60,7 @@ def _false_alarms(value: Mapping[str, Any], _targets: Mapping[str, float]) -> st
             str(row["looks"]),
             str(row["judge_calls"]),
         ]
-        for kind, row in value["false_alarm_rates"].items()
+        for kind, row in value["false_alarms"].items()
     ]
     header = ("traffic", "runs", "judge", "at most", "by requests", "chi-square", "Mann-Whitney",
               "threshold", "looks", "judge asked")  # fmt: skip

@@ -19,6 +19,7 @@ from evenkeel.intent import normalise, parse_intent
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json
 from evenkeel.rehearsal import checks, places, plan, ship, staging, world
+from evenkeel.rehearsal.declared import Policy
 from evenkeel.rehearsal.plan import Settings
 from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.render import Host, Request, render
@@ -190,7 +191,7 @@ class Road:
         )
         facts = container.run(PROGRAM, "facts")
         tests = container_tests(facts_of_world, facts, activated)
-        body, _ = staging.judged(bundle, settings.results, tests)
+        body, _ = staging.judged(bundle, settings.results, tests, Policy(change, self.role))
         return {**body, "verdict": checks.verdict_of(body["checks"])}
 
     def _canary(

@@ -15,6 +15,9 @@ from .whole import Whole
 
 # A later silence counts when a server's due was so many times that of one from the start.
 LATER_SILENCE = 2
+# Of a pool's alpha, what its shares may use; its errors have the rest. Errors show in many more
+# ways (guards, control hosts), shares in this one alone.
+SHARES_PART = 0.8
 # A server that few clients could reach may be silent for so many samples with traffic, and for so
 # many times the due of any other: clients need time to come.
 FEW_CLIENTS_SAMPLES = 10
@@ -26,7 +29,7 @@ def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
 
 
 class PoolWatch:
-    """The watch over one pool; `alpha` is its part, half for the shares and half for the errors.
+    """The watch over one pool; SHARES_PART of its `alpha` is for shares, the rest for errors.
 
     An interval in which a weight or a status changed is counted, but its shares are judged by
     nobody: which part of it belongs to which weights is unknown. With several backups in service
@@ -116,8 +119,8 @@ class PoolWatch:
         # One request can count as two errors (a retry that fails as well), so errors are cut.
         return error_budget(
             min(self.errors, self.requests), self.requests, self.settings["error_budget_percent"],
-            alpha=self.alpha / 2.0, minimum_requests=self.settings["minimum_requests"],
-            where="pool " + self.name,
+            alpha=self.alpha * (1.0 - SHARES_PART), where="pool " + self.name,
+            minimum_requests=self.settings["minimum_requests"],
         )  # fmt: skip
 
     def _judge_shares(self, now: Servers, added: Optional[Mapping[str, int]], fresh: bool) -> None:
@@ -128,7 +131,7 @@ class PoolWatch:
         exempt = [n for n, row in now.items() if row["status"] == "draining"]
         if self._judge is None:
             self._judge = ShareJudge(
-                weights, self.settings["tolerance"], self.alpha / 2.0,
+                weights, self.settings["tolerance"], self.alpha * SHARES_PART,
                 self.settings["minimum_requests"], pool=self.name, exempt=exempt,
             )  # fmt: skip
         elif fresh or weights != self._judge.segment.weights:

@@ -18,14 +18,16 @@ from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
 STATE_VERSION = 3
 WORKER = ("worker_pid", "worker_started")
+# Of alpha, what is kept for pools that the first observation did not have.
+LATE_POOLS_PART = 0.1
 
 
 class HostWatch:
     """Judges one host as its counters are sampled.
 
     `alpha` of the policy bounds the probability of one wrong `fail` on this host over the whole
-    watch: it is spent over the pools of the first observation, one more part is kept for pools
-    that appear later, and each pool spends half on shares and half on errors.
+    watch: it is spent over the pools of the first observation, LATE_POOLS_PART is kept for pools
+    that appear later, and each pool spends most of its own on shares and the rest on errors.
 
     An optional pool that is idle, or has fewer requests than its `minimum_requests`, is reported
     and does not block; it can still fail. A required pool without requests is `no_data`.
@@ -90,9 +92,11 @@ class HostWatch:
 
     def _spend(self) -> float:
         """Return the part of alpha of the next new pool (see the class)."""
-        part: float = self.policy["alpha"] / (self._first_pools + 1)
+        alpha: float = self.policy["alpha"]
         late = len(self._pools) - self._first_pools + 1
-        return part / 2.0**late if late > 0 else part
+        if late > 0:
+            return alpha * LATE_POOLS_PART / 2.0**late
+        return alpha * (1.0 - LATE_POOLS_PART) / self._first_pools
 
     def verdict(self) -> str:
         """Return the verdict alone; cheaper than `result`."""

@@ -58,6 +58,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
     from evenkeel.verbs.by_hand import configurations
+    from evenkeel.verbs.policy import declared_in
 
     names = _names(task_vars)
     hostvars = task_vars["hostvars"]
@@ -87,6 +88,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         not_before=str(args.get("not_before") or ""),
         not_after=str(args.get("not_after") or ""),
         rollout=_rollout(task_vars),
+        declared=declared_in(names, hostvars),
     )
     result = render.render(request, hosts, write=not task.check_mode)
     for line in result["summary"]:
