@@ -16,17 +16,17 @@ from evenkeel.intent.differences import (
     moved_servers,
     moves_in_words,
 )
-from evenkeel.intent.guardrails import Finding, intent_findings, limit, shift_findings
-from evenkeel.intent.shares import Shares, shares
+from evenkeel.intent.guardrails import Finding, intent_findings, shift_findings
+from evenkeel.intent.shares import Shares, Spread, shares
 
 UNKNOWN = "unknown"
-# False alarms of the share test of a whole canary watch: one in a hundred.
-ALPHA = 0.01
 Data = Mapping[str, Any]
 
 
-def forecast(before: Data | None, after: Data) -> dict[str, Any]:
+def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> dict[str, Any]:
     """Compare two normalised intents; `before` is None when what is live has no intent.
+
+    `spread` is what the balancer's role knows of hashes (see `intent.shares`).
 
     Gives JSON data:
     `base` ("known" or "unknown"), `pools` (name to `change`, `basis`, `why`, `servers` with share
@@ -41,7 +41,7 @@ def forecast(before: Data | None, after: Data) -> dict[str, Any]:
     old = {pool["name"]: pool for pool in before["pools"]} if before else {}
     new = {pool["name"]: pool for pool in after["pools"]}
     pools = {
-        name: _pool(old.get(name), new.get(name), known=before is not None)
+        name: _pool(old.get(name), new.get(name), spread, known=before is not None)
         for name in sorted({*old, *new})
     }
     routes = _compare(_routes(before), _routes(after))
@@ -58,14 +58,16 @@ def forecast(before: Data | None, after: Data) -> dict[str, Any]:
         "extra": extra_lines(before, after),
         "touched_pools": _touched(before, after, pools, settings),
         "largest_shift_points": _largest(pool["largest_shift_points"] for pool in pools.values()),
-        "guardrails": _guardrails(after, old, new),
+        "guardrails": _guardrails(after, old, new, spread),
     }
     return result | {"summary": _summary(result)}
 
 
-def _pool(old: Data | None, new: Data | None, *, known: bool) -> dict[str, Any]:
+def _pool(
+    old: Data | None, new: Data | None, spread: Spread | None, *, known: bool
+) -> dict[str, Any]:
     """Give one pool's change and each server's share before and after."""
-    was, will = (shares(pool) if pool else None for pool in (old, new))
+    was, will = (shares(pool, spread) if pool else None for pool in (old, new))
     names = sorted({server["name"] for pool in (old, new) if pool for server in pool["servers"]})
     servers = {
         name: _server(_share(was, name, known=known), _share(will, name, known=True))
@@ -183,10 +185,12 @@ def _touched(
     return sorted(touched & reached)
 
 
-def _guardrails(after: Data, old: Mapping[str, Data], new: Mapping[str, Data]) -> list[Finding]:
-    found = intent_findings(after)
+def _guardrails(
+    after: Data, old: Mapping[str, Data], new: Mapping[str, Data], spread: Spread | None
+) -> list[Finding]:
+    found = intent_findings(after, spread)
     for name in sorted(set(old) & set(new)):
-        was, will = shares(old[name]), shares(new[name])
+        was, will = shares(old[name], spread), shares(new[name], spread)
         if was.shares and will.shares:
             found += shift_findings(after, name, was.shares, will.shares)
     return found
@@ -228,44 +232,3 @@ def _pool_words(pool: Data) -> str:
         f"{words}; largest shift {abs(server['shift_points']):.1f} points "
         f"({name} {server['before']:.1%} → {server['after']:.1%})"
     )
-
-
-def canary_policy(intent: Data, effect: Data) -> dict[str, Any]:
-    """Give the judge's policy for a canary with `intent`, from the `effect` that was forecast.
-
-    A pool that the change touches has to be measured (`required`); another may be idle. Pools whose
-    share depends on who the clients are get the wider tolerance, and `first` is not judged by
-    share; the intent's guardrails for a pool go before both.
-    """
-    guardrails = intent["guardrails"]
-    touched = set(effect["touched_pools"])
-    return {
-        "alpha": ALPHA,
-        "tolerance": guardrails["share_tolerance"],
-        "minimum_requests": guardrails["minimum_requests"],
-        "error_budget_percent": guardrails["error_budget_percent"],
-        "minimum_active_servers": guardrails["minimum_active_servers"],
-        "default_required": False,
-        "pools": {
-            pool["name"]: _pool_policy(intent, pool, touched)
-            for pool in sorted(intent["pools"], key=lambda one: str(one["name"]))
-        },
-    }
-
-
-def _pool_policy(intent: Data, pool: Data, touched: set[str]) -> dict[str, Any]:
-    name, kind = pool["name"], pool["algorithm"]["kind"]
-    own = intent["guardrails"]["pools"].get(name, {})
-    affinity = bool(pool["stickiness"]) or kind in ("hash", "least_connections")
-    tolerance = own.get("share_tolerance")
-    if tolerance is None:
-        key = "affinity_share_tolerance" if affinity else "share_tolerance"
-        tolerance = intent["guardrails"][key]
-    required = own.get("required")
-    return {
-        "tolerance": tolerance,
-        "minimum_requests": limit(intent, name, "minimum_requests"),
-        "minimum_active_servers": limit(intent, name, "minimum_active_servers"),
-        "judged": own.get("judged") or ("requests_only" if kind == "first" else "share"),
-        "required": name in touched if required is None else required,
-    }

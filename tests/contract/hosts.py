@@ -214,6 +214,15 @@ class Host:
         )
         return json.loads(self.run("python3", "-c", script))
 
+    def spread(self, wanted: dict[str, Any], pool: str) -> dict[str, float]:
+        """What the role says each server gets of many different keys."""
+        pools = {one["name"]: one for one in normalise(parse_intent(wanted))["pools"]}
+        assert self._dialect.spread is not None, "say how a hash spreads, in the dialect"
+        names = [server["name"] for server in pools[pool]["servers"]]
+        found = self._dialect.spread(pools[pool], names)
+        assert found is not None
+        return found
+
     def render(self, wanted: dict[str, Any]) -> Release:
         """Render an intent with the balancer's own role."""
         plain = normalise(parse_intent(wanted))
@@ -256,6 +265,17 @@ class Host:
         """Send requests one after another and give the answers, by server."""
         out = self.run("python3", INSIDE, "drive", str(LISTEN), str(requests))
         return json.loads(out.splitlines()[-1])
+
+    def send(self, *words: object) -> dict[str, int]:
+        """Run a client of inside.py (`paths`, `clients`); give the requests by server's port."""
+        out = self.run("python3", INSIDE, *map(str, words))
+        found: dict[str, int] = json.loads(out.splitlines()[-1])
+        return found
+
+    def observed(self, pool: str) -> dict[str, Any]:
+        """What the driver observes of a pool now."""
+        found: dict[str, Any] = self.python("result = driver.observe()")["pools"][pool]
+        return found
 
     def traffic(self) -> Traffic:
         """Send requests until the block ends."""

@@ -89,3 +89,18 @@ def test_of_two_changes_that_are_deployed_at_the_same_moment_one_wins(busy):
     assert again.code == 10
     assert f"of change {winner}" in again
     assert road.traces() == before
+
+
+def test_of_two_deploys_of_the_same_change_one_goes_on_and_the_other_is_refused(busy):
+    road = busy
+    road.ready("twice", timeout(70))
+    with ThreadPoolExecutor() as pool, held_up(road, "lb1"):
+        first = pool.submit(road.deploy, "twice")
+        signed = road.folder("twice").path / "deploying"
+        wait_until(lambda: signed.exists() and signed.read_text(), "the first passed its gate", 30)
+        second = road.deploy("twice")
+        road.shell("lb1", f"systemctl stop {HOLDER}")
+        said = first.result()
+    assert second.code == 10 and "is being deployed by another run" in second
+    assert said.code == 0, said.text
+    assert road.outcome("twice")["hosts"] == dict.fromkeys(road.hosts, "confirmed")

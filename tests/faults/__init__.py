@@ -1,5 +1,5 @@
 """Faults for the on-host program: where they may strike, how they are injected, what must hold.
 
-`python -m faults --json FILE` injects every one of them and counts; the tests below
-`tests/unit/host` hold a part each. What must hold is written in docs/decisions/0011.
+`python -m faults --json FILE` injects every one of them and counts; the tests beside
+them hold a part each. What must hold is written in docs/decisions/0011.
 """

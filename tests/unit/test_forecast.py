@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
-from evenkeel.forecast import canary_policy, forecast
+from evenkeel.canary.policy import canary_policy
+from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent, shift_findings
 from evenkeel.intent.guardrails import among_those_that_stay
 from evenkeel.judge.policy import checked_policy
@@ -273,12 +274,17 @@ def test_nothing_is_said_to_change_when_nothing_does():
     assert effect["touched_pools"] == []
 
 
+def halves(pool, in_service):
+    """A role that knows of every hash that it sends all servers as many keys."""
+    return {name: 1 / len(in_service) for name in in_service}
+
+
 def test_the_policy_requires_the_touched_pools_and_the_judge_takes_it():
     before = routed(route("a", "api", "/a"), pools=("shop", "api"))
     after = routed(route("a", "api", "/a"), pools=("shop", "api"))
     after["pools"][1]["algorithm"] = {"kind": "hash", "key": "source", "name": None}
     after = normalise(parse_intent(after))
-    policy = canary_policy(after, forecast(before, after))
+    policy = canary_policy(after, forecast(before, after), halves)
     assert policy["pools"]["api"]["required"] is True
     assert policy["pools"]["api"]["tolerance"] == 0.75
     assert policy["pools"]["api"]["judged"] == "share"

@@ -143,11 +143,10 @@ def test_a_due_change_goes_stage_by_stage_and_is_confirmed(settings, make):
     assert all(call.artifacts == change.path / "runner" for call in playbooks.calls)
 
 
-@pytest.mark.parametrize(("inventory", "used"), [(15, 60), (600, 600)])
-def test_a_lease_outlasts_the_time_between_two_calls(settings, make, inventory, used):
+def test_nothing_is_asked_for_that_was_not_approved(settings, make):
     playbooks = Playbooks(make())
-    run(Settings(**{**vars(settings), "lease_seconds": inventory}), playbooks)
-    assert {call.extra["canary_lease_seconds"] for call in playbooks.calls} == {used}
+    run(settings, playbooks)
+    assert {word for call in playbooks.calls for word in call.extra} == {"change", "evenkeel_stage"}
 
 
 def test_nothing_due_is_no_fault(settings, capsys):

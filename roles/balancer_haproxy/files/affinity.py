@@ -5,9 +5,9 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from typing import Iterator, Optional, Tuple
 
-from .reading import Configuration
+from .reading import Configuration, Line, Proxy
 
 
 def contradictions(now: Configuration) -> Iterator[Tuple[str, str]]:
@@ -16,7 +16,7 @@ def contradictions(now: Configuration) -> Iterator[Tuple[str, str]]:
         sticky = proxy.last("cookie")
         for what, found in (
             ("clients return to their server by cookie", sticky),
-            ("clients stick to their server", next(iter(proxy.own("stick")), None)),
+            ("clients stick to their server", _followed(proxy)),
             ("rules name the server", next(iter(proxy.own("use-server")), None)),
             ("clients return by their Set-Cookie", next(iter(proxy.own("appsession")), None)),
             ("clients return by their RDP cookie", next(iter(proxy.own("persist")), None)),
@@ -30,3 +30,8 @@ def contradictions(now: Configuration) -> Iterator[Tuple[str, str]]:
         for line in proxy.own("http-request", "set-dst"):
             yield proxy.name, f"requests are sent to an address of their own ({line.words[1]})"
             break
+
+
+def _followed(proxy: Proxy) -> Optional[Line]:
+    """Give the line that sends clients where a table says; one that only stores counts them."""
+    return next(iter([*proxy.own("stick", "on"), *proxy.own("stick", "match")]), None)

@@ -2,8 +2,9 @@
 
 `view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
 puts it in its place. Beside this file, limits.py says what HAProxy cannot do, printed.py compares
-the printed file with the intent, and rules.py judges what no traffic can show. Directives are those
-of the configuration manual of HAProxy 2.6 (configuration.txt).
+the printed file with the intent, rules.py judges what no traffic can show, and counting.py and
+ring.py know what is counted and where a hash sends its keys. Directives are those of the
+configuration manual of HAProxy 2.6 (configuration.txt).
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .printed import misprints
+from .ring import shares_of_keys
 from .rules import catalogue, rules, spread_otherwise
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "misprints",
     "quote",
     "rules",
+    "spread",
     "spread_otherwise",
     "view",
 ]
@@ -58,16 +62,31 @@ def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
 
     `order` (0 to ORDERS - 1) says with which server of a pool a fresh process begins.
     """
+    pools = sorted(intent["pools"], key=_name)
+    limits = [slow_limit(intent, one) for one in pools]
+    counters = [
+        line
+        for number, limit in enumerate(limits)
+        for line in (slow_counters(number) if limit is not None else ())
+    ]
     timeouts = {name[: -len("_seconds")]: _time(s) for name, s in intent["timeouts"].items()}
     return {
         "max_connections": intent["limits"]["max_connections"],
         "timeouts": timeouts,
         "tls": any(bind["tls"] for one in intent["listeners"] for bind in one["binds"]),
-        "global_extra": list(intent["extra"]["global"]),
+        "global_extra": [*counters, *intent["extra"]["global"]],
         "defaults_extra": list(intent["extra"]["defaults"]),
         "listeners": [_listener(one) for one in sorted(intent["listeners"], key=_name)],
-        "pools": [_pool(one, order) for one in sorted(intent["pools"], key=_name)],
+        "pools": [
+            _pool(one, order, [] if limit is None else slow_lines(number, limit))
+            for number, (one, limit) in enumerate(zip(pools, limits))  # noqa: B905 - not in 3.8
+        ],
     }
+
+
+def spread(pool: Mapping[str, Any], in_service: Sequence[str]) -> Optional[Dict[str, float]]:
+    """Give the share of different keys that a hash sends to each server `in_service`, or None."""
+    return shares_of_keys(pool, in_service, _ids(pool))
 
 
 def _name(part: Mapping[str, Any]) -> str:
@@ -153,7 +172,7 @@ def _acl(acls: List[str], name: str, tests: Sequence[str]) -> str:
     return word
 
 
-def _pool(pool: Mapping[str, Any], order: int) -> Dict[str, Any]:
+def _pool(pool: Mapping[str, Any], order: int, counting: List[str]) -> Dict[str, Any]:
     check = pool["check"]
     options = []
     if pool["stickiness"]:
@@ -175,7 +194,7 @@ def _pool(pool: Mapping[str, Any], order: int) -> Dict[str, Any]:
         "name": quote(pool["name"]),
         "mode": pool["mode"],
         "balance": _balance(pool),
-        "options": options,
+        "options": [*options, *client_lines(pool), *counting],
         "extra": list(pool["extra"]),
         "servers": [_server(one, pool, ids) for one in _ordered(pool, order)],
     }

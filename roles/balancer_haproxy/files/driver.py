@@ -40,6 +40,14 @@ LOOKS_UNTIL_GONE = 20
 # Commands sent over one connection: they share a buffer of 16 kB in HAProxy.
 COMMANDS_AT_ONCE = 50
 
+# A table of clients that the role's own lines make is no larger (counting.py).
+MOST_CLIENTS = 32768
+_TABLE = re.compile(r"^# table: (\S+), type: integer, size:(\d+)", re.M)
+_ENTRY = re.compile(r"\bserver_id=(\d+)")
+_VALUE = re.compile(r"value=<(\d+)>")
+_COUNTS_CLIENTS = re.compile(r"\s+stick store-request \S+,xxh32\s*")
+_COUNTS_TIMES = re.compile(r"\s+http-response set-var\(proc\.evenkeel_slow_(\d{1,6})\) .*")
+
 # srv_admin_state of `show servers state` (include/haproxy/server-t.h).
 FORCED_MAINTENANCE = 0x01
 CONFIGURED_MAINTENANCE = 0x04
@@ -219,6 +227,11 @@ class HAProxy(Driver):
                 return Check(False, "; ".join(faults)[:LARGEST_CHECK_OUTPUT])
         return Check(code == 0, said[:LARGEST_CHECK_OUTPUT])
 
+    def native_check(self, folder: str) -> Tuple[int, str]:
+        """Run `haproxy -c` alone; give its exit code and its words."""
+        path = os.path.join(folder, "haproxy.cfg")
+        return process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, folder)
+
     def reload(self, timeout_seconds: float) -> Dict[str, Any]:
         """Reload and wait until the master has settled with a new worker and no failed reload."""
         until = time.monotonic() + timeout_seconds
@@ -307,17 +320,64 @@ class HAProxy(Driver):
     def observe(self) -> Observation:
         """Give what the worker has counted for each server, and the state that each is in.
 
-        `requests` are those that the balancing algorithm assigned (`lbtot`): what stickiness sends
-        to a server is not the algorithm's doing. `connections` are all that reached the server.
+        Measured on HAProxy 2.6: `lbtot` is how often the algorithm chose the server, so where
+        clients stick by cookie it counts those who came without one, each once; `stot` counts
+        every request (of tcp, every connection), over however few connections they came. So
+        `requests` is `lbtot`, with a cookie `stot`; `clients` is `lbtot` with a cookie, and for a
+        hash what the lines of counting.py count. `timed` and `slow` of a pool are theirs too.
         """
         processes = self._processes_with_a_worker()
         pid = processes.workers[0]
         pools: Dict[str, Any] = {}
+        ids: Dict[Tuple[str, str], str] = {}
         for row in self._stat(pid):
-            servers = pools.setdefault(row["pxname"], {"servers": {}})["servers"]
+            pool = pools.setdefault(row["pxname"], {"servers": {}})
             if row["type"] == "2":
-                servers[row["svname"]] = _server(row)
+                pool["servers"][row["svname"]] = _server(row)
+                ids[row["pxname"], row["sid"]] = row["svname"]
+            else:
+                # Those that wait for whichever server is free first.
+                pool["queue"] = _number(row["qcur"])
+        self._add_counted(pid, pools, ids)
         return {**_identity(processes), "pools": pools}
+
+    def _add_counted(
+        self, pid: int, pools: Dict[str, Any], ids: Dict[Tuple[str, str], str]
+    ) -> None:
+        """Add what lines of the live configuration count, as far as the worker has them."""
+        try:
+            text = _text(self.NATIVE_PATHS["haproxy.cfg"])
+        except OSError:
+            return
+        if "stick store-request" not in text and "proc.evenkeel_slow_" not in text:
+            return
+        tables, timers = counted(text.splitlines())
+        sizes = self._tables(pid) if tables else {}
+        for pool in tables:
+            if pool in pools and 0 < sizes.get(pool, 0) <= MOST_CLIENTS:
+                found = dict.fromkeys(pools[pool]["servers"], 0)
+                for number in _ENTRY.findall(self._ask(f"@!{pid} show table {pool}")):
+                    server = ids.get((pool, number))
+                    if server is not None:
+                        found[server] += 1
+                for server, clients in found.items():
+                    pools[pool]["servers"][server]["clients"] = clients
+        for pool, number in timers.items():
+            counts = [self._variable(pid, f"{word}_{number}") for word in ("timed", "slow")]
+            if pool in pools and None not in counts:
+                pools[pool].update(timed=counts[0], slow=counts[1])
+
+    def _tables(self, pid: int) -> Dict[str, int]:
+        """Give {pool: size} of the stick tables of whole numbers."""
+        return {name: int(size) for name, size in _TABLE.findall(self._ask(f"@!{pid} show table"))}
+
+    def _variable(self, pid: int, name: str) -> Optional[int]:
+        found = _VALUE.search(self._ask(f"@!{pid} get var proc.evenkeel_{name}"))
+        return int(found.group(1)) if found else None
+
+    def listeners(self) -> Dict[str, List[Dict[str, Any]]]:
+        """Read the binds of the sections `frontend` and `listen` of the live configuration."""
+        return listeners(_text(self.NATIVE_PATHS["haproxy.cfg"]).splitlines())
 
     def drain(self, pool: str, server: str) -> None:
         """Set the server's state to drain."""
@@ -512,8 +572,10 @@ def _server(row: Dict[str, str]) -> Dict[str, Any]:
         "weight": float(row.get("uweight") or row["weight"] or 0),
         "status": _status(row["status"]),
         "backup": row["bck"] == "1",
-        "requests": _number(row["lbtot"]),
+        "requests": _number(row["stot"] if row.get("cookie") else row["lbtot"]),
+        **({"clients": _number(row["lbtot"])} if row.get("cookie") else {}),
         "connections": _number(row["stot"]),
+        "open": _number(row["scur"]),
         # Answers of 5xx, connections that failed after every retry, answers that broke off.
         "errors": _number(row["hrsp_5xx"]) + _number(row["econ"]) + _number(row["eresp"]),
         "retries": _number(row["wretr"]) + _number(row["wredis"]),
@@ -529,6 +591,54 @@ def _status(text: str) -> str:
     if word in ("DRAIN", "NOLB"):
         return "draining"
     return "inactive" if word.startswith("MAINT") else "down"
+
+
+def counted(lines: Iterable[str]) -> Tuple[Set[str], Dict[str, str]]:
+    """Give the pools whose lines count clients, and {pool: number} of those that count times."""
+    tables: Set[str] = set()
+    timers: Dict[str, str] = {}
+    pool = ""
+    for line in lines:
+        found = line.split(None, 2)
+        if found and found[0] in _SECTIONS:
+            pool = found[1] if found[0] in ("backend", "listen") and len(found) > 1 else ""
+        elif pool and _COUNTS_CLIENTS.fullmatch(line):
+            tables.add(pool)
+        elif pool:
+            times = _COUNTS_TIMES.fullmatch(line)
+            if times:
+                timers[pool] = times.group(1)
+    return tables, timers
+
+
+def listeners(lines: Iterable[str]) -> Dict[str, List[Dict[str, Any]]]:
+    """Give the plain addresses that each section `frontend` or `listen` binds, and how."""
+    found: Dict[str, List[Dict[str, Any]]] = {}
+    name, section, default, mode = "", "", "tcp", ""
+    for line in lines:
+        parts = line.split()
+        if parts and parts[0] in _SECTIONS:
+            name = parts[1] if parts[0] in ("frontend", "listen") and len(parts) > 1 else ""
+            section, mode = parts[0], default
+        elif len(parts) > 1 and parts[0] == "mode":
+            mode = parts[1]
+            default = mode if section == "defaults" else default
+            for one in found.get(name, ()):
+                one["http"] = mode == "http"
+        elif name and len(parts) > 1 and parts[0] == "bind":
+            for word in parts[1].split(","):
+                at = _BIND.fullmatch(word)
+                if at:
+                    found.setdefault(name, []).append(
+                        {
+                            "address": at.group(1).strip("[]"),
+                            "port": int(at.group(2)),
+                            "tls": "ssl" in parts,
+                            "http": mode == "http",
+                            "accept_proxy": "accept-proxy" in parts,
+                        }
+                    )
+    return found
 
 
 def _is_weighted_out(row: Dict[str, str]) -> bool:

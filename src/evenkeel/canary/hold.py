@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.plan import SHORTEST_LEASE_SECONDS, Plan
+from evenkeel.canary.plan import Plan
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.rollout import SHORTEST_LEASE_SECONDS
 from evenkeel.errors import Fault, Faults, Inconclusive, Refused
 from evenkeel.host.journal import ACTIVATED
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA

@@ -20,15 +20,13 @@ from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.ledger import next_command
+from evenkeel.change.rollout import DEFAULT_LEASE_SECONDS
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.records import read_json
 
 DEFAULT_STAGES: tuple[Mapping[str, Any], ...] = ({"hosts": 1}, {"hosts": "100%"})
 DEFAULT_BAKE_SECONDS = 60
 DEFAULT_MINIMUM_REQUESTS = 200
-DEFAULT_LEASE_SECONDS = 60
-# Shorter, and a single slow round trip would let a healthy canary's lease run out.
-SHORTEST_LEASE_SECONDS = 10
 LONGEST_SECONDS = 24 * 3600
 
 _KEYS = ("hosts", "bake_seconds", "minimum_requests")
@@ -89,17 +87,13 @@ def plan(
     Raises Faults with everything that is wrong in them.
     """
     entries = list(canary_stages or DEFAULT_STAGES)
-    faults = [
-        *_faults_of_hosts(hosts),
-        *_faults_of_entries(entries),
-        *_faults_of_lease(lease_seconds),
-    ]
+    faults = [*_faults_of_hosts(hosts), *_faults_of_entries(entries)]
     if faults:
         raise Faults(
             "The canary stages cannot be planned",
             faults,
             where="canary_stages",
-            next_step="correct canary_stages or canary_lease_seconds in the inventory",
+            next_step="correct canary_stages in the inventory",
         )
     stages: list[Stage] = []
     taken = 0
@@ -187,10 +181,6 @@ def _faults_of_hosts(hosts: Sequence[str]) -> list[Fault]:
     return (
         [Fault("hosts", "each host once", f"more than once: {', '.join(twice)}")] if twice else []
     )
-
-
-def _faults_of_lease(seconds: object) -> list[Fault]:
-    return _whole("canary_lease_seconds", seconds, SHORTEST_LEASE_SECONDS, LONGEST_SECONDS)
 
 
 def _faults_of_entries(entries: Sequence[object]) -> list[Fault]:

@@ -13,7 +13,7 @@ from typing import Any
 from evenkeel.records import canonical_json, write_atomically
 
 FOLDER = "live"
-_OF_POOL = ("verdict", "requests", "tolerance")
+_OF_POOL = ("verdict", "requests", "tolerance", "unit")
 _OF_SERVER = ("share", "low", "high", "intended", "requests", "status")
 
 
@@ -46,6 +46,7 @@ def write_progress(
         "reverted": bool(result.get("reverted")),
         "requests": int(result.get("requests") or 0),
         "errors": int(result.get("errors") or 0),
+        "probes": int((result.get("probe") or {}).get("sent") or 0),
         "pools": {name: _pool(pool) for name, pool in (result.get("pools") or {}).items()},
     }
     write_atomically(results / FOLDER / f"{host}.json", canonical_json(value))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evenkeel.canary import compare
 from evenkeel.canary.hold import let_go_on, may_be_held
 from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
@@ -17,7 +18,6 @@ from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Inconclusive, Refused, RolledBack
-from evenkeel.judge.compare import compare_errors
 from evenkeel.judge.share import ShareJudge
 from evenkeel.judge.verdict import FAIL, NO_DATA, ORDER, PASS, worst
 from evenkeel.records import Record, canonical_json, read_json, sha256_of
@@ -81,11 +81,12 @@ def judge(folder: ChangeFolder, plan: Plan, number: int) -> dict[str, Any]:
 
     `hosts` are the stage's own, `carriers` those of earlier stages, `controls` those that still run
     the old release; `pools` is the sum over all hosts that carry the change, by pool; `errors`
-    compares these hosts with the controls.
+    compares these hosts with the controls, and so do `latency`, where slow answers are counted, and
+    `connections`, the open ones.
     """
     stage = plan.stage(number)
     results = read_results(folder, number)
-    return judge_results(stage, results)
+    return judge_results(stage, results, compare.slow_limits(_intent(folder, stage)))
 
 
 def read_results(folder: ChangeFolder, number: int) -> dict[str, Result]:
@@ -107,8 +108,10 @@ def read_results(folder: ChangeFolder, number: int) -> dict[str, Result]:
     return results
 
 
-def judge_results(stage: Stage, results: Mapping[str, Result]) -> dict[str, Any]:
-    """The same as `judge`, from the results themselves."""
+def judge_results(
+    stage: Stage, results: Mapping[str, Result], limits: Mapping[str, Result] | None = None
+) -> dict[str, Any]:
+    """The same as `judge`, from the results themselves and `compare.slow_limits`."""
     hosts = {host: _row(results.get(host)) for host in stage.hosts}
     carriers = {host: _row(results.get(host)) for host in stage.carriers}
     with_change = {**hosts, **carriers}
@@ -121,22 +124,37 @@ def judge_results(stage: Stage, results: Mapping[str, Result]) -> dict[str, Any]
     beside = {host: _answer(results[host]) for host in controls}
     changed = list(seen.values())
     pools = fleet_shares(changed)
-    errors = _errors(changed, beside.values())
+    others = list(beside.values())
+    errors = compare.errors(changed, others)
+    latency = compare.latency(limits or {}, changed, others)
+    connections = compare.connections(seen, others)
     down = down_by_change(seen, beside)
     verdicts = [row["verdict"] for row in with_change.values()]
     verdicts += [pool["verdict"] for pool in pools.values() if _decides(pool, len(changed))]
-    verdicts += [FAIL] if errors["verdict"] == FAIL or down else []
+    verdicts += compare.decided(errors, latency, [*connections, *down])
     verdict = worst(verdicts)
+    compared = [errors] if errors["verdict"] == FAIL else []
+    compared += [{"verdict": FAIL, "reasons": connections}, *latency.values()]
     return {
         "stage": stage.number,
         "verdict": verdict,
-        "reasons": [*_reasons(verdict, with_change, pools, errors, len(changed)), *down],
+        "reasons": [*_reasons(verdict, with_change, pools, len(changed), compared), *down],
         "hosts": hosts,
         "carriers": carriers,
         "controls": controls,
         "pools": pools,
         "errors": errors,
+        "latency": latency,
+        "connections": {"faults": connections},
     }
+
+
+def _intent(folder: ChangeFolder, stage: Stage) -> Mapping[str, Any]:
+    """Give the intent of the stage's first host: slow is one thing in one comparison."""
+    path = folder.path / "intent" / f"{stage.hosts[0]}.json"
+    what, then = f"The intent of {stage.hosts[0]}", _take_back(folder.change_id)
+    value: Mapping[str, Any] = read_json(path, what=what, next_step=then) if path.exists() else {}
+    return value
 
 
 def fleet_shares(answers: Iterable[Result]) -> dict[str, Any]:
@@ -180,27 +198,16 @@ def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
         ],
     )
     share.update(counts)
-    return share.result() | {"required": any(row.get("required") for row in rows)}
+    return share.result() | {
+        "unit": rows[0].get("unit"),
+        "assumption": rows[0].get("assumption"),
+        "required": any(row.get("required") for row in rows),
+    }
 
 
 def _decides(pool: Result, hosts: int) -> bool:
     """Whether the sum says more than the hosts do: with one host the two are the same."""
     return hosts > 1 and (pool["verdict"] == FAIL or bool(pool["required"]))
-
-
-def _errors(changed: Iterable[Result], controls: Iterable[Result]) -> dict[str, Any]:
-    ours, theirs = _sum(changed), _sum(controls)
-    return compare_errors(*ours, *theirs)
-
-
-def _sum(answers: Iterable[Result]) -> tuple[int, int]:
-    errors = requests = 0
-    for answer in answers:
-        seen = int(answer.get("requests") or 0)
-        requests += seen
-        # A retried request can fail at more than one server and still be one request.
-        errors += min(seen, int(answer.get("errors") or 0))
-    return errors, requests
 
 
 def _row(result: Result | None) -> dict[str, Any]:
@@ -222,8 +229,15 @@ def _row(result: Result | None) -> dict[str, Any]:
         "errors": int(answer.get("errors") or 0),
         "seconds": answer.get("seconds"),
         "reverted": bool(answer.get("reverted")),
+        "counted": {name: _counted(pool) for name, pool in (answer.get("pools") or {}).items()},
+        "probe": answer.get("probe"),
         "sha256": sha256_of(canonical_json(dict(result))),
     }
+
+
+def _counted(pool: Result) -> dict[str, Any]:
+    """Give what a pool was judged in, and what has to be true for that."""
+    return {key: pool.get(key) for key in ("unit", "assumption")}
 
 
 def _fault(result: Result, answer: Result) -> str:
@@ -245,8 +259,8 @@ def _reasons(
     verdict: str,
     hosts: Mapping[str, Result],
     pools: Mapping[str, Result],
-    errors: Result,
     measured: int,
+    compared: Iterable[Result],
 ) -> list[str]:
     """Why the verdict is what it is: the reasons of everything that says the same."""
     reasons = [
@@ -258,8 +272,9 @@ def _reasons(
     for pool in pools.values():
         if pool["verdict"] == verdict != PASS and _decides(pool, measured):
             reasons += pool["reasons"]
-    if errors["verdict"] == verdict == FAIL:
-        reasons += errors["reasons"]
+    for result in compared:
+        if result["verdict"] == verdict != PASS:
+            reasons += result["reasons"]
     return list(dict.fromkeys(reasons))
 
 

@@ -139,6 +139,8 @@ def follow(
 def progress_line(watch: Watch, result: Mapping[str, Any]) -> str:
     """One line for a person: the host, what it saw so far, and what its judge says of it."""
     parts = [f"{watch.host} ({watch.role}): {result.get('requests', 0)} requests"]
+    probes = (result.get("probe") or {}).get("sent")
+    parts += [f"{probes} of them probes"] if probes else []
     for name, pool in sorted((result.get("pools") or {}).items()):
         shares = " ".join(
             f"{server} {100 * float(facts['share']):.0f}%"
@@ -146,7 +148,8 @@ def progress_line(watch: Watch, result: Mapping[str, Any]) -> str:
             if facts.get("share") is not None
         )
         if shares:
-            parts.append(f"{name}: {shares}")
+            unit = pool.get("unit") or "requests"
+            parts.append(f"{name}{'' if unit == 'requests' else f' ({unit})'}: {shares}")
     if watch.role != CONTROL:
         parts.append(str(result.get("verdict") or INCONCLUSIVE))
     return "  ".join(parts)

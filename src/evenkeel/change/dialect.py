@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _NAMES = (
     "spread_otherwise",
     "view",
 )
+# A role's modules are loaded anew each time, by one thread at a time.
+_LOADING = threading.Lock()
 Data = Mapping[str, Any]
 Files = Mapping[str, bytes]
 
@@ -36,7 +39,9 @@ class Dialect:
     `files` maps each file of a release to its template, `orders` is how many orders of servers
     there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
     balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
-    differences between what was printed and what is wanted.
+    differences between what was printed and what is wanted. `spread(pool, in_service)` gives the
+    share of different keys that a hash, or `random`, sends to each server in service, or None; a
+    dialect without it knows none.
 
     `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
     those that are live (or None): dicts of `rule`, `severity` ("stop" or "tell"), `live_already`,
@@ -55,6 +60,7 @@ class Dialect:
     rules: Callable[[Files, Files | None], list[dict[str, Any]]]
     catalogue: Callable[[], list[dict[str, str]]]
     spread_otherwise: Callable[[Files], dict[str, str]]
+    spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -79,10 +85,11 @@ def load_dialect(role_dir: Path) -> Dialect:
             next_step="see docs/adding-a-balancer.md, or correct `balancer_kind` in the inventory",
         )
     module = importlib.util.module_from_spec(spec)
-    for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
-        del sys.modules[old]
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with _LOADING:
+        for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
+            del sys.modules[old]
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
     missing = [one for one in _NAMES if not hasattr(module, one)]
     if missing:
         raise Refused(
@@ -103,4 +110,5 @@ def load_dialect(role_dir: Path) -> Dialect:
         rules=module.rules,
         catalogue=module.catalogue,
         spread_otherwise=module.spread_otherwise,
+        spread=getattr(module, "spread", None),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.probe import Probe, probe_faults
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.records import canonical_json, read_json
 
@@ -23,11 +24,21 @@ BY_CHANGE, BY_STAGE = "change", "stage"
 # What becomes of a stage without a clear verdict: it goes back, or waits for a person.
 REVERT, HOLD = "revert", "hold"
 DEFAULT_HOLD_SECONDS = 900
+DEFAULT_LEASE_SECONDS = 60
+# Shorter, and a single slow round trip would let a healthy canary's lease run out.
+SHORTEST_LEASE_SECONDS = 10
+LONGEST_LEASE_SECONDS = 24 * 3600
 # A lease is what is held, and no lease is longer.
 SHORTEST_HOLD_SECONDS = 60
 LONGEST_HOLD_SECONDS = 24 * 3600
 MOST_APPROVALS = 100
 
+# What a deploy may not have otherwise than it was approved. How long a hold lasts matters only to
+# a change that can be held; of approvals more may be demanded.
+_BOUND = (
+    *("canary_stages", "canary_confirm", "canary_on_inconclusive"),
+    *("canary_lease_seconds", "canary_probe"),
+)
 _CHOICES = {
     "canary_confirm": (BY_CHANGE, BY_STAGE),
     "canary_on_inconclusive": (REVERT, HOLD),
@@ -35,6 +46,7 @@ _CHOICES = {
 _NUMBERS = {
     "canary_hold_seconds": (SHORTEST_HOLD_SECONDS, LONGEST_HOLD_SECONDS),
     "approvals_required": (1, MOST_APPROVALS),
+    "canary_lease_seconds": (SHORTEST_LEASE_SECONDS, LONGEST_LEASE_SECONDS),
 }
 
 
@@ -57,6 +69,8 @@ class Rollout:
     canary_confirm: str = BY_CHANGE
     canary_on_inconclusive: str = REVERT
     canary_hold_seconds: int = DEFAULT_HOLD_SECONDS
+    canary_lease_seconds: int = DEFAULT_LEASE_SECONDS
+    canary_probe: Probe | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -97,6 +111,7 @@ def check(rollout: Rollout) -> Rollout:
         for place in rollout.places
         if not place.zone.isprintable() or len(place.zone) > 60
     ]
+    faults += probe_faults(rollout.canary_probe)
     if faults:
         raise Faults(
             "The rollout of the change cannot be used",
@@ -145,7 +160,7 @@ def demand_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
     bound = load(folder)
     faults = [
         Fault(name, f"{_words(getattr(bound, name))}, as approved", _words(getattr(wanted, name)))
-        for name in ("canary_stages", "canary_confirm", "canary_on_inconclusive")
+        for name in _BOUND
         if canonical_json(getattr(bound, name)) != canonical_json(getattr(wanted, name))
     ]
     longer = wanted.canary_hold_seconds != bound.canary_hold_seconds

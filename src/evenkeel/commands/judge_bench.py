@@ -14,7 +14,7 @@ from typing import Any
 
 from evenkeel.commands import run
 from evenkeel.commands.judge_tables import drawn
-from evenkeel.measuring import cost, detection, false_alarms
+from evenkeel.measuring import cost, detection, false_alarms, fleet_faults, fleet_study
 from evenkeel.measuring.shifts import Shift, every_shift
 from evenkeel.measuring.streams import KINDS
 from evenkeel.records import canonical_json, write_atomically
@@ -24,6 +24,7 @@ REQUESTS = 100_000
 DETECTION_PART = 16
 INCIDENT_PART = 5
 PASSING_PART = 50
+FLEET_PART = 300
 TARGETS = {"ratio_mean": 1.8, "ratio_worst": 3.0, "incident_requests": 40}
 
 Map = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], list[Any]]
@@ -77,12 +78,13 @@ def _at_least_twenty(text: str) -> int:
 
 
 def _false_alarms(runs: int, spread: Map) -> dict[str, Any]:
-    rates: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for kind in KINDS:
         rows = spread(false_alarms.one_run, [(kind, at, REQUESTS) for at in range(runs)])
-        rates[kind] = false_alarms.summed(rows)
-        _say(f"  {kind}: {rates[kind]['judge']:.4f}")
-    return {"false_alarm_rates": rates}
+        found[kind] = false_alarms.summed(rows)
+        _say(f"  {kind}: {found[kind]['judge']:.4f}")
+    rates = {kind: row["judge"] for kind, row in found.items()}
+    return {"false_alarm_rates": rates, "false_alarms": found}
 
 
 def _detection(runs: int, spread: Map) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def _detection(runs: int, spread: Map) -> dict[str, Any]:
 
 def _runs_of(shift: Shift, runs: int) -> int:
     """Return fewer runs for what is shown apart: it takes long and nothing hangs on it."""
-    return runs if shift.counted else max(3, runs // 5)
+    return runs if shift.counted else max(3, runs // 10)
 
 
 def _incident(runs: int, spread: Map) -> dict[str, Any]:
@@ -112,6 +114,21 @@ def _passing(runs: int, spread: Map) -> dict[str, Any]:
     each = max(5, runs // PASSING_PART)
     rows = [(n, random_draws, each) for n in (2, 3, 5, 10, 50) for random_draws in (False, True)]
     return {"requests_to_pass": spread(cost.requests_to_pass, rows)}
+
+
+def _fleet(runs: int, spread: Map) -> dict[str, Any]:
+    cells = spread(fleet_study.cell, fleet_study.rows(max(2, runs // FLEET_PART)))
+    return {
+        "fleet": {
+            "hosts": fleet_study.HOSTS,
+            "bake_seconds": {
+                f"{rate:g}": fleet_study.bake_seconds(rate) for rate in fleet_study.RATES
+            },
+            "plans": {name: list(stages) for name, stages in fleet_study.PLANS.items()},
+            "faults": {fault.name: fault.words for fault in fleet_faults.FAULTS},
+            "cells": cells,
+        }
+    }
 
 
 def _cost(_runs: int, _spread: Map) -> dict[str, Any]:
@@ -127,6 +144,7 @@ PARTS: dict[str, Callable[[int, Map], dict[str, Any]]] = {
     "incident": _incident,
     "passing": _passing,
     "detection": _detection,
+    "fleet": _fleet,
     "false_alarms": _false_alarms,
 }
 

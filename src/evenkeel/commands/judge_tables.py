@@ -11,11 +11,12 @@ def drawn(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
     parts = [
         draw(value, targets)
         for key, draw in (
-            ("false_alarm_rates", _false_alarms),
+            ("false_alarms", _false_alarms),
             ("detection", _detection),
             ("incidents", _incidents),
             ("requests_to_pass", _passing),
             ("updates", _cost),
+            ("fleet", _fleet),
         )
         if key in value
     ]
@@ -59,7 +60,7 @@ def _false_alarms(value: Mapping[str, Any], _targets: Mapping[str, float]) -> st
             str(row["looks"]),
             str(row["judge_calls"]),
         ]
-        for kind, row in value["false_alarm_rates"].items()
+        for kind, row in value["false_alarms"].items()
     ]
     header = ("traffic", "runs", "judge", "at most", "by requests", "chi-square", "Mann-Whitney",
               "threshold", "looks", "judge asked")  # fmt: skip
@@ -120,3 +121,25 @@ def _cost(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
     ]
     header = ("pool", "us per update", "us per server", "10,000 servers at 1 Hz")
     return _table("Cost of an update (target: 5 % of one core)", header, rows)
+
+
+def _fleet(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+    rows = [
+        [
+            f"{row['fault']}{', at random' if row['at_random'] else ''}",
+            row["plan"],
+            f"{row['rate']:g}",
+            _percent(row["found"]),
+            _number(row["stage"]),
+            _number(row["hosts"]),
+            _number(row["seconds"] if row["seconds"] is not None else row["seconds_passed"]),
+            _number(row["touched"]),
+        ]
+        for row in value["fleet"]["cells"]
+    ]
+    header = ("fault", "stages", "rate", "went back", "in stage", "hosts", "seconds", "touched")
+    return _table(f"A fleet of {value['fleet']['hosts']:,} hosts; medians", header, rows)
+
+
+def _number(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:,.0f}"

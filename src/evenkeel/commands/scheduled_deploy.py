@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evenkeel.canary.plan import DEFAULT_LEASE_SECONDS
 from evenkeel.change.windows import demand_open
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, gravest
@@ -59,7 +58,7 @@ def deploy_due(
         if only_list:
             continue
         demand_open({"change_id": folder.change_id}, settings.freeze_windows, now)
-        codes.append(deploy(folder, run_playbook, say, settings.lease_seconds))
+        codes.append(deploy(folder, run_playbook, say))
         if codes[-1] != EXIT_OK:
             break
     return gravest(codes)
@@ -99,7 +98,6 @@ def _settings(inventory: str, fleet: str) -> Settings:
         "approvals_required": 1,
         "freeze_windows": [],
         "scheduled_changes": [],
-        "canary_lease_seconds": DEFAULT_LEASE_SECONDS,
     }
     found = read_settings(ROOT, inventory, fleet, defaults)
     return Settings(
@@ -108,7 +106,6 @@ def _settings(inventory: str, fleet: str) -> Settings:
         approvals_required=int(found["approvals_required"]),
         freeze_windows=found["freeze_windows"],
         scheduled_changes=found["scheduled_changes"],
-        lease_seconds=int(found["canary_lease_seconds"]),
     )
 
 

@@ -18,6 +18,8 @@ from evenkeel.remote import PROGRAM
 
 EXPIRE = "evenkeel-expire-*"
 LEASE_SECONDS = "3"
+# Of a change that has to be confirmed in time, on a machine that may be busy.
+CONFIRMED_LEASE_SECONDS = "10"
 HOUR_SECONDS = 3600
 # Ends the session of the deploy user as soon as the journal on disk says that a change is on.
 _CUT_SESSION = (
@@ -146,7 +148,7 @@ def rebooted(hard: bool) -> Callable[[FaultHost, Note], None]:
 def confirmed(host: FaultHost, note: Note) -> None:
     """Timers of leases that were confirmed away fire late, and a boot comes on top."""
     old, new = host.ready(), host.new_release()
-    change = host.activate(new, LEASE_SECONDS)
+    change = host.activate(new, CONFIRMED_LEASE_SECONDS)
     ends = deadline(host)
     timer = str(host.journal()["pending"]["timer"])
     host.must("confirm", "--change", change)

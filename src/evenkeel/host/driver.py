@@ -10,7 +10,7 @@ import stat
 import sys
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from evenkeel.host.faults import BalancerDown, Refused
 
@@ -70,6 +70,14 @@ class Driver:
         """
         raise NotImplementedError
 
+    def native_check(self, folder: str) -> Tuple[int, str]:
+        """Run the balancer's own check alone on the files in `folder`, whoever wrote them.
+
+        Gives its exit code and its words, for measuring what it sees by itself. Only for a
+        container that holds nothing: `check` is what a host uses.
+        """
+        raise NotImplementedError
+
     def reload(self, timeout_seconds: float) -> Dict[str, Any]:
         """Make the running balancer load what is on disk now, without a restart, and prove it.
 
@@ -94,6 +102,15 @@ class Driver:
     def declared(self, release_dir: str) -> Dict[str, List[str]]:
         """Give {pool: [server, sorted]} that the files in `release_dir` say."""
         raise NotImplementedError
+
+    def listeners(self) -> Dict[str, List[Dict[str, Any]]]:
+        """Give {listener: its binds} of the live configuration, for probes of the host itself.
+
+        A bind is `address` (as the configuration writes it; "*", "" or "::" is every address),
+        `port`, `tls`, `http` and `accept_proxy`, each true or false. A driver that knows none
+        can not be probed.
+        """
+        return {}
 
     def observe(self) -> Observation:
         """Give what the running worker has counted for each server, and the state each is in.

@@ -181,6 +181,13 @@ def _servers(lines: List[str], plain: Dict[str, str], pools: Dict[str, Any]) -> 
         )
     _metric(
         lines,
+        "evenkeel_server_clients",
+        "Clients that a hash or stickiness assigned to a server, each once.",
+        "gauge",
+        [(labels, facts["clients"]) for labels, facts in rows if "clients" in facts],
+    )
+    _metric(
+        lines,
         "evenkeel_server_weight",
         "Weight that the worker gives a server.",
         "gauge",

@@ -15,6 +15,7 @@ from evenkeel.host import confirm, durable, goback, live, proof
 from evenkeel.host.archive import canonical
 from evenkeel.host.faults import BalancerDown, BalancerFault, Refused, Reverted
 from evenkeel.host.machine import Machine
+from evenkeel.host.probe import Probe, open_probe
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.judge.watch import HostWatch
 
@@ -51,6 +52,7 @@ def observe(machine: Machine, orders: Orders, policy: Dict[str, Any]) -> Answer:
 
     Without `judge` (a control host) the same numbers are given and no verdict. Raises Reverted when
     the change that is watched is not live any more, Refused when somebody else watches it.
+    `policy` is the judge's; its key `probe` says what a judged host sends itself (see probe.py).
     """
     with machine.locked("observe") as journal:
         goback.settle(machine, journal)
@@ -83,7 +85,12 @@ def _lock(handle: int, change: str) -> None:
 
 def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str) -> Answer:
     began = machine.clock.boottime()
-    watch, previous, seconds = _resume(path, policy, orders.fresh)
+    wanted = {key: value for key, value in policy.items() if key != "probe"}
+    watch, saved = _resume(path, wanted, orders.fresh)
+    previous, seconds = saved.get("previous"), float(saved.get("seconds", 0.0))
+    probe = open_probe(policy.get("probe") if orders.judge else None, machine.driver)
+    if probe is not None:
+        probe.sent, probe.failed = saved.get("probe", (0, 0))
     until = began + orders.seconds
     while True:
         last_look = machine.clock.boottime() >= until
@@ -105,20 +112,29 @@ def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str
             break
         if orders.judge:
             _demand_carried(machine, orders.change)
-        left = until - machine.clock.boottime()
-        machine.clock.sleep(max(0.0, min(SAMPLE_SECONDS, left)))
+        _wait(machine, min(machine.clock.boottime() + SAMPLE_SECONDS, until), probe)
     seconds += machine.clock.boottime() - began
     state = {"watch": watch.state(), "previous": previous, "seconds": round(seconds, 3)}
+    if probe is not None:
+        state["probe"] = [probe.sent, probe.failed]
     durable.write_file(machine.steps, "observation", path, canonical(state))
     result = dict(watch.result())
     result.pop("policy", None)
+    if probe is not None:
+        result["probe"] = probe.result()
+        result["notes"].append(f"{probe.sent} of the requests are probes of the host itself")
     return _answer(machine, orders, {**result, "seconds": round(seconds, 3)})
 
 
-def _resume(
-    path: str, policy: Dict[str, Any], fresh: bool
-) -> "tuple[HostWatch, Optional[Dict[str, Any]], float]":
-    """Give the watch so far, its latest observation, and its seconds: the saved ones, or new."""
+def _wait(machine: Machine, until: float, probe: Optional[Probe]) -> None:
+    """Let the time until the next sample pass, with the probes that belong to it."""
+    if probe is not None:
+        probe.send(until, machine.clock.boottime)
+    machine.clock.sleep(max(0.0, until - machine.clock.boottime()))
+
+
+def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch, Dict[str, Any]]":
+    """Give the watch so far and what was saved beside it: the saved ones, or new and nothing."""
     data = None if fresh else durable.read_if_there(path, LARGEST_STATE_BYTES)
     try:
         new = HostWatch(policy)
@@ -131,16 +147,18 @@ def _resume(
             next_step="correct the guardrails of the intent",
         ) from None
     if data is None:
-        return new, None, 0.0
+        return new, {}
     try:
         saved = json.loads(data)
         watch = HostWatch.from_state(saved["watch"])
         if watch.policy == new.policy:
-            return watch, saved["previous"], float(saved["seconds"])
+            sent, failed = saved.get("probe", (0, 0))
+            beside = {"previous": saved["previous"], "seconds": float(saved["seconds"])}
+            return watch, {**beside, "probe": (int(sent), int(failed))}
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         pass
     # A damaged state, or one under another policy, would judge something that nobody asked for.
-    return new, None, 0.0
+    return new, {}
 
 
 def _demand_carried(machine: Machine, change: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import Any, Dict, List, Optional
 
-from evenkeel.host import alone, drains, durable, goback, live, proof
+from evenkeel.host import drains, durable, goback, live, proof
 from evenkeel.host.archive import Release
 from evenkeel.host.faults import BalancerFault, Refused, RollbackFailed
 from evenkeel.host.journal import ACTIVATED, GOING_BACK, ROLLBACK, Journal
@@ -14,7 +14,7 @@ from evenkeel.host.lease import remaining
 from evenkeel.host.machine import Machine
 
 # How long after an `expire` that failed the timer tries again.
-RETRY_SECONDS = 30.0
+RETRY_SECONDS = 10.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Answer = Dict[str, Any]
@@ -240,6 +240,8 @@ def _expire(machine: Machine) -> Answer:
             return {"changed": bool(done), "outcome": "nothing was pending"}
         if went:
             return {"changed": True, **(journal.last or {})}
+        from evenkeel.host import alone
+
         watched, fault = alone.look(machine, journal)
         if fault:
             goback.revert(machine, journal, fault)

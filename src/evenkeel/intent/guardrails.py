@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from evenkeel.intent.shares import UNKNOWN, fair_shares, shares, taking_traffic
+from evenkeel.intent.shares import UNKNOWN, Spread, fair_shares, shares, taking_traffic
 
 Finding = dict[str, Any]
 # Shares come from divisions; a shift that equals the limit is within it.
@@ -24,12 +24,15 @@ def limit(intent: Mapping[str, Any], pool: str, name: str) -> Any:
     return intent["guardrails"][name] if own is None else own
 
 
-def intent_findings(intent: Mapping[str, Any]) -> list[Finding]:
-    """Give what breaks a guardrail in a normalised intent, whatever was live before."""
+def intent_findings(intent: Mapping[str, Any], spread: Spread | None = None) -> list[Finding]:
+    """Give what breaks a guardrail in a normalised intent, whatever was live before.
+
+    `spread` is what the balancer's role knows of hashes (see `shares`).
+    """
     found: list[Finding] = []
     for pool in intent["pools"]:
         found += _active_servers(intent, pool)
-        found += _fair(intent, pool)
+        found += _fair(intent, pool, spread)
         found += _first_without_limit(pool)
     return found
 
@@ -122,9 +125,11 @@ def _active_servers(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> list[
     return [_finding("minimum_active_servers", pool["name"], None, wanted, got)]
 
 
-def _fair(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> list[Finding]:
+def _fair(
+    intent: Mapping[str, Any], pool: Mapping[str, Any], spread: Spread | None
+) -> list[Finding]:
     """Compare shares that are known beforehand with the fair ones."""
-    forecast = shares(pool)
+    forecast = shares(pool, spread)
     if forecast.basis == UNKNOWN:
         return []
     most = limit(intent, pool["name"], "largest_fair_ratio")

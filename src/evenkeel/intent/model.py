@@ -215,6 +215,7 @@ class PoolGuardrails(Part):
     judged: Literal["share", "requests_only"] | None = Field(
         None, description="requests_only: errors are judged, the spread is not"
     )
+    slow_response_seconds: Seconds | None = None
     required: bool | None = Field(
         None, description="false: a canary may pass while this pool has no traffic"
     )
@@ -243,6 +244,12 @@ class Guardrails(Part):
     )
     error_budget_percent: Percent = Field(1.0, description="failed requests of a canary host")
     minimum_requests: Count = Field(200, description="requests of a pool before it is judged")
+    slow_response_seconds: Seconds | None = Field(
+        None, description="an answer that takes longer is slow; it is counted when this is set"
+    )
+    slow_budget_percent: Percent = Field(
+        1.0, description="slow answers of a canary host before they are compared with the others'"
+    )
     pools: dict[Name, PoolGuardrails] = {}
 
 

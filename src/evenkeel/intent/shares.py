@@ -4,15 +4,16 @@ A share is a fraction of 1. Its basis says what it stands on:
 
 - `exact`: round robin hands out requests by weight, to within one request; or one server gets all.
 - `expected`: right in the long run. Random choice by weight, with weights that make it even;
-  least connections among servers of one weight, as long as they answer equally fast.
-- `unknown`: it depends on the traffic. A hash depends on the keys, stickiness on which clients
-  return, `first` on how many connections there are at one time.
+  least connections among servers of one weight, as long as they answer equally fast; a hash, of
+  many keys that are alike, where the balancer's role knows its ring (`Spread`).
+- `unknown`: it depends on the traffic. Stickiness depends on which clients return, `first` on how
+  many connections there are at one time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,11 @@ UNKNOWN = "unknown"
 # A random choice goes through a hash ring with a place for each unit of weight: five servers of
 # weight 1 got 14 to 25 % each (measured), of weight 10 and more the bias is lost in the noise.
 _EVEN_RING_WEIGHT = 10
+# Where the ring itself is known, it may be so far from the weights: what a forecast promises.
+_EVEN_RING = 0.02
+
+Spread = Callable[[Mapping[str, Any], list[str]], Mapping[str, float] | None]
+"""Gives the share of different keys for each of these servers of a pool, or None (see Dialect)."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,31 @@ def fair_shares(pool: Mapping[str, Any]) -> dict[str, float]:
     return {name: size / total for name, size in sizes.items()}
 
 
-def shares(pool: Mapping[str, Any]) -> Shares:
-    """Give the shares of the servers of a normalised `pool` when all of them are well."""
+def shares(pool: Mapping[str, Any], spread: Spread | None = None) -> Shares:
+    """Give the shares of the servers of a normalised `pool` when all of them are well.
+
+    `spread` is what the balancer's role knows of hashes; without it nothing is known of them.
+    """
     servers = taking_traffic(pool)
     if not servers:
         return Shares(EXACT, "no server is active", _complete(pool, {}))
     if len(servers) == 1:
         return Shares(EXACT, "one server gets everything", _complete(pool, {servers[0]["name"]: 1}))
     weights = {str(server["name"]): float(server["weight"]) for server in servers}
+    total = sum(weights.values())
+    by_weight = {name: weight / total for name, weight in weights.items()}
+    ring = spread(pool, list(weights)) if spread else None
+    if pool["algorithm"]["kind"] == "hash" and ring is not None and not pool["stickiness"]:
+        why = f"by the hash of the {_hash_key(pool['algorithm'])}, when there are many of them"
+        return Shares(EXPECTED, why, _complete(pool, ring))
     basis, why = _basis(pool, set(weights.values()))
+    if pool["algorithm"]["kind"] == "random" and basis == EXPECTED and spread:
+        off = max(abs(by_weight[name] - (ring or {}).get(name, 0.0)) for name in by_weight)
+        if off > _EVEN_RING:
+            basis, why = UNKNOWN, "the balancer's ring is uneven at these weights"
     if basis == UNKNOWN:
         return Shares(basis, why, {})
-    total = sum(weights.values())
-    return Shares(basis, why, _complete(pool, {name: w / total for name, w in weights.items()}))
+    return Shares(basis, why, _complete(pool, by_weight))
 
 
 def _complete(pool: Mapping[str, Any], known: Mapping[str, float]) -> dict[str, float]:

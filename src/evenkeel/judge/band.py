@@ -6,68 +6,41 @@ faster under q (P. Grunwald, R. de Heide, W. Koolen, "Safe testing", arXiv 1906.
 The band is convex, so such ratios multiply to e-processes, and so does any mixture of them with
 fixed weights. Dirichlet mixtures are divided by the largest likelihood inside the band instead
 (L. Wasserman, A. Ramdas, S. Balakrishnan, "Universal inference", PNAS 2020, arXiv 1912.11436).
+How the mixture is split, and what waiting is worth, stands in `stakes`.
 All values are natural logarithms unless the name says otherwise.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
-from typing import List, Sequence, Tuple
+from collections import Counter
+from typing import Iterator, List, Sequence, Tuple
 
-from .evidence import log_dirichlet, log_likelihood_in_band, log_sum, ratio_term, shifted
+from . import stakes
+from .evidence import log_dirichlet, log_likelihood_in_band, log_sum
+from .halves import Halves
 from .scattered import Scattered
+from .stakes import ROUNDING, SMALL, Odds, Ratio, Stakes, Term
 
-# How the bet is split; the numbers are parts of their sum. (odds beyond the edge, mass) each.
-# A silent server is a fault that hurts much and shows slowly, so it is given the largest part.
-LOWERED: Tuple[Tuple[float, float], ...] = (
-    (1.15, 0.013),
-    (1.6, 0.013),
-    (3.0, 0.013),
-    (10.0, 0.013),
-    (100.0, 0.60),
-)
-RAISED: Tuple[Tuple[float, float], ...] = (
-    (1.12, 0.03),
-    (1.35, 0.06),
-    (2.0, 0.08),
-    (4.0, 0.09),
-    (11.0, 0.09),
-    (35.0, 0.09),
-    (110.0, 0.08),
-)
-# Several servers at once: a run of neighbours in name order, as racks, zones and halves of a list
-# are; of pools up to SMALL servers, every set of them. Half of each mass down, half up.
-GROUPED: Tuple[Tuple[float, float], ...] = (
-    (1.15, 0.025),
-    (1.6, 0.025),
-    (3.5, 0.025),
-    (30.0, 0.025),
-)
-SMALL = 6
-# Beyond LARGE servers a silent one takes hundreds of requests to show, whatever is bet on it, and
-# half of the pool is the fault that hurts: there the same masses are multiplied by these.
-LARGE = 10
-SILENT_IN_LARGE = 0.3
-GROUPED_IN_LARGE = 2.0
-MASS_SCATTERED = 0.12
-MASS_ANY = 0.03
+# In pools of more than SMALL servers, of what is bet on a split of the list in two: the part of
+# splits that are not in the middle.
+UNEVEN_SPLITS = 0.15
+# About so many splits are gone through; in larger pools they are some servers apart.
+SPLITS = 20
 # Concentrations per server; 0.1 stands for pools in which several servers are silent.
 CONCENTRATIONS = (0.1, 1.0, 10.0)
-# Shares and edges come from divisions; what differs by less is the same.
-ROUNDING = 1e-9
-
-Term = Tuple[float, float, float]
 
 
 class Band:
     """The null "every share is within `tolerance` (relative) of `shares`" of one pool.
 
-    `shares` are positive, sum to 1 and belong to two servers or more. The e-value is a mean of
-    - likelihood ratios of one set of servers against all others, (q/e)^S ((1-q)/(1-e))^(n-S) for
-      the set's count S, the edge e of what the band lets the set have, and q beyond e: one server,
-      and sets of several (GROUPED);
-    - in pools of more than SMALL servers, a mixture over all sets of servers (`scattered`);
+    `shares` are positive, sum to 1 and belong to two servers or more. The e-value is a sum of
+    - likelihood ratios of one set of servers against all others (`stakes`): one server, and sets
+      of several: every one in pools up to SMALL servers, else every split of the list in two, as
+      racks, zones and halves of a list are;
+    - in larger pools any half of the servers (`halves`), and any set (`scattered`);
     - Dirichlet mixtures divided by the largest likelihood inside the band, for any other shape.
     """
 
@@ -77,41 +50,90 @@ class Band:
         self.high = [min(1.0, (1.0 + tolerance) * share) for share in shares]
         self._lowest, self._highest = math.fsum(self.low), math.fsum(self.high)
         size = len(self.shares)
-        self._small = size <= SMALL
-        groups = _groups(size)
-        lowered, grouped = LOWERED, GROUPED
-        if size > LARGE:
-            lowered = (*LOWERED[:-1], (LOWERED[-1][0], LOWERED[-1][1] * SILENT_IN_LARGE))
-            grouped = tuple((odds, each * GROUPED_IN_LARGE) for odds, each in GROUPED)
-        mass = sum(each for _, each in (*lowered, *RAISED)) + MASS_ANY
-        mass += sum(each for _, each in grouped) if groups else 0.0
-        mass += 0.0 if self._small else MASS_SCATTERED
-        each = 1.0 / (mass * size)
-        self._singles = [self._terms((at,), lowered, RAISED, each) for at in range(size)]
-        each = 0.5 / (mass * max(1, len(groups)))
-        self._groups = [(group, self._terms(group, grouped, grouped, each)) for group in groups]
-        self._scattered = None if self._small else Scattered(self.shares, tolerance)
-        self._log_scattered = math.log(MASS_SCATTERED / mass)
-        self._log_any = math.log(MASS_ANY / mass / len(CONCENTRATIONS))
+        split = stakes.stakes_of(size)
+        self._equal = max(self.shares) - min(self.shares) <= ROUNDING / size
+        self._corners: List[List[float]] = []
+        if size <= SMALL:
+            self._corners = stakes.corners(self.low, self.high)
+        elif self._equal:
+            self._corners = [stakes.even_corner(size, self.low[0], self.high[0])]
+        self._singles: List[List[Term]] = [[] for _ in self.shares]
+        self._bet_on_one(split)
+        self._groups = _groups(size)
+        self._grouped: List[List[Term]] = [[] for _ in self._groups]
+        self._bet_on_groups(split.grouped)
+        self._halves = Halves(self.shares, tolerance, split.halves)
+        self._scattered = Scattered(self.shares, tolerance) if split.scattered else None
+        self._log_scattered = math.log(split.scattered or 1.0)
+        self._log_any = math.log(split.any_shape / len(CONCENTRATIONS))
+        self._starts, self._log_weights = self._weights(split)
 
-    def _terms(
-        self,
-        members: Sequence[int],
-        lowered: Sequence[Tuple[float, float]],
-        raised: Sequence[Tuple[float, float]],
-        part: float,
-    ) -> List[Term]:
-        """Return the likelihood ratios of one set of servers; each mass is multiplied by `part`."""
+    def _ends(self, members: Sequence[int]) -> Tuple[float, float]:
+        """Return the least and the most that the band lets `members` have."""
         least, most = (sum(edge[at] for at in members) for edge in (self.low, self.high))
-        low = max(least, 1.0 - (self._highest - most))
-        high = min(most, 1.0 - (self._lowest - least))
-        terms: List[Term] = []
-        # An edge that rounding keeps a hair from 0 or 1 leaves no share beyond it to bet on.
-        if low > ROUNDING:
-            terms += [ratio_term(m * part, low, shifted(low, 1.0 / odds)) for odds, m in lowered]
-        if high < 1.0 - ROUNDING:
-            terms += [ratio_term(m * part, high, shifted(high, odds)) for odds, m in raised]
-        return terms
+        return max(least, 1.0 - (self._highest - most)), min(most, 1.0 - (self._lowest - least))
+
+    def _bet_on_one(self, split: Stakes) -> None:
+        size = len(self.shares)
+        for above, table in ((False, split.lowered), (True, split.raised)):
+            for odds, part in table:
+                level = [
+                    Ratio((at,), part / size, edge, odds if above else 1.0 / odds)
+                    for at in range(size)
+                    for edge in (self._ends((at,))[above],)
+                    # An edge that is a hair from 0 or 1 leaves no share beyond it to bet on.
+                    if ROUNDING < edge < 1.0 - ROUNDING
+                ]
+                if not level:
+                    continue
+                if self._corners and len(level) == size:
+                    most = stakes.most_of_sets(level, self._corners)
+                elif len(level) == size:
+                    most = stakes.most_of_singles(level, self.low, self.high)
+                else:
+                    most = 1.0
+                for each in level:
+                    self._singles[each.members[0]].append(each.term(most))
+
+    def _bet_on_groups(self, table: Odds) -> None:
+        parts = _parts(len(self.shares), self._groups)
+        ends = [self._ends(group) for group in self._groups]
+        for odds, part in table:
+            level: List[Ratio] = []
+            for group, own, (low, high) in zip(self._groups, parts, ends):
+                if low > ROUNDING:
+                    level.append(Ratio(group, 0.5 * part * own, low, 1.0 / odds))
+                if high < 1.0 - ROUNDING:
+                    level.append(Ratio(group, 0.5 * part * own, high, odds))
+            if not level:
+                continue
+            if len(self.shares) <= SMALL:
+                most = stakes.most_of_sets(level, self._corners)
+            else:
+                sizes = {len(group): end for group, end in zip(self._groups, ends)}
+                most = stakes.most_of_splits(level, sizes)
+            rows = {tuple(group): row for group, row in zip(self._groups, self._grouped)}
+            for each in level:
+                rows[tuple(each.members)].append(each.term(most))
+
+    def _weights(self, split: Stakes) -> Tuple[List[int], List[float]]:
+        """Return the requests at which weight is added, and the log of all weight from there on.
+
+        The weight of `halves` is not in it: it has a bound of its own.
+        """
+        rows = [(0, split.scattered + split.any_shape)]
+        rows += [(start, 0.0) for start in self._halves.starts()]
+        for term in itertools.chain(*self._singles, *self._grouped):
+            rows += [(0, math.exp(term.early))]
+            rows += [(term.start, math.exp(term.late) - math.exp(term.early))]
+        rows.sort()
+        sums = itertools.accumulate(weight for _, weight in rows)
+        return [start for start, _ in rows], [math.log(each) for each in sums]
+
+    def next_start(self, requests: float) -> float:
+        """Return the number of requests at which more weight begins to count; or infinity."""
+        at = bisect.bisect_right(self._starts, requests)
+        return self._starts[at] if at < len(self._starts) else math.inf
 
     def outside(self, counts: Sequence[float], requests: float) -> List[int]:
         """Return the indices of the servers whose observed share lies outside the band."""
@@ -124,9 +146,9 @@ class Band:
     def log_bound(self, counts: Sequence[float], requests: float, outside: Sequence[int]) -> float:
         """Return what `log_e` cannot exceed, in a fraction of its time; infinity for "unknown".
 
-        No e-value against the null grows faster than n KL(observed || p), for any p of the null
-        (Grunwald et al., above). Here p is the observed vector with its `outside` servers set on
-        their edges and all others scaled alike, if that is inside the band.
+        No likelihood ratio against the null grows faster than n KL(observed || p), for any p of the
+        null (Grunwald et al., above). Here p is the observed vector with its `outside` servers set
+        on their edges and all others scaled alike, if that is inside the band.
         """
         taken, given, bound = 0.0, 0.0, 0.0
         for at in outside:
@@ -146,20 +168,38 @@ class Band:
                 share = count * scale
                 if share < self.low[at] * requests or share > self.high[at] * requests:
                     return math.inf
-        return bound - rest * math.log(scale)
+        weight = self._log_weights[bisect.bisect_right(self._starts, requests) - 1]
+        bound += max(0.0, weight) - rest * math.log(scale)
+        return log_sum((bound, self._halves.log_bound(counts, requests)))
+
+    def _rows(self, counts: Sequence[float]) -> Iterator[Tuple[float, float, List[Term]]]:
+        """Give (count, ln of the servers that have it, their terms); equal servers count as one."""
+        if self._equal:
+            for count, servers in Counter(counts).items():
+                yield count, math.log(servers), self._singles[0]
+        else:
+            for count, row in zip(counts, self._singles):
+                yield count, 0.0, row
 
     def log_e(self, counts: Sequence[float], requests: float) -> float:
         """Return the log e-value of `counts` (sum: `requests`) against the band."""
         if not requests:
             return 0.0
         values: List[float] = []
-        for at, row in enumerate(self._singles):
-            count = counts[at]
-            values += [weight + count * hit + requests * base for weight, hit, base in row]
+        for count, number, row in self._rows(counts):
+            values += [
+                number + (late if requests >= start else early) + count * hit + requests * base
+                for early, late, start, hit, base in row
+            ]
         sums = list(itertools.accumulate(counts))
-        for group, row in self._groups:
-            count = sum(counts[at] for at in group) if self._small else sums[len(group) - 1]
-            values += [weight + count * hit + requests * base for weight, hit, base in row]
+        small = len(self.shares) <= SMALL
+        for group, row in zip(self._groups, self._grouped):
+            count = sum(counts[at] for at in group) if small else sums[len(group) - 1]
+            values += [
+                (late if requests >= start else early) + count * hit + requests * base
+                for early, late, start, hit, base in row
+            ]
+        values.append(self._halves.log_e(counts, requests))
         if self._scattered:
             values.append(self._log_scattered + self._scattered.log_e(counts, requests))
         null = log_likelihood_in_band(counts, self.low, self.high)
@@ -175,9 +215,22 @@ def _groups(size: int) -> List[Sequence[int]]:
     Each split in two stands there once: what one side gains, the other loses.
     """
     if size > SMALL:
-        return [range(end) for end in range(2, size - 1)]
+        ends = {*range(2, size - 1, max(1, size // SPLITS)), size // 2, size - size // 2}
+        return [range(end) for end in sorted(ends)]
     return [
         (0, *others)
         for more in range(1, size - 2)
         for others in itertools.combinations(range(1, size), more)
+    ]
+
+
+def _parts(size: int, groups: Sequence[Sequence[int]]) -> List[float]:
+    """Return the part of each of `groups` in what is bet on groups; they sum to 1."""
+    if size <= SMALL:
+        return [1.0 / max(1, len(groups))] * len(groups)
+    middle = {size // 2, size - size // 2}
+    rest = len(groups) - len(middle)
+    return [
+        (1.0 - UNEVEN_SPLITS) / len(middle) if len(group) in middle else UNEVEN_SPLITS / rest
+        for group in groups
     ]

@@ -46,6 +46,32 @@ def silent_fault(
     return None
 
 
+def few_clients_fault(
+    pool: str,
+    names: Sequence[str],
+    shares: Sequence[float],
+    requests: Sequence[int],
+    clients: int,
+    expected: float,
+) -> Optional[str]:
+    """Return what is wrong when there are fewer clients than servers, and so a server gets nothing.
+
+    For pools that assign clients and count all of them, not only new ones. Whatever the luck, they
+    cannot be spread over the servers `names`; `requests` are those of each server, and the due of
+    the silent one is at least `expected`.
+    """
+    if clients >= len(names):
+        return None
+    total = sum(requests)
+    for name, share, count in zip(names, shares, requests):
+        if count == 0 and share * total >= expected:
+            return (
+                "server %s of pool %s was sent nothing, wanted about %d requests: all %d came from "
+                "%d clients, fewer than the %d servers"
+            ) % (name, pool, share * total, total, clients, len(names))
+    return None
+
+
 def worker_fault(former: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> Optional[str]:
     """Return what is wrong when the worker of `former` still serves: nothing was taken over.
 

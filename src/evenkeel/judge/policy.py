@@ -23,13 +23,21 @@ WHOLE = ("minimum_requests", "minimum_active_servers", "burst_errors")
 POOL_NUMBERS = ("tolerance", "minimum_requests", "error_budget_percent", "minimum_active_servers")
 CLIENTS = "clients"
 UNITS = ("requests", "connections", CLIENTS)
+# Of a pool alone, and only where it is given: (least, most).
+QUEUE_NUMBERS: Dict[str, Tuple[float, float]] = {
+    "queue_limit": (0, 1e12),
+    "queue_samples": (1, 1e6),
+}
+MOST_INTENDED = 100000
 
 
 def checked_policy(policy: Mapping[str, Any]) -> Dict[str, Any]:
     """Return `policy` with every default filled in.
 
     Keys: the numbers above, `default_required` (bool) and `pools`: {pool: {the POOL_NUMBERS,
-    required: bool, judged: share | requests_only, unit: requests | connections | clients}}.
+    required: bool, judged: share | requests_only, unit: requests | connections | clients,
+    intended: {server: share of different keys, where a hash assigns them}, few_clients_fail: bool
+    (see `guards.few_clients_fault`), queue_limit and queue_samples (see `guards.queue_fault`)}}.
     Raises one ValueError that lists every unknown key and bad value.
     """
     if not isinstance(policy, Mapping):
@@ -75,7 +83,7 @@ def _pool(given: Any, where: str, faults: List[str]) -> Dict[str, Any]:
         path = "%s.%s" % (where, _name(key, faults))
         if key in POOL_NUMBERS:
             clean[key] = _number(given[key], key, path, faults)
-        elif key == "required":
+        elif key in ("required", "few_clients_fail"):
             clean[key] = _flag(given[key], path, faults)
         elif key in ("judged", "unit"):
             wanted = (SHARE, REQUESTS_ONLY) if key == "judged" else UNITS
@@ -83,9 +91,25 @@ def _pool(given: Any, where: str, faults: List[str]) -> Dict[str, Any]:
                 got = _shown(given[key])
                 faults.append("%s: wanted %s, got %s" % (path, " or ".join(wanted), got))
             clean[key] = given[key]
+        elif key in QUEUE_NUMBERS:
+            clean[key] = _between(given[key], QUEUE_NUMBERS[key], True, path, faults)
+        elif key == "intended":
+            clean[key] = _intended(given[key], path, faults)
         else:
             faults.append("%s: unknown key" % path)
     return clean
+
+
+def _intended(given: Any, where: str, faults: List[str]) -> Dict[str, float]:
+    if not isinstance(given, Mapping) or not 0 < len(given) <= MOST_INTENDED:
+        faults.append("%s: wanted a share for each server, got %s" % (where, _shown(given)))
+        return {}
+    return {
+        str(name): _between(
+            given[name], (0.0, 1.0), False, "%s.%s" % (where, _name(name, faults)), faults
+        )
+        for name in sorted(given, key=str)
+    }
 
 
 def _shown(value: Any) -> str:
@@ -115,12 +139,19 @@ def _flag(value: Any, where: str, faults: List[str]) -> bool:
 
 def _number(value: Any, key: str, where: str, faults: List[str]) -> float:
     _, least, most = NUMBERS[key]
-    kind = int if key in WHOLE else (int, float)
+    return _between(value, (least, most), key in WHOLE, where, faults)
+
+
+def _between(
+    value: Any, bounds: Tuple[float, float], whole: bool, where: str, faults: List[str]
+) -> float:
+    least, most = bounds
+    kind = int if whole else (int, float)
     good = isinstance(value, kind) and not isinstance(value, bool)
     # A whole number of any length compares; only a float can be no number at all.
     good = good and (isinstance(value, int) or math.isfinite(value))
     if not good or not least <= value <= most:
-        word = "a whole number" if key in WHOLE else "a number"
+        word = "a whole number" if whole else "a number"
         wanted = "%s from %g to %g" % (word, least, most)
         faults.append("%s: wanted %s, got %s" % (where, wanted, _shown(value)))
         return least

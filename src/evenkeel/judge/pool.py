@@ -6,33 +6,22 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .common import intended_shares
 from .compare import error_budget
-from .guards import active_fault, burst_fault, silent_fault
+from .guards import active_fault, burst_fault, few_clients_fault, silent_fault
 from .policy import CLIENTS, REQUESTS_ONLY
 from .share import ShareJudge
+from .unit import Servers, assumption, in_service, increments, intended_weights
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
+from .whole import Whole
 
 # A later silence counts when a server's due was so many times that of one from the start.
 LATER_SILENCE = 2
-
-Servers = Mapping[str, Mapping[str, Any]]
-
-
-def in_service(servers: Servers) -> List[str]:
-    """Return the servers that new requests may go to: active ones, else the active backups."""
-    able = [n for n, row in servers.items() if row["status"] == "active" and row["weight"] > 0]
-    return [n for n in able if not servers[n]["backup"]] or able
-
-
-def intended_weights(servers: Servers) -> Dict[str, float]:
-    """Return the weights that the shares follow from; 0 for a server that is out of service."""
-    chosen = set(in_service(servers))
-    return {n: float(row["weight"]) if n in chosen else 0.0 for n, row in servers.items()}
-
-
-def increments(before: Servers, now: Servers, counter: str) -> Optional[Dict[str, int]]:
-    """Return what `counter` gained per server, or None when one of them went backwards."""
-    gained = {n: now[n][counter] - before.get(n, {}).get(counter, 0) for n in now}
-    return None if any(each < 0 for each in gained.values()) else gained
+# Of a pool's alpha, what its shares may use; its errors have the rest. Errors show in many more
+# ways (guards, control hosts), shares in this one alone.
+SHARES_PART = 0.8
+# A server that few clients could reach may be silent for so many samples with traffic, and for so
+# many times the due of any other: clients need time to come.
+FEW_CLIENTS_SAMPLES = 10
+FEW_CLIENTS_SILENCE = 10
 
 
 def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
@@ -40,7 +29,7 @@ def _signature(servers: Servers) -> Dict[str, Tuple[Any, ...]]:
 
 
 class PoolWatch:
-    """The watch over one pool; `alpha` is its part, half for the shares and half for the errors.
+    """The watch over one pool; SHARES_PART of its `alpha` is for shares, the rest for errors.
 
     An interval in which a weight or a status changed is counted, but its shares are judged by
     nobody: which part of it belongs to which weights is unknown. With several backups in service
@@ -60,6 +49,12 @@ class PoolWatch:
         self.requests = 0
         self.errors = 0
         self.unjudged = 0
+        self._whole = Whole()
+        # Requests of the segment under way, and its samples with any, for `few_clients_fail`.
+        self._sent: Dict[str, int] = {}
+        self._sent_samples = 0
+        # The balancer does not report the unit at all.
+        self._uncounted = False
         self._judge: Optional[ShareJudge] = None
         self._servers: Dict[str, Dict[str, Any]] = {}
         self._faults: List[str] = []
@@ -79,14 +74,23 @@ class PoolWatch:
         self._know(now)
         if before is None:
             self._judge_shares(now, None, restarted)
-        elif added is None or assigned is None or failed is None:
+        elif added is None or failed is None:
             self._judge_shares(now, None, True)
         else:
             self._count(added, failed)
             steady = _signature(before) == _signature(now)
+            self._uncounted = assigned is None
             self.unjudged += 0 if steady else sum(added.values())
             self._judge_shares(now, assigned if steady else None, not steady)
+            if self.settings.get("few_clients_fail") and steady and any(added.values()):
+                self._sent_samples += 1
+                for name, count in added.items():
+                    self._sent[name] = self._sent.get(name, 0) + count
         self._guard(now)
+
+    def sample_whole(self, before: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> None:
+        """Add what is counted of the pool as a whole; after `sample`, of the same interval."""
+        self._fault(self._whole.sample(self.name, self.settings, before, now))
 
     def _know(self, now: Servers) -> None:
         for name, row in now.items():
@@ -115,23 +119,24 @@ class PoolWatch:
         # One request can count as two errors (a retry that fails as well), so errors are cut.
         return error_budget(
             min(self.errors, self.requests), self.requests, self.settings["error_budget_percent"],
-            alpha=self.alpha / 2.0, minimum_requests=self.settings["minimum_requests"],
-            where="pool " + self.name,
+            alpha=self.alpha * (1.0 - SHARES_PART), where="pool " + self.name,
+            minimum_requests=self.settings["minimum_requests"],
         )  # fmt: skip
 
     def _judge_shares(self, now: Servers, added: Optional[Mapping[str, int]], fresh: bool) -> None:
         """Give `added` to the share judge; None only sets the weights, `fresh` starts a segment."""
         if self.settings["judged"] == REQUESTS_ONLY:
             return
-        weights = intended_weights(now)
+        weights = intended_weights(now, self.settings.get("intended"))
         exempt = [n for n, row in now.items() if row["status"] == "draining"]
         if self._judge is None:
             self._judge = ShareJudge(
-                weights, self.settings["tolerance"], self.alpha / 2.0,
+                weights, self.settings["tolerance"], self.alpha * SHARES_PART,
                 self.settings["minimum_requests"], pool=self.name, exempt=exempt,
             )  # fmt: skip
         elif fresh or weights != self._judge.segment.weights:
             self._judge.new_segment(weights, exempt)
+            self._sent, self._sent_samples = {}, 0
         if added is None:
             return
         if sum(1 for n in in_service(now) if now[n]["backup"]) > 1:
@@ -152,6 +157,13 @@ class PoolWatch:
         counts, requests = part.bet()
         expected *= LATER_SILENCE
         self._fault(silent_fault(self.name, part.names, part.shares, counts, requests, expected))
+        if self._sent_samples >= FEW_CLIENTS_SAMPLES:
+            sent = [self._sent.get(name, 0) for name in part.names]
+            expected = self.policy["silent_server_requests"] * FEW_CLIENTS_SILENCE
+            clients = sum(row.get(CLIENTS, 0) for row in now.values())
+            self._fault(
+                few_clients_fault(self.name, part.names, part.shares, sent, clients, expected)
+            )
 
     def _fault(self, reason: Optional[str]) -> None:
         """Keep the first fault: it is final, and later ones only repeat it."""
@@ -188,6 +200,7 @@ class PoolWatch:
             "required": self.settings["required"],
             "judged": self.settings["judged"],
             "unit": self.settings["unit"],
+            "assumption": assumption(self.settings),
             "requests": self.requests,
             "errors": self.errors,
             "unjudged": self.unjudged,
@@ -197,6 +210,7 @@ class PoolWatch:
             },
             "share": share,
             "error_budget": budget,
+            "answers": self._whole.result(),
         }
 
     def _unjudged_row(self, name: str) -> Dict[str, Any]:
@@ -224,7 +238,10 @@ class PoolWatch:
             if part and part["verdict"] == verdict:
                 reasons += [each for each in part["reasons"] if each not in reasons]
         if verdict == INCONCLUSIVE and not reasons:
-            reasons = ["pool %s: no interval had steady weights to judge" % self.name]
+            why = "no interval had steady weights to judge"
+            if self._uncounted:
+                why = "the balancer does not count its %s" % self.settings["unit"]
+            reasons = ["pool %s: %s" % (self.name, why)]
         return reasons
 
     def state(self) -> Dict[str, Any]:
@@ -237,6 +254,10 @@ class PoolWatch:
             "unjudged": self.unjudged,
             "servers": {name: dict(row) for name, row in self._servers.items()},
             "faults": list(self._faults),
+            "whole": self._whole.state(),
+            "uncounted": self._uncounted,
+            "sent": dict(self._sent),
+            "sent_samples": self._sent_samples,
             "judge": self._judge.state() if self._judge else None,
         }
 
@@ -256,6 +277,10 @@ class PoolWatch:
         watch.unjudged = int(state["unjudged"])
         watch._servers = {server: dict(row) for server, row in state["servers"].items()}
         watch._faults = [str(fault) for fault in state["faults"]]
+        watch._whole = Whole.from_state(state["whole"])
+        watch._uncounted = bool(state["uncounted"])
+        watch._sent = {server: int(count) for server, count in state["sent"].items()}
+        watch._sent_samples = int(state["sent_samples"])
         if state["judge"] is not None:
             watch._judge = ShareJudge.from_state(state["judge"])
         return watch

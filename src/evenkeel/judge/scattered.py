@@ -7,9 +7,11 @@ the servers, up to a bound that errs on the safe side.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import List, Sequence, Tuple
 
 from .evidence import log_sum, shifted
+from .halves import set_edge
 
 # (part of the servers that is expected in the set, its mass); odds beyond the set's edge.
 FRACTIONS = ((0.25, 0.25), (0.5, 0.5), (0.75, 0.25))
@@ -37,16 +39,10 @@ class Scattered:
     def __init__(self, shares: Sequence[float], tolerance: float) -> None:
         self._shares = list(shares)
         self._terms: List[Tuple[float, Tuple[float, float, float, float]]] = []
-        least = max(0.0, 1.0 - tolerance)
         for fraction, mass in FRACTIONS:
-            few = least * fraction
-            many = 1.0 - (1.0 + tolerance) * (1.0 - fraction)
-            edge = max(few, many)
+            edge, slope = set_edge(fraction, tolerance)
             if not 0.0 < edge < 1.0:
                 continue
-            slope = least if few > many else 1.0 + tolerance
-            if abs(few - many) < 1e-12:
-                slope = (least + 1.0 + tolerance) / 2.0
             for odds in ODDS:
                 other = shifted(edge, 1.0 / odds)
                 u, v = other / edge, (1.0 - other) / (1.0 - edge)
@@ -65,9 +61,9 @@ class Scattered:
         fraction, log_u, log_v, pull = term
         inside, beside = math.log(fraction), math.log(1.0 - fraction)
         total = -requests * pull * fraction
-        for at, share in enumerate(self._shares):
-            member = inside + counts[at] * log_u + requests * pull * share
-            other = beside + counts[at] * log_v
+        for (count, share), servers in Counter(zip(counts, self._shares)).items():
+            member = inside + count * log_u + requests * pull * share
+            other = beside + count * log_v
             top, gap = (member, other - member) if member > other else (other, member - other)
-            total += top + math.log1p(math.exp(gap))
+            total += servers * (top + math.log1p(math.exp(gap)))
         return total

@@ -103,7 +103,7 @@ class ShareJudge:
         idle = self.segment.idle_fault(self.pool)
         if idle:
             self._faults.append(idle)
-        # With every share inside its band the bet's e-value cannot exceed 1.
+        # With every share inside its band there is nothing to name, whatever the bet is worth.
         outside = self.segment.outside_indices()
         if outside:
             # Nearly always a bound tells that the threshold is out of reach, in far less time.
@@ -134,8 +134,8 @@ class ShareJudge:
         """Return the log e-value of everything seen against "inside the band".
 
         A sum over the bets b: part_of_alpha(b) times the product of the e-values of b and of all
-        bets after it; a bet that has not begun counts 1. It starts at 1 and is an e-process,
-        because each bet starts at a time that depends only on the past.
+        bets after it; a bet that has not begun counts 1. It starts below 1 and is an
+        e-process, because each bet starts at a time that depends only on the past.
         """
         return self._log_total(self.segment.log_e())
 

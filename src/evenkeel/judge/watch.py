@@ -2,8 +2,9 @@
 
 `HostWatch` takes cumulative observations of a driver (shape: `{"worker_pid", "worker_started",
 "pools": {pool: {"servers": {server: {"weight", "status", "backup", "requests", "connections",
-"errors", ...}}}}}`), forms the differences and judges every pool: shares, errors, and guards that
-need no statistics.
+"errors", ...}}}}}`; also `clients` of a server, and `queue`, `timed` and `slow` of a pool, where
+the driver reports them), forms the differences and judges every pool: shares, errors, and guards
+that need no statistics.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from .policy import checked_policy, pool_policy
 from .pool import PoolWatch
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 WORKER = ("worker_pid", "worker_started")
+# Of alpha, what is kept for pools that the first observation did not have.
+LATE_POOLS_PART = 0.1
 
 
 class HostWatch:
     """Judges one host as its counters are sampled.
 
     `alpha` of the policy bounds the probability of one wrong `fail` on this host over the whole
-    watch: it is spent over the pools of the first observation, one more part is kept for pools
-    that appear later, and each pool spends half on shares and half on errors.
+    watch: it is spent over the pools of the first observation, LATE_POOLS_PART is kept for pools
+    that appear later, and each pool spends most of its own on shares and the rest on errors.
 
     An optional pool that is idle, or has fewer requests than its `minimum_requests`, is reported
     and does not block; it can still fail. A required pool without requests is `no_data`.
@@ -42,6 +45,7 @@ class HostWatch:
         self._faults: List[str] = []
         self.samples = 0
         self.worker_changes = 0
+        self.open_connections = 0
         self._first_pools = 0
         self._pools: Dict[str, PoolWatch] = {}
 
@@ -62,6 +66,9 @@ class HostWatch:
     ) -> None:
         pools: Mapping[str, Any] = observation["pools"]
         self.samples += 1
+        self.open_connections = sum(
+            row.get("open", 0) for pool in pools.values() for row in pool["servers"].values()
+        )
         if not self._first_pools:
             self._first_pools = len(pools)
         restarted = previous is not None and any(
@@ -79,14 +86,17 @@ class HostWatch:
                 )
             old = before.get(name)
             self._pools[name].sample(old and old["servers"], pools[name]["servers"], restarted)
+            self._pools[name].sample_whole(old, pools[name])
         for name, watch in self._pools.items():
             watch.present = name in pools
 
     def _spend(self) -> float:
         """Return the part of alpha of the next new pool (see the class)."""
-        part: float = self.policy["alpha"] / (self._first_pools + 1)
+        alpha: float = self.policy["alpha"]
         late = len(self._pools) - self._first_pools + 1
-        return part / 2.0**late if late > 0 else part
+        if late > 0:
+            return alpha * LATE_POOLS_PART / 2.0**late
+        return alpha * (1.0 - LATE_POOLS_PART) / self._first_pools
 
     def verdict(self) -> str:
         """Return the verdict alone; cheaper than `result`."""
@@ -135,6 +145,7 @@ class HostWatch:
             "errors": sum(row["errors"] for row in pools.values()),
             "samples": self.samples,
             "worker_changes": self.worker_changes,
+            "open_connections": self.open_connections,
             "policy": self.policy,
         }
 

@@ -36,8 +36,7 @@ def look_at_every_unit(judge: ShareJudge, units: bytes, skip: bool = True, step:
         raise ValueError("the judge has fewer than two servers with a share")
     at = calls = 0
     while at < len(units):
-        ahead = _safe(judge, band) if skip else 1
-        until = min(len(units), at + max(step, ahead))
+        until = _until(judge, band, units, at, step) if skip else min(len(units), at + step)
         added = {
             name: count
             for index, name in enumerate(names)
@@ -50,19 +49,34 @@ def look_at_every_unit(judge: ShareJudge, units: bytes, skip: bool = True, step:
     return Looked(None, at, calls)
 
 
-def _safe(judge: ShareJudge, band: Band) -> int:
-    """Return how many units may follow before the judge's answer or its bet could change."""
+def _until(judge: ShareJudge, band: Band, units: bytes, at: int, step: int) -> int:
+    """Return the first unit from `at` on after which the judge's answer or its bet may change."""
     counts, requests = judge.segment.bet()
-    outside = band.outside(counts, requests)
-    if outside or not requests:
-        bound = band.log_bound(counts, requests, outside) if requests else 0.0
-        gain = -math.log(min(band.low)) if min(band.low) > 0.0 else math.inf
-        ahead = math.ceil((judge.log_reach() - bound) / gain) if bound < math.inf else 1
-    else:
-        ahead = _inside(band, counts, requests)
-    # A bet is closed at the first look after so many units at which every share is inside.
-    left = max(BET_REQUESTS, BET_REQUESTS_PER_SERVER * len(counts)) - requests
-    return max(1, min(ahead, left) if left > 0 else 1)
+    reach, least = judge.log_reach(), max(BET_REQUESTS, BET_REQUESTS_PER_SERVER * len(counts))
+    gain = -math.log(min(band.low)) if min(band.low) > 0.0 else math.inf
+    ahead, size = max(1.0, reach // gain) if not requests else 1.0, len(units)
+    while at < size:
+        until = min(size, at + max(step, int(ahead)))
+        if until == at + 1:
+            counts[units[at]] += 1
+        else:
+            counts = [old + units.count(each, at, until) for each, old in enumerate(counts)]
+        requests += until - at
+        at = until
+        outside = band.outside(counts, requests)
+        if outside:
+            bound = band.log_bound(counts, requests, outside)
+            if bound >= reach:
+                break
+            # A part of the bet that begins to count adds to what is possible.
+            ahead = min((reach - bound) // gain, band.next_start(requests) - requests)
+        elif requests >= least:
+            break
+        else:
+            ahead = _inside(band, counts, requests)
+        # A bet is closed at the first look after so many units at which every share is inside.
+        ahead = max(1.0, min(ahead, least - requests) if requests < least else 1.0)
+    return at
 
 
 def _inside(band: Band, counts: list[int], requests: int) -> int:

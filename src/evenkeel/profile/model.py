@@ -100,6 +100,15 @@ class Profile(Part):
 DEFAULT = Profile()
 
 
+def facts(profile: Profile) -> dict[str, Any]:
+    """Give what the staging container is told of a profile; the units are in the names."""
+    names = {
+        "concurrency", "largest_header_bytes", "largest_body_bytes", "slowest_seconds", "clients",
+        "requests_per_connection", "methods",
+    }  # fmt: skip
+    return profile.model_dump(mode="json", include=names)
+
+
 def parse_profile(data: object, *, where: str = "") -> Profile:
     """Give the profile that `data` describes; raises Faults with every fault at once."""
     try:

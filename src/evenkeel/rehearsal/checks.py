@@ -6,12 +6,14 @@ Each check is {"id", "title", "verdict", "numbers", "reasons"}. `world` is what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA, PASS, worst
 from evenkeel.rehearsal import effect as effects
-from evenkeel.rehearsal.pool_checks import Check, Data, check, pool_checks, verdict_for
+from evenkeel.rehearsal.failing_checks import failing_check
+from evenkeel.rehearsal.line import Check, Data, check, verdict_for
+from evenkeel.rehearsal.pool_checks import pool_checks
 
 _LONGEST_SAID = 600
 
@@ -29,6 +31,7 @@ def judge(world: Data, measured: Data, reloads: Data | None) -> list[Check]:
     effect = effects.effect(world, measured)
     for name in sorted(world["pools"]):
         checks += pool_checks(name, world, measured, effect[name])
+    checks += failing(world, measured["after"], (reloads or {}).get("failing") or {})
     checks.append(reload_under_load(measured, reloads))
     return checks
 
@@ -101,6 +104,13 @@ def answers(world: Data, after: Data) -> Check:
     tallies = list(after["classes"].values())
     numbers = {key: sum(tally[key] for tally in tallies) for key in ("sent", "answered", "failed")}
     return check("answers", "Every request is answered", verdict_for(reasons), numbers, reasons)
+
+
+def failing(world: Data, after: Data, trials: Data) -> Iterator[Check]:
+    """Each pool while its servers fail, compared with what was live where that is worth it."""
+    ran = after["failing"]
+    for name in sorted(ran["pools"]):
+        yield failing_check(name, world, ran, trials.get("base"), trials.get("again"))
 
 
 def reload_under_load(measured: Data, reloads: Data | None) -> Check:

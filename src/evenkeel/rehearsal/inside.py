@@ -21,6 +21,7 @@ from evenkeel.host.faults import HostFault
 from evenkeel.rehearsal import asking, machine, probes, stub, traffic
 from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
 from evenkeel.rehearsal.stub import StubControl
+from evenkeel.rehearsal.trials import Trials
 
 PHASE_SECONDS = 60.0
 # During a switch: enough requests that a lost one shows, and processor time left for the switch.
@@ -43,6 +44,7 @@ class Rehearsal:
         self.driver = drivers.load(world["balancer"])
         self.stubs = StubControl(STUB_SOCKET)
         self.client = traffic.Client(world["seed"])
+        self.trials = Trials(world, self.client, self.stubs, self.driver)
         self.seconds: dict[str, float] = {}
 
     async def measure(self, count: str) -> dict[str, Any]:
@@ -166,6 +168,7 @@ class Rehearsal:
         found = await self.measure("requests")
         found["health"] = probes.health(self.driver.observe())
         found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
+        found["failing"] = await self.trials.first(_steady(self.world, found))
         return found
 
 
@@ -219,20 +222,27 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     measured = json.loads(_MEASURED_FILE.read_text())
     if measured["after"] is None:
         return {"reloads": []}
-    rehearsal = Rehearsal(world)
-    steady = _steady(world, measured["after"])
+    rehearsal, trials = Rehearsal(world), {}
+    first = measured["after"]["failing"]
+    well = _steady(world, measured["after"])
     if measured["before"] is None:
-        again = await rehearsal.under_load(steady, ("reload", rehearsal.reload))
-        return {"reloads": [{"name": "new to new", **again}]}
-    steady = [kind for kind in steady if kind in _steady(world, measured["before"])]
+        again = await rehearsal.under_load(well, ("reload", rehearsal.reload))
+        trials["again"] = await rehearsal.trials.again(first, None, well)
+        return {"reloads": [{"name": "new to new", **again}], "failing": trials}
+    before = _steady(world, measured["before"])
+    steady = [kind for kind in well if kind in before]
     back = await rehearsal.under_load(steady, ("rollback", lambda: rehearsal.host("rollback")))
     reloads = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:
+        base = await rehearsal.trials.base(first, measured["before"], before)
         forth = await rehearsal.under_load(
             steady, ("activate", rehearsal.activate), ("confirm", rehearsal.confirm)
         )
         reloads.append({"name": "old to new", **forth})
-    return {"reloads": reloads}
+        trials["base"] = base
+        if forth["answers"].get("confirm", {}).get("ok"):
+            trials["again"] = await rehearsal.trials.again(first, base, well)
+    return {"reloads": reloads, "failing": trials}
 
 
 def _steady(world: dict[str, Any], measured: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from evenkeel.judge.fixed import diverse_share, exact_share
 from evenkeel.judge.verdict import FAIL, NO_DATA, PASS
 from evenkeel.rehearsal import effect as effects
-
-Data = Mapping[str, Any]
-Check = dict[str, Any]
+from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
 
 # A server that should have had so many requests and had none is not unlucky (e^-20).
 _SURE_OF_TRAFFIC = 20
 # Half the room that there was is no rounding error.
 _LEAST_ROOM = 0.5
 _NAMED = 4
-
-
-def check(name: str, title: str, verdict: str, numbers: Data, reasons: Iterable[str]) -> Check:
-    """Give one check as it is recorded."""
-    return {
-        "id": name,
-        "title": title,
-        "verdict": verdict,
-        "numbers": dict(numbers),
-        "reasons": list(reasons),
-    }
-
-
-def verdict_for(reasons: list[str]) -> str:
-    """Give `fail` when there is a reason for it."""
-    return FAIL if reasons else PASS
-
-
-def few(reasons: list[str]) -> list[str]:
-    """Give the first reasons and how many more there are: a pool may have 10,000 servers."""
-    if len(reasons) <= _NAMED:
-        return reasons
-    return [*reasons[:_NAMED], f"and {len(reasons) - _NAMED} more servers"]
 
 
 def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterator[Check]:

@@ -230,7 +230,7 @@ def _found(
     for bundle in bundles:
         if bundle.name not in verified:
             raise outcome.trouble(results)
-        one, used = _bundle(bundle, results, verified[bundle.name])
+        one, used = judged(bundle, results, verified[bundle.name])
         found.append(one)
         versions |= used
     if code and checks.verdict_of(check for one in found for check in one["checks"]) == PASS:
@@ -246,14 +246,19 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _bundle(
+def judged(
     bundle: Bundle, results: Path, container: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
+    """Judge what was measured of one bundle; give its part of the record, and the versions.
+
+    `container` has {test: "" or what failed} of the container itself. Raises EvenkeelError when
+    something was not measured.
+    """
     world, measured, reloads = (
         _result(results, bundle, what) for what in ("world", "measured", "reloads")
     )
-    judged = checks.judge(world, measured, reloads)
-    judged.append(outcome.container_check(container))
+    found = checks.judge(world, measured, reloads)
+    found.append(outcome.container_check(container))
     return {
         "release": bundle.release,
         "base": bundle.base,
@@ -263,7 +268,7 @@ def _bundle(
         "unreached": world["unreached"],
         # Why what is live now could not be compared with, when it could not.
         "base_said": measured["base"]["said"],
-        "checks": judged,
+        "checks": found,
         "effect": effect.effect(world, measured) if measured["after"] else {},
         "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},
     }, measured["versions"]

@@ -8,6 +8,7 @@ It is steered over a unix socket: one JSON object in, one out, a line each. Orde
 `serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}}}
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
+`fail`, `well`, `where`: see `stub_faults.obey`;
 `report` {} -> {"checked": [endpoint, ...], "peak": n}; `reset` {} -> {}.
 """
 
@@ -21,6 +22,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+from evenkeel.rehearsal.stub_faults import ERRORS, HANG, Faults, obey
 from evenkeel.rehearsal.wire import (
     IP_FREEBIND,
     Head,
@@ -35,9 +37,13 @@ IDENTITY = "x-evenkeel-server"
 OURS = "x-evenkeel"
 ECHO = "x-evenkeel-echo"
 HOLD = "x-evenkeel-hold"
+# So many seconds pass before the answer: a request as slow as production's slowest.
+SLOW = "x-evenkeel-slow"
 # Long enough for requests to be with their servers at the same time, as real ones are.
 ANSWER_SECONDS = 0.003
 HOLD_SECONDS = 2.0
+# What waited in a queue while others were held back is still a slow request.
+QUEUED_SECONDS = 0.1
 # Thousands of servers mean thousands of health checks a second, and an order waits its turn.
 CONTROL_SECONDS = 120
 CONTROL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -51,7 +57,9 @@ class Stubs:
         self.listening: dict[tuple[str, int], asyncio.Server] = {}
         self.checked: set[str] = set()
         self.held: list[Connection] = []
+        self.faults = Faults()
         self.peak = 0
+        self.drains = False
 
     async def serve(self, address: str, port: int) -> bool:
         """Listen at an endpoint unless it is listened at already; False when that is not possible.
@@ -86,7 +94,13 @@ class Stubs:
         return released
 
     def hold(self, connection: Connection, wanted: int) -> None:
-        """Keep a request without an answer until `wanted` of them are here, or time is up."""
+        """Keep a request without an answer until `wanted` of them are here, or time is up.
+
+        What comes after that had to wait in the balancer: it is answered a little later.
+        """
+        if self.drains:
+            asyncio.get_running_loop().call_later(QUEUED_SECONDS, connection.answer)
+            return
         self.held.append(connection)
         self.peak = max(self.peak, len(self.held))
         if len(self.held) >= wanted:
@@ -97,6 +111,7 @@ class Stubs:
     def let_go(self) -> None:
         """Answer every request that is held back."""
         held, self.held = self.held, []
+        self.drains = bool(held)
         for connection in held:
             connection.answer()
 
@@ -118,10 +133,16 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         address, port = transport.get_extra_info("sockname")[:2]
         self.here = endpoint(address, port)
+        self.stubs.faults.opened(self.here, self)
+
+    def break_off(self) -> None:
+        """Reset the connection, as a server does that goes away."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take a connection without a word for what it is: a TCP health check."""
         del exc
+        self.stubs.faults.closed(self.here, self)
         if not self.said_something:
             self.stubs.checked.add(self.here)
         if self in self.stubs.held:
@@ -141,22 +162,41 @@ class Connection(asyncio.Protocol):
         """Go on to the next request when none is being answered."""
         if self.proxy is None:
             self.proxy = take_proxy_header(self.buffer)
-        if self.proxy is None or self.head is not None:
+        if self.proxy is None or (self.head is not None and not self.skip):
             return
         dropped = min(self.skip, len(self.buffer))
         del self.buffer[:dropped]
         self.skip -= dropped
-        if self.skip or (head := take_head(self.buffer)) is None:
+        if self.skip:
             return
-        self.head = head
-        self.skip = head.body_bytes
+        if self.head is None:
+            if (head := take_head(self.buffer)) is None:
+                return
+            self.head = head
+            self.skip = head.body_bytes
+            if self.skip:
+                # A server answers when it has all of a request.
+                self.advance()
+                return
+        self.obey(self.head)
+
+    def obey(self, head: Head) -> None:
+        """Answer a request that is here as a whole, in its time."""
         if OURS not in head.headers:
             self.stubs.checked.add(self.here)
+            self.stubs.faults.asked.add(self.here)
+        mode = self.stubs.faults.mode(self.here)
+        loop = asyncio.get_running_loop()
+        if mode == HANG:
+            return
+        if OURS not in head.headers or mode == ERRORS:
             self.answer()
         elif HOLD in head.headers:
             self.stubs.hold(self, int(head.headers[HOLD]))
+        elif SLOW in head.headers:
+            loop.call_later(float(head.headers[SLOW]), self.answer)
         else:
-            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self.answer)
+            loop.call_later(ANSWER_SECONDS, self.answer)
 
     def answer(self) -> None:
         """Answer the request at hand with who we are, and turn to the next one."""
@@ -168,9 +208,16 @@ class Connection(asyncio.Protocol):
         status = 200
         if OURS not in head.headers:
             status = self.stubs.health.get(self.here, {}).get(path, 200)
+        if self.stubs.faults.mode(self.here) == ERRORS:
+            status = 500
         body = b"ok\n"
         if ECHO in head.headers:
-            echo = {"server": self.here, "headers": head.headers, "proxy": self.proxy}
+            echo = {
+                "server": self.here,
+                "line": head.first_line,
+                "headers": head.headers,
+                "proxy": self.proxy,
+            }
             body = json.dumps(echo).encode()
         if words[0] == "HEAD" or status in (204, 304):
             body = b""
@@ -197,9 +244,12 @@ async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
         return {"missing": missing, "added": len(stubs.listening) - before}
     if order["order"] == "release":
         return {"released": stubs.release(order["ports"])}
+    if order["order"] in ("fail", "well", "where"):
+        return await obey(stubs, order)
     if order["order"] == "reset":
         stubs.checked.clear()
         stubs.peak = 0
+        stubs.drains = False
         return {}
     return {"checked": sorted(stubs.checked), "peak": stubs.peak}
 

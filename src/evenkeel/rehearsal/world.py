@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evenkeel.profile.model import DEFAULT, Profile
+from evenkeel.profile.model import DEFAULT, Profile, facts
+from evenkeel.rehearsal.failing_plan import check_facts
 from evenkeel.rehearsal.wire import endpoint
 
 # No route can be meant for this name (RFC 6761): it is how a default pool is reached.
@@ -78,15 +79,6 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
         "concurrency": min(MOST_CONCURRENCY, max(CONCURRENCY, profile.concurrency)),
         "profile": facts(profile),
     }
-
-
-def facts(profile: Profile) -> dict[str, Any]:
-    """Give what the container needs of a profile; docs/traffic.md says what each default is."""
-    names = {
-        "concurrency", "largest_header_bytes", "largest_body_bytes", "slowest_seconds", "clients",
-        "requests_per_connection", "methods",
-    }  # fmt: skip
-    return profile.model_dump(mode="json", include=names)
 
 
 def stand_ins(intent: Mapping[str, Any]) -> dict[str, str]:
@@ -260,9 +252,9 @@ def _pool(
             for server in pool["servers"]
         },
         "expected_up": sorted(s["name"] for s in pool["servers"] if s["state"] == "active"),
-        "check_seconds": pool["check"]["interval_seconds"]
-        if pool["check"]["kind"] != "none"
-        else None,
+        "backups": [s["name"] for s in pool["servers"] if s["state"] == "active" and s["backup"]],
+        "mode": pool["mode"],
+        **check_facts(pool["check"]),
         "places": _places(pool),
         "cookie": pool["stickiness"]["cookie"] if pool["stickiness"] else None,
         "guards": guards,

@@ -131,10 +131,10 @@ def headline(view: View) -> str:
 
 def host_line(host: Object, now: datetime, *, leased: bool = True) -> str:
     """Say in one line what a host saw so far, with what is left of its lease if it is `leased`."""
-    age = _seconds_since(host["at"], now)
+    age, probes = _seconds_since(host["at"], now), host.get("probes")
     parts = [
         f"{host['host']}  {host['role']:<7}",
-        f"{host['requests']} requests",
+        f"{host['requests']} requests" + (f" ({probes} probes)" if probes else ""),
         f"{host['errors']} errors",
     ]
     if host["role"] != "control":
@@ -164,6 +164,9 @@ def _pools(host: Object, width: int) -> Iterator[str]:
             tail = f"  of {row['intended']}"
             track = min(TRACK, width - len(head) - len(tail))
             yield head + (_track(row, track) + tail if track >= 8 else f"of {row['intended']}")
+        unit = pool.get("unit")
+        if unit not in (None, "requests"):
+            yield f"  {name}  shares of {unit}"
         if len(rows) > MOST_SERVERS:
             yield f"  {name}  and {len(rows) - MOST_SERVERS} more servers"
 

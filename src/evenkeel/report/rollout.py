@@ -31,6 +31,13 @@ def rollout_lines(rollout: Rollout) -> Iterator[str]:
         )
     else:
         yield "without a clear verdict every host goes back"
+    yield f"a host that hears nothing for {rollout.canary_lease_seconds} s goes back by itself"
+    probe = rollout.canary_probe
+    if probe:
+        yield (
+            f"each host under watch sends itself {probe['requests_per_second']} requests a second: "
+            f"listener {probe['listener']}, host {probe['host']}, path {probe['path']}"
+        )
     yield f"approvals it needs: {rollout.approvals_required}"
 
 

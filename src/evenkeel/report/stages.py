@@ -51,6 +51,11 @@ def _stage(stage: Stage, record: Record | None, results: Mapping[str, Object]) -
         "controls": ", ".join(row["host"] for row in hosts if row["role"] == "control"),
         "fleet": _pools(body.get("pools") or {}, []) if many else [],
         "errors": "; ".join(map(str, errors.get("reasons") or [])),
+        "slow": [
+            f"pool {name}: {reason}"
+            for name, row in (body.get("latency") or {}).items()
+            for reason in row.get("reasons") or [f"{row['canary_slow']} slow answers"]
+        ],
     }
 
 
@@ -68,6 +73,7 @@ def _host(host: str, role: str, row: Object, result: Object) -> dict[str, Any]:
         "reverted": bool(row.get("reverted")),
         "requests": int(row.get("requests") or 0),
         "errors": int(row.get("errors") or 0),
+        "probes": int((row.get("probe") or {}).get("sent") or 0),
         "seconds": f"{seconds:.0f} s" if isinstance(seconds, int | float) else "",
         "pools": _pools(answer.get("pools") or {}, history) if role != "control" else [],
     }
@@ -83,6 +89,8 @@ def _pools(pools: Object, history: list[Any]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "requests": int(pool.get("requests") or 0),
+                "unit": str(pool.get("unit") or "requests"),
+                "assumption": str(pool.get("assumption") or ""),
                 "tolerance": f"±{100 * tolerance:.0f} %" if tolerance else "",
                 "rows": rows,
                 "timed": any(row["chart"] for row in rows),

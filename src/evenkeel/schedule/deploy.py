@@ -23,9 +23,6 @@ from evenkeel.records import utc_now
 from evenkeel.report import write_report
 from evenkeel.schedule.runner import Call, Ran, RunPlaybook
 
-# Between two calls nobody renews a lease, so it has to cover the time that the next one needs to
-# start, ask every host for its state and prepare it.
-SHORTEST_LEASE_SECONDS = 60
 # A change that was interrupted or refused so often needs a person.
 MOST_ATTEMPTS = 3
 
@@ -37,7 +34,6 @@ class Deploy:
     folder: ChangeFolder
     run: RunPlaybook
     show: Callable[[str], None]
-    lease_seconds: int
     attempt: int = 0
 
     def __post_init__(self) -> None:
@@ -51,28 +47,17 @@ class Deploy:
 
     def deploy_part(self, name: str, stage: str) -> Ran:
         """Run the deploy for one stage, or for the confirm."""
-        return self.part(
-            "deploy",
-            name,
-            change=self.folder.change_id,
-            evenkeel_stage=stage,
-            canary_lease_seconds=self.lease_seconds,
-        )
+        return self.part("deploy", name, change=self.folder.change_id, evenkeel_stage=stage)
 
 
-def deploy(
-    folder: ChangeFolder,
-    run: RunPlaybook,
-    show: Callable[[str], None],
-    lease_seconds: int = SHORTEST_LEASE_SECONDS,
-) -> int:
+def deploy(folder: ChangeFolder, run: RunPlaybook, show: Callable[[str], None]) -> int:
     """Deploy one approved change to its end and give the reserved exit code.
 
     One that is held for a person to decide has not ended: nothing is taken back. Raises Refused
     when it was tried too often, or when the deploy's own gate kept it out before any host was
     touched.
     """
-    attempt = Deploy(folder, run, show, max(SHORTEST_LEASE_SECONDS, lease_seconds))
+    attempt = Deploy(folder, run, show)
     if attempt.attempt > MOST_ATTEMPTS:
         raise Refused(
             f"The change {folder.change_id} was tried {MOST_ATTEMPTS} times without an outcome",

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.canary.hold import open_hold
-from evenkeel.canary.plan import DEFAULT_LEASE_SECONDS
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import demand_open
@@ -31,7 +30,6 @@ class Settings:
     approvals_required: int = 1
     freeze_windows: Sequence[Mapping[str, Any]] = ()
     scheduled_changes: Sequence[str] = ()
-    lease_seconds: int = DEFAULT_LEASE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ They are imported when their verb runs: a rollback must not wait for what only r
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -129,7 +130,7 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
 
 def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
-    from evenkeel.verbs import deploy, rollout
+    from evenkeel.verbs import deploy
 
     gate = deploy.Gate(
         folder=ChangeFolder(task.change_folder(args)),
@@ -138,11 +139,12 @@ def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         allowed_signers=Path(args["allowed_signers"]).expanduser(),
         rollout=_rollout(task_vars),
         freeze_windows=args.get("freeze_windows") or [],
-        lease_seconds=rollout.whole(args["lease_seconds"]),
         forks=int(task_vars.get("ansible_forks") or 1),
         only=str(args.get("only") or ""),
         start_at=str(args.get("start_at") or ""),
         person=getpass.getuser(),
+        # Ansible runs each task in a process of its own; the one above lives as long as the play.
+        pid=os.getppid(),
     )
     return deploy.open_deploy(gate, write=not task.check_mode)
 

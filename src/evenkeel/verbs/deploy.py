@@ -21,6 +21,7 @@ from evenkeel.canary import stage as stages
 from evenkeel.canary.accounts import CONFIRM, PREPARE, accounts, host_results
 from evenkeel.canary.accounts import write_outcome as write_account
 from evenkeel.change import approval, ledger, rollout
+from evenkeel.change.deploying import demand_alone
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import demand_open
 from evenkeel.errors import Fault, Faults, Refused
@@ -28,6 +29,10 @@ from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import Record, utc_now, write_record
 from evenkeel.report import write_report
 from evenkeel.verbs import hold
+
+# Between two calls of a scheduled deploy nobody renews a lease, so it has to cover the time that
+# the next one needs to start and to ask every host for its state.
+SHORTEST_LEASE_OF_A_PART = 60
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,12 @@ class Gate:
     allowed_signers: Path
     rollout: rollout.Rollout
     freeze_windows: Sequence[Mapping[str, Any]]
-    lease_seconds: int
     forks: int
     only: str = ""
     start_at: str = ""
     person: str = ""
+    # The process that lives as long as this deploy does; none for a check that writes nothing.
+    pid: int | None = None
 
 
 def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
@@ -76,10 +82,12 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
     _demand_hosts(gate)
     _demand_forks(gate)
     ordered = [host for host in bound.hosts if host in gate.hosts]
-    wanted = plans.plan(ordered, bound.canary_stages, gate.lease_seconds)
-    plan = plans.keep(folder, wanted) if write else wanted
+    wanted = plans.plan(ordered, bound.canary_stages, _lease_seconds(bound, gate.only))
     settled = parts.settled_hosts(gate.answers, folder.change_id)
     about = {"changed": False, "digest": folder.digest()}
+    if write and gate.pid is not None:
+        demand_alone(folder, gate.pid)
+    plan = plans.keep(folder, wanted) if write else wanted
     if gate.start_at:
         held = holds.resume(folder, plan, gate.start_at, gate.answers, gate.person, write=write)
         return about | parts.chosen(plan, bound, settled, held=held)
@@ -90,6 +98,11 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
     if gate.only == CONFIRM:
         stages.demand_passed(folder, len(plan.stages))
     return about | parts.chosen(plan, bound, settled, only=gate.only)
+
+
+def _lease_seconds(bound: rollout.Rollout, only: str) -> int:
+    """Give the lease of the hosts; between the parts of a deploy Ansible is started anew."""
+    return max(bound.canary_lease_seconds, SHORTEST_LEASE_OF_A_PART if only else 0)
 
 
 def _demand_forks(gate: Gate) -> None:

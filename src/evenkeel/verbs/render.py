@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
+from evenkeel.canary.policy import canary_policy
 from evenkeel.change import ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet, unified_diff
+from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
-from evenkeel.errors import Refused
-from evenkeel.forecast import canary_policy, forecast
+from evenkeel.errors import Faults, Refused
+from evenkeel.forecast import forecast
 from evenkeel.host.archive import is_file_name, release_digest
+from evenkeel.intent.shares import Spread
 from evenkeel.records import (
     Record,
     canonical_json,
@@ -98,8 +102,10 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
     }
     value = manifest(folder.change_id, request.author, request.balancer_kind, bundle, bases)
     digest = sha256_of(canonical_json(value))
-    groups = _forecasts(folder.path.parent, hosts, bundle.intents)
+    spread = load_dialect(request.role_dir).spread
+    groups = _forecasts(folder.path.parent, hosts, bundle.intents, spread)
     rollout = request.rollout or from_inventory(list(hosts), {host: {} for host in hosts})
+    _demand_listeners(rollout, bundle)
     rendered = _is_rendered(folder, digest)
     unchanged = rendered and is_written(folder, rollout)
     if write and not rendered:
@@ -117,6 +123,17 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
     }
 
 
+def _demand_listeners(rollout: Rollout, bundle: FleetBundle) -> None:
+    faults = misplaced(rollout.canary_probe, bundle.intents)
+    if faults:
+        raise Faults(
+            "The probe has no listener that it could be sent to",
+            faults,
+            where="canary_probe in the inventory",
+            next_step="name an http listener that every host of the change has",
+        )
+
+
 def _is_rendered(folder: ChangeFolder, digest: str) -> bool:
     """Whether all of this digest is there, unaltered: to render again also mends a bundle."""
     try:
@@ -126,7 +143,10 @@ def _is_rendered(folder: ChangeFolder, digest: str) -> bool:
 
 
 def _forecasts(
-    changes: Path, hosts: Mapping[str, Host], intents: Mapping[str, Mapping[str, Any]]
+    changes: Path,
+    hosts: Mapping[str, Host],
+    intents: Mapping[str, Mapping[str, Any]],
+    spread: Spread | None,
 ) -> list[dict[str, Any]]:
     """Give one forecast for each distinct pair of intents before and after, with its hosts."""
     groups: dict[str, dict[str, Any]] = {}
@@ -134,11 +154,11 @@ def _forecasts(
         before = _intent_before(changes, host, hosts[host])
         key = sha256_of(canonical_json([before, after]))
         if key not in groups:
-            effect = forecast(before, after)
+            effect = forecast(before, after, spread)
             groups[key] = {
                 "hosts": [],
                 "forecast": effect,
-                "policy": canary_policy(after, effect),
+                "policy": canary_policy(after, effect, spread),
             }
         groups[key]["hosts"].append(host)
     return list(groups.values())

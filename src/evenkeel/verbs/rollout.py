@@ -7,10 +7,12 @@ from typing import Any
 
 from evenkeel.canary import plan as plans
 from evenkeel.canary.order import order
+from evenkeel.change.probe import Probe, completed
 from evenkeel.change.rollout import (
     ACTIVE,
     BY_CHANGE,
     DEFAULT_HOLD_SECONDS,
+    DEFAULT_LEASE_SECONDS,
     REVERT,
     Place,
     Rollout,
@@ -42,6 +44,8 @@ def from_inventory(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any
         canary_confirm=values.one("canary_confirm", BY_CHANGE, lambda _: BY_CHANGE),
         canary_on_inconclusive=values.one("canary_on_inconclusive", REVERT, lambda _: REVERT),
         canary_hold_seconds=values.one("canary_hold_seconds", DEFAULT_HOLD_SECONDS, min),
+        canary_lease_seconds=values.one("canary_lease_seconds", DEFAULT_LEASE_SECONDS, min),
+        canary_probe=_probe(values.each("canary_probe", None)),
     )
     return check(rollout)
 
@@ -66,6 +70,20 @@ class _Values:
         if strange:
             return strange[0]
         return careful(values) if different else values[0]
+
+
+def _probe(found: Sequence[Any]) -> Probe | None:
+    """Give the one probe that every host is to have; raises Faults when they differ."""
+    probes = [completed(value) for value in found]
+    if any(probe != probes[0] for probe in probes):
+        raise Faults(
+            "The hosts of the change do not agree on a probe",
+            [Fault("canary_probe", "the same on every host of one change", "different ones")],
+            where="the inventory, or -e",
+            next_step="set it for the whole group",
+        )
+    probe: Probe | None = probes[0]
+    return probe
 
 
 def whole(value: Any) -> Any:

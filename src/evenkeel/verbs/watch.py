@@ -16,7 +16,7 @@ from evenkeel.canary.watch import (
     follow,
     write_result,
 )
-from evenkeel.change import ledger
+from evenkeel.change import ledger, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
 from evenkeel.remote import Answer
@@ -42,7 +42,7 @@ def watch_host(
         canaries=tuple(stage["hosts"]),
         bake_seconds=float(stage["bake_seconds"]),
         lease_seconds=float(stage["lease_seconds"]),
-        policy=_policy(folder, host, int(stage["minimum_requests"])),
+        policy=_policy(folder, host, int(stage["minimum_requests"])) | _probe(folder, role),
         leased=host in stage["leased"],
     )
     if role == CANARY and watch.result_path(host).exists():
@@ -54,6 +54,12 @@ def watch_host(
         write_result(watch, "observe", "failed", {"error": {"what": str(error).splitlines()[0]}})
         raise
     return {"changed": False, "verdict": result["result"].get("verdict")}
+
+
+def _probe(folder: ChangeFolder, role: str) -> dict[str, Any]:
+    """Give what a host that carries the change sends itself; a control serves its own alone."""
+    wanted = rollout.load(folder).canary_probe if role != CONTROL else None
+    return {"probe": dict(wanted)} if wanted else {}
 
 
 def _while_the_controller_lives(observe: Observe) -> Observe:

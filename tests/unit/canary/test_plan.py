@@ -70,7 +70,7 @@ def test_all_faults_are_told_at_once():
         {"hosts": True},
     ]
     with pytest.raises(Faults) as caught:
-        plan(["lb1", "lb1"], stages, lease_seconds=1)
+        plan(["lb1", "lb1"], stages)
     assert [fault.path for fault in caught.value.faults] == [
         "hosts",
         "canary_stages[0].bake_seconds",
@@ -81,7 +81,6 @@ def test_all_faults_are_told_at_once():
         "canary_stages[4].hosts",
         "canary_stages[5]",
         "canary_stages[6].hosts",
-        "canary_lease_seconds",
     ]
 
 

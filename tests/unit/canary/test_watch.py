@@ -2,7 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from evenkeel.canary.watch import CANARY, CARRIER, CONTROL, Watch, follow, write_result
+from evenkeel.canary.watch import (
+    CANARY,
+    CARRIER,
+    CONTROL,
+    Watch,
+    follow,
+    progress_line,
+    write_result,
+)
 from evenkeel.errors import Refused
 from evenkeel.records import read_json
 from evenkeel.remote import Answer
@@ -139,3 +147,16 @@ def test_the_result_keeps_how_the_shares_moved_slice_by_slice(tmp_path):
     result = follow(make(tmp_path, CANARY), observe, lambda line: None)
     points = result["result"]["history"]
     assert [point["pools"]["web"]["servers"]["web1"] for point in points] == [0.9, 0.5]
+
+
+def test_a_line_says_what_was_counted_and_how_many_requests_were_probes(tmp_path):
+    servers = {"web1": {"share": 0.5}, "web2": {"share": 0.5}}
+    pools = {
+        "api": {"unit": "requests", "servers": servers},
+        "web": {"unit": "clients", "servers": servers},
+    }
+    result = {"requests": 9, "verdict": "pass", "pools": pools, "probe": {"sent": 4}}
+    assert progress_line(make(tmp_path, CANARY), result) == (
+        "lb1 (canary): 9 requests  4 of them probes  api: web1 50% web2 50%  "
+        "web (clients): web1 50% web2 50%  pass"
+    )

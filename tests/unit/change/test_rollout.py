@@ -8,7 +8,8 @@ from evenkeel.errors import Faults, Refused
 
 PLACES = (Place("lb2", "standby", "ams"), Place("lb1", "active", "ams"), Place("lb3"))
 STAGES = ({"hosts": 1, "bake_seconds": 30}, {"hosts": "100%"})
-BOUND = Rollout(PLACES, STAGES, 2, "stage", "hold", 300)
+PROBE = {"listener": "shop", "path": "/", "host": "shop.example", "requests_per_second": 5}
+BOUND = Rollout(PLACES, STAGES, 2, "stage", "hold", 300, 30, PROBE)
 
 
 @pytest.fixture
@@ -35,6 +36,9 @@ def test_what_is_written_is_read_back_the_same(folder):
         ({"canary_on_inconclusive": "revert"}, ["canary_on_inconclusive"]),
         ({"canary_hold_seconds": 3000}, ["canary_hold_seconds"]),
         ({"approvals_required": 1}, ["approvals_required"]),
+        ({"canary_lease_seconds": 600}, ["canary_lease_seconds"]),
+        ({"canary_probe": None}, ["canary_probe"]),
+        ({"canary_probe": {**PROBE, "requests_per_second": 50}}, ["canary_probe"]),
         ({"places": (Place("lb2", "active", "ams"),)}, ["lb2: balancer_ha_role"]),
         ({"places": (Place("lb2", "standby", "fra"),)}, ["lb2: balancer_zone"]),
         (
@@ -66,7 +70,9 @@ def test_hosts_that_the_deploy_leaves_out_do_not_matter(folder):
 
 def test_every_value_without_a_meaning_is_told_at_once():
     wrong = Rollout(
-        (Place("lb1", "master"), Place("lb2", zone="a\nb")), (), 0, "later", "ask", True
+        (Place("lb1", "master"), Place("lb2", zone="a\nb")),
+        *((), 0, "later", "ask", True, 5),
+        {"listener": "a\r\nb", "path": "shop", "host": "x", "requests_per_second": 51, "port": 1},
     )
     with pytest.raises(Faults) as caught:
         check(wrong)
@@ -75,8 +81,13 @@ def test_every_value_without_a_meaning_is_told_at_once():
         "canary_on_inconclusive",
         "canary_hold_seconds",
         "approvals_required",
+        "canary_lease_seconds",
         "lb1: balancer_ha_role",
         "lb2: balancer_zone",
+        "canary_probe.port",
+        "canary_probe.listener",
+        "canary_probe.path",
+        "canary_probe.requests_per_second",
     ]
 
 

@@ -18,9 +18,11 @@ def test_a_part_is_printed_and_written_and_comes_out_the_same_again(tmp_path, ca
     assert "Requests to fail (target: 40)" in capsys.readouterr().out
 
 
-def test_false_alarms_show_what_counting_requests_would_do(monkeypatch, capsys):
+def test_false_alarms_show_what_counting_requests_would_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(judge_bench, "REQUESTS", 3000)
-    judge_bench.main(["--only", "false_alarms", "--runs", "20", "--jobs", "1"])
+    file = tmp_path / "judge.json"
+    judge_bench.main(["--only", "false_alarms", "--runs", "20", "--jobs", "1", "--json", str(file)])
+    assert set(json.loads(file.read_text())["false_alarm_rates"].values()) == {0.0}
     printed = capsys.readouterr().out
     rows = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
     assert rows["round_robin"].split()[2] == "0.0"

@@ -7,6 +7,7 @@ from evenkeel.host import lock
 from evenkeel.host.lease import Clock, grant, is_over, remaining
 from evenkeel.host.machine import Machine
 from evenkeel.host.main import answer_of
+from evenkeel.host.rollback import RETRY_SECONDS
 from evenkeel.host.steps import Steps
 
 
@@ -133,7 +134,7 @@ def test_a_revert_that_fails_is_tried_again(host: Host) -> None:
     host.units.armed.clear()
     code, answer = host.program("expire")
     assert (code, answer["outcome"]) == (12, "failed")
-    assert list(host.units.armed.values()) == [30.0]
+    assert list(host.units.armed.values()) == [RETRY_SECONDS]
     host.driver.reload = reload
     assert host.must("expire")["outcome"] == "reverted"
     assert host.driver.running() == FIRST
@@ -152,7 +153,7 @@ def test_expire_tries_again_when_the_lock_stays_taken(host: Host) -> None:
     with lock.held(str(host.root / "lock"), "prepare", 1.0):
         code, answer = answer_of(["--balancer", "fake", "expire"], BytesIO(), impatient, Steps())
     assert code == 10 and "Another run" in answer["error"]["what"]
-    assert list(host.units.armed.values()) == [30.0]
+    assert list(host.units.armed.values()) == [RETRY_SECONDS]
     assert host.must("expire")["outcome"] == "reverted"
 
 
@@ -168,7 +169,7 @@ def test_expire_tries_again_whatever_goes_wrong(host: Host, fault: BaseException
     host.driver.loaded = broken
     code, answer = host.program("expire")
     assert code == 12 and not answer["ok"]
-    assert list(host.units.armed.values()) == [30.0]
+    assert list(host.units.armed.values()) == [RETRY_SECONDS]
     del host.driver.loaded
     assert host.must("expire")["outcome"] == "reverted"
 
@@ -178,4 +179,4 @@ def test_expire_tries_again_when_the_journal_cannot_be_read(host: Host) -> None:
     host.units.armed.clear()
     (host.root / "journal").write_bytes(b"{}")
     assert host.program("expire")[0] == 12
-    assert list(host.units.armed.values()) == [30.0]
+    assert list(host.units.armed.values()) == [RETRY_SECONDS]

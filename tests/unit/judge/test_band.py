@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from evenkeel.judge import scattered
 from evenkeel.judge.band import Band
 from evenkeel.judge.evidence import log_sum
+from evenkeel.judge.halves import Halves
+from evenkeel.judge.stakes import Ratio, corners, most_of_sets, most_of_singles, stakes_of
 
 
 def splits(servers, requests):
@@ -100,9 +103,94 @@ def test_the_cheap_bound_is_never_below_the_e_value(raw, counts, tolerance):
 def test_even_counts_are_no_evidence(servers):
     band = Band([1.0 / servers] * servers, 0.3)
     assert band.log_e([10] * servers, 10 * servers) < 0.0
-    assert band.log_bound([10] * servers, 10 * servers, []) == 0.0
+    assert band.log_bound([10] * servers, 10 * servers, []) < 1.0
 
 
-def test_the_mass_of_all_alternatives_is_one():
-    for shares in ([0.5, 0.5], [0.2] * 5, [0.1] * 10, [0.4, 0.3, 0.1, 0.1, 0.05, 0.03, 0.02]):
-        assert Band(shares, 0.3).log_e([0] * len(shares), 1e-12) == pytest.approx(0.0, abs=1e-6)
+@pytest.mark.parametrize("servers", [2, 3, 4, 6, 7, 20, 21, 200])
+def test_the_parts_of_the_bet_sum_to_one(servers):
+    split = stakes_of(servers)
+    parts = [part for odds in split[:4] for _, part in odds]
+    assert math.fsum([*parts, split.scattered, split.any_shape]) == pytest.approx(1.0)
+
+
+def best_stop(log_e, truth, requests):
+    """The mean at the best time to stop, by backward induction over every split of requests."""
+    after = {}
+    for number in range(requests, -1, -1):
+        now = {}
+        for counts in splits(len(truth), number):
+            key = tuple(counts)
+            value = math.exp(log_e(counts, number)) if number else 0.0
+            if number < requests:
+                further = 0.0
+                for at, p in enumerate(truth):
+                    further += p * after[(*key[:at], key[at] + 1, *key[at + 1 :])]
+                value = max(value, further)
+            now[key] = value
+        after = now
+    return after[(0,) * len(truth)]
+
+
+@pytest.mark.parametrize("tolerance", [0.1, 0.3, 0.9])
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.8, 0.2]])
+def test_no_time_to_stop_brings_the_mean_above_one_in_a_pool_of_two(shares, tolerance):
+    band = Band(shares, tolerance)
+    for truth in ([band.low[0], 1 - band.low[0]], shares, [1 - band.low[1], band.low[1]]):
+        if min(truth) > 0.0 and truth[0] <= band.high[0] and truth[1] <= band.high[1]:
+            assert best_stop(band.log_e, truth, 60) <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("shares", [[1 / 3, 1 / 3, 1 / 3], [0.6, 0.3, 0.1]])
+def test_no_time_to_stop_brings_the_mean_above_one_in_any_corner_of_a_pool_of_three(shares):
+    band = Band(shares, 0.3)
+    for truth in [*corners(band.low, band.high), shares]:
+        assert best_stop(band.log_e, truth, 20) <= 1.0 + 1e-9
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    raw=st.lists(st.floats(0.2, 1.0), min_size=5, max_size=5),
+    at=st.lists(st.floats(0.0, 1.0), min_size=5, max_size=5),
+    tolerance=st.floats(0.05, 1.5),
+    odds=st.sampled_from([0.01, 0.5, 1.5, 9.0]),
+)
+def test_no_point_of_the_band_exceeds_what_a_level_is_divided_by(raw, at, tolerance, odds):
+    shares = [each / sum(raw) for each in raw]
+    band = Band(shares, tolerance)
+    points = corners(band.low, band.high)
+    level = []
+    for member in range(5):
+        low, high = band._ends((member,))
+        edge = high if odds > 1.0 else low
+        if 1e-6 < edge < 1 - 1e-6:
+            level.append(Ratio((member,), 0.2, edge, odds))
+    if not level:
+        return
+    mixed = [0.0] * 5
+    for weight, point in zip(at, points, strict=False):
+        mixed = [a + (weight + 1e-3) * b for a, b in zip(mixed, point, strict=True)]
+    truth = [each / sum(mixed) for each in mixed]
+    total = sum(each.weight for each in level)
+    mean = sum(each.weight * each.mean(truth[each.members[0]]) for each in level) / total
+    assert mean <= most_of_sets(level, points)
+    if len(level) == 5:
+        assert most_of_sets(level, points) <= most_of_singles(level, band.low, band.high) + 1e-6
+
+
+@pytest.mark.parametrize("servers", [7, 8])
+@pytest.mark.parametrize("tolerance", [0.2, 0.3, 1.2])
+def test_the_mean_over_all_halves_is_nowhere_more_than_in_the_corner(servers, tolerance):
+    low, high = max(0.0, 1 - tolerance) / servers, (1 + tolerance) / servers
+    part = Halves([1 / servers] * servers, tolerance, ((2.0, 1.0),))
+    draw = random.Random(servers)
+    for members, start, early, late, log_u, log_v, _ in part._levels:
+        u, v = math.exp(log_u), math.exp(log_v)
+        most = math.exp(early) * 0.9 / 0.1 / (math.exp(late) - math.exp(early))
+        sets = list(itertools.combinations(range(servers), members))
+        found = corners([low] * servers, [high] * servers)
+        points = [draw.sample(point, servers) for point in found[:20]]
+        points += [[(a + b) / 2 for a, b in zip(*draw.sample(points, 2), strict=True)]]
+        for point in points:
+            share = [sum(point[at] for at in each) for each in sets]
+            mean = sum((u * each + v * (1 - each)) ** start for each in share) / len(sets)
+            assert mean <= most * (1 + 1e-6)

@@ -1,8 +1,49 @@
 """Claims about clients that send many requests."""
 
+import random
+
 import pytest
 
 from evenkeel.judge.clients import effective_clients, new_clients
+from evenkeel.judge.share import ShareJudge
+
+SERVERS = ("web1", "web2", "web3")
+
+
+def requests_of_clients(kind, draw, requests):
+    """Even assignment of clients, (client, server) for each request, that is uneven by request."""
+    server_of, left = {0: draw.choice(SERVERS)}, [0] * 10
+    holder, new = list(left), 1
+    for _ in range(requests):
+        slot = draw.randrange(len(left))
+        if kind == "one client with 30 %" and draw.random() < 0.3:
+            yield 0, server_of[0]
+            continue
+        if not left[slot]:
+            mean = {"sticky": 50, "keep-alive": 1000}.get(kind, 1)
+            left[slot] = 1000 if mean == 1000 else 1 + int(draw.expovariate(1 / mean)) * (mean > 1)
+            holder[slot], new = new, new + 1
+            server_of[holder[slot]] = draw.choice(SERVERS)
+        left[slot] -= 1
+        yield holder[slot], server_of[holder[slot]]
+
+
+@pytest.mark.parametrize("kind", ["sticky", "one client with 30 %", "keep-alive"])
+def test_heavy_clients_that_are_assigned_evenly_do_not_fail_although_their_requests_would(kind):
+    by_client = by_request = 0
+    for seed in range(12):
+        stream = requests_of_clients(kind, random.Random(f"{kind} {seed}"), 2500)
+        clients, requests = (ShareJudge(dict.fromkeys(SERVERS, 1)) for _ in range(2))
+        seen: set[int] = set()
+        for pair in stream:
+            first = new_clients([pair], seen)
+            if first:
+                clients.update(first)
+            requests.update({pair[1]: 1})
+        by_client += clients.failed()
+        by_request += requests.failed()
+    assert by_client <= 1
+    assert by_request >= 6
 
 
 def test_each_client_counts_once_however_much_it_sends():

@@ -55,6 +55,7 @@ def measured(
         "peak": {"web": {"asked": 32, "reached": 32}},
         "sticky": {},
         "health": {"web": active},
+        "failing": {"pools": {}, "seconds": 0.0},
         "route_tests": [
             {
                 "name": "front",

@@ -58,6 +58,16 @@ def test_each_server_is_drawn_with_its_interval_on_its_band(change):
     assert lines["web1"].index("|") < lines["web2"].index("|")
 
 
+def test_what_is_counted_is_said_where_it_is_not_requests_and_probes_are_told_apart(change):
+    said = observed(verdict="inconclusive", probe={"sent": 40, "failed": 0})
+    said["pools"]["app"]["unit"] = "clients"
+    at = {"renewed": AT, "at": AT, "seconds": 3.0, "lease_seconds": 60}
+    write_progress(change.folder.stage_results(1), "lb1", "canary", said, **at)
+    lines = drawn(change)
+    assert "401 requests (40 probes)" in lines[1]
+    assert "  app  shares of clients" in lines
+
+
 def test_a_server_outside_of_its_band_comes_first(change):
     saw(change, counts={f"web{n}": 200 for n in range(1, 5)} | {"web9": 400})
     rows = [line.split()[1] for line in drawn(change) if line.startswith("  app")]

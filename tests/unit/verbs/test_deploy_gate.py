@@ -63,7 +63,6 @@ def gate(change, said=None, **more):
         "allowed_signers": change.signers,
         "rollout": rollout.load(change.folder),
         "freeze_windows": [],
-        "lease_seconds": 60,
         "forks": 10,
         "person": "eve",
     }
@@ -174,7 +173,14 @@ def test_a_deploy_that_was_killed_is_held_to_the_plan_that_it_began_with(approve
     began(change)
     stage_saw(change, 1)
     with pytest.raises(Refused, match="middle of a deploy"):
-        open_deploy(gate(change, lease_seconds=90), write=True)
+        open_deploy(gate(change, hosts=("lb1", "lb2")), write=True)
+
+
+def test_the_lease_is_the_approved_one_and_never_too_short_for_a_part_alone(approved):
+    change = approved(canary_lease_seconds=15)
+    assert open_deploy(gate(change), write=False)["stages"][0]["lease_seconds"] == 15
+    part = open_deploy(gate(change, only="1"), write=False)
+    assert part["stages"][0]["lease_seconds"] == 60
 
 
 def test_a_part_alone_goes_on_from_the_record_before_it_and_from_no_other(approved):

@@ -72,3 +72,17 @@ def test_a_bundle_without_its_rollout_is_not_rendered_whole(tmp_path):
     (folder.path / rollout.FILE).unlink()
     assert rendered(folder)["changed"]
     assert rollout.load(folder).hosts == ("lb1",)
+
+
+@pytest.mark.parametrize(("listener", "refused"), [("web", False), ("wire", True)])
+def test_a_probe_needs_a_listener_that_every_host_of_the_change_has(tmp_path, listener, refused):
+    folder = ChangeFolder(tmp_path / "c1")
+    name = intent()["listeners"][0]["name"] if listener == "web" else listener
+    wanted = from_inventory(["lb1"], {"lb1": {"canary_probe": {"listener": name}}})
+    if not refused:
+        rendered(folder, rollout=wanted)
+        assert rollout.load(folder).canary_probe["requests_per_second"] == 5
+        return
+    with pytest.raises(Refused, match="no listener"):
+        rendered(folder, rollout=wanted)
+    assert not folder.path.exists()

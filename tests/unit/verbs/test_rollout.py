@@ -43,6 +43,7 @@ def test_numbers_that_came_as_text_are_numbers():
         ("canary_confirm", ("stage", "change", "stage"), "change"),
         ("canary_hold_seconds", (900, 300, 600), 300),
         ("approvals_required", (1, 2, 1), 2),
+        ("canary_lease_seconds", (60, 15, 30), 15),
     ],
 )
 def test_where_hosts_differ_the_more_careful_value_decides(name, values, decides):
@@ -65,3 +66,12 @@ def test_where_hosts_differ_the_more_careful_value_decides(name, values, decides
 def test_a_value_without_a_meaning_is_a_fault_that_names_it(variables):
     with pytest.raises(Faults, match=next(iter(variables))):
         rollout({}, variables, **variables)
+
+
+def test_hosts_of_one_change_have_one_probe():
+    assert rollout({}, {}).canary_probe is None
+    probe = {"listener": "web", "path": "/health"}
+    same = rollout(canary_probe=probe).canary_probe
+    assert same == {**probe, "host": "localhost", "requests_per_second": 5}
+    with pytest.raises(Faults, match="agree on a probe"):
+        rollout({"canary_probe": probe}, {})

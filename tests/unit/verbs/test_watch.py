@@ -1,10 +1,12 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
-from unit.change.build import Sample
+from unit.change.build import Sample, result
 
 from evenkeel.canary.plan import load
+from evenkeel.change import rollout
 from evenkeel.errors import Refused
 from evenkeel.records import canonical_json, write_record
 from evenkeel.remote import Answer
@@ -54,6 +56,24 @@ def test_the_stages_minimum_of_requests_binds_every_pool_that_a_canary_must_pass
     (policy,) = policies
     assert policy["pools"]["web"]["minimum_requests"] == binding
     assert policy["pools"]["idle"]["minimum_requests"] == 300
+
+
+@pytest.mark.parametrize(("host", "probed"), [("lb1", True), ("lb2", False)])
+def test_the_probe_that_was_approved_goes_to_the_host_with_the_change_and_to_no_control(
+    change, host, probed
+):
+    probe = {"listener": "web", "path": "/", "host": "shop.example", "requests_per_second": 5}
+    bound = rollout.load(change.folder)
+    change.folder.write_json(rollout.FILE, replace(bound, canary_probe=probe).as_dict())
+    policies = []
+
+    def observe(options, policy):
+        policies.append(json.loads(policy))
+        change.folder.write_json("canary/1/lb1.json", result("lb1"))
+        return Answer(0, {"ok": True, "verdict": "pass"})
+
+    look(change, observe, host)
+    assert policies[0].get("probe") == (probe if probed else None)
 
 
 @pytest.mark.parametrize("host", ["lb1", "lb2"])

@@ -10,14 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults import kills
-from faults.cases import CASES, Case, ready
-from faults.disk import Disk
 from unit.host.fakes import FIRST, SECOND, Host, Recorded
 
 from evenkeel.host import arguments, metrics
 from evenkeel.host import main as program
 from evenkeel.host.steps import Steps
+from faults import kills
+from faults.cases import CASES, Case, ready
+from faults.disk import Disk
 
 # Verbs that change nothing, whatever they find.
 ONLY_LOOK = {"facts"}

@@ -10,13 +10,13 @@ import os
 from pathlib import Path
 
 import pytest
+
+from evenkeel.host import durable
+from evenkeel.host.steps import Steps
 from faults import power
 from faults.cases import CASES, Case
 from faults.disk import Disk
 from faults.kills import STRANDED
-
-from evenkeel.host import durable
-from evenkeel.host.steps import Steps
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

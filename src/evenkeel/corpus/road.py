@@ -1,0 +1,186 @@
+"""One case on the road: render, rehearsal, and the canary where only production can tell."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.corpus.cases import CANARY, RENDER, STAGING, Case
+from evenkeel.corpus.containers import PROGRAM, Container, container_tests
+from evenkeel.errors import EvenkeelError, Refused
+from evenkeel.intent import normalise, parse_intent
+from evenkeel.judge.verdict import FAIL, PASS
+from evenkeel.records import read_json
+from evenkeel.rehearsal import checks, places, plan, ship, staging, world
+from evenkeel.rehearsal.plan import Settings
+from evenkeel.verbs.render import Host, Request, render
+
+HOST = "lb1"
+MISSED = "missed"
+_LONGEST_REASON = 400
+_MOST_REASONS = 6
+
+
+@dataclass
+class Result:
+    """What became of one case. `stopped_at` is a station, or "" when nothing stopped it."""
+
+    name: str
+    kind: str
+    wrong: bool
+    wanted: str
+    stopped_at: str = ""
+    verdict: str = PASS
+    reasons: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    # What the balancer's own check alone says; None where there is no file for it.
+    native_check_stopped: bool | None = None
+    trouble: str = ""
+    canary: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return asdict(self)
+
+
+class Road:
+    """Takes cases through the verbs, in folders of its own below `scratch`."""
+
+    def __init__(self, scratch: Path, role: Path) -> None:
+        self.scratch = scratch
+        self.role = role
+        self.keys = ship.Keys.make()
+
+    def run(self, case: Case, container: Container) -> Result:
+        """Take one case as far as it comes; trouble of a container is no verdict."""
+        result = Result(case.name, case.kind, case.wrong, case.stop if case.wrong else "")
+        began = time.monotonic()
+        folder = self.scratch / case.name
+        try:
+            self._run(case, container, folder, result)
+        except EvenkeelError as error:
+            result.trouble = str(error)
+            container.throw_away()
+        result.seconds = round(time.monotonic() - began, 1)
+        shutil.rmtree(folder, ignore_errors=True)
+        return result
+
+    def _run(self, case: Case, container: Container, folder: Path, result: Result) -> None:
+        base = self._render(folder, "base", case.base, None, None)
+        live = _files(base)
+        intent = case.intent()
+        try:
+            template = self._template(case, folder, live)
+            change = self._render(folder, "change", intent, Host(intent, live, "base"), template)
+        except Refused as error:
+            _stop(result, RENDER, FAIL, ["render"], [str(error)])
+            return
+        if _files(change) == live and not case.wrong:
+            result.reasons.append("the files are those that are live")
+        bundle = self._rehearse(change, container, result)
+        if bundle["verdict"] != PASS:
+            broken = [one for one in bundle["checks"] if one["verdict"] != PASS]
+            reasons = [f"{one['title']}: {'; '.join(one['reasons'])}" for one in broken]
+            _stop(result, STAGING, bundle["verdict"], [one["id"] for one in broken], reasons)
+        elif case.production:
+            self._canary(case, change, container, result)
+
+    def _render(
+        self,
+        folder: Path,
+        name: str,
+        intent: Mapping[str, Any],
+        host: Host | None,
+        own: Path | None,
+    ) -> ChangeFolder:
+        change = ChangeFolder(folder / "changes" / name)
+        request = Request(
+            folder=change,
+            author="corpus",
+            title=name,
+            balancer_kind=self.role.name.removeprefix("balancer_"),
+            role_dir=self.role,
+            template=own,
+            fleet=(HOST,),
+        )
+        render(request, {HOST: host or Host(intent, None)}, write=True)
+        return change
+
+    def _template(self, case: Case, folder: Path, live: Mapping[str, bytes]) -> Path | None:
+        """Write the edited text as a template of the user's own, which prints just that."""
+        name = next(iter(live))
+        rendered = live[name].decode()
+        if not case.edits_text():
+            return None
+        if case.intent() != case.base:
+            # The text is edited after the intent: what its template would print is needed first.
+            plain = self._render(folder, "plain", case.intent(), None, None)
+            rendered = _files(plain)[name].decode()
+        text = case.text(rendered)
+        path = folder / "own.j2"
+        path.write_text("{% raw %}" + text + "{% endraw %}", encoding="utf-8")
+        return path
+
+    def _rehearse(
+        self, change: ChangeFolder, container: Container, result: Result
+    ) -> dict[str, Any]:
+        """Do what the scenario does, in a container that lives on."""
+        bundle = plan.distinct(change.manifest())[0]
+        settings = Settings(change.path, change.path / "results", self.role, None)
+        settings.results.mkdir()
+        target = change.path / "payload"
+        ship.payload(bundle, settings, target, self.keys)
+        container.take(target)
+        result.native_check_stopped = not container.run(PROGRAM, "native")["ok"]
+        container.run(places.PROGRAM, "prepare")
+        for verb, what in (("converge", "measured"), ("side-effect", "reloads")):
+            value = container.run(places.PROGRAM, verb)
+            path = settings.results / f"{bundle.name}.{what}.json"
+            path.write_text(json.dumps(value), encoding="utf-8")
+            if what == "measured":
+                activated = value["after"] is not None
+        facts_of_world = read_json(
+            settings.results / f"{bundle.name}.world.json", what="The world", next_step="run again"
+        )
+        facts = container.run(PROGRAM, "facts")
+        tests = container_tests(facts_of_world, facts, activated)
+        body, _ = staging.judged(bundle, settings.results, tests)
+        return {**body, "verdict": checks.verdict_of(body["checks"])}
+
+    def _canary(
+        self, case: Case, change: ChangeFolder, container: Container, result: Result
+    ) -> None:
+        groups = read_json(
+            change.path / "forecast.json", what="The forecast", next_step="run again"
+        )["groups"]
+        order = {
+            "production": case.production,
+            "policy": groups[0]["policy"],
+            "classes": world.build(normalise(parse_intent(case.base)))["classes"],
+        }
+        seen = container.run(PROGRAM, "canary", stdin=json.dumps(order).encode())
+        result.canary = seen
+        if seen["verdict"] != PASS:
+            said = (seen["error"] or {}).get("what", "")
+            _stop(result, CANARY, str(seen["verdict"]), ["judge"], [*seen["reasons"], said])
+
+
+def _stop(
+    result: Result, station: str, verdict: str, broken: list[str], reasons: list[str]
+) -> None:
+    result.stopped_at = station
+    result.verdict = verdict
+    result.checks = broken
+    result.reasons = [reason[:_LONGEST_REASON] for reason in reasons if reason][:_MOST_REASONS]
+
+
+def _files(change: ChangeFolder) -> dict[str, bytes]:
+    folder = change.bundle / HOST
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -1,0 +1,56 @@
+"""Claims about scripts/canaries: its changes are what it says, and its table tells the truth."""
+
+import json
+import re
+
+import pytest
+
+from evenkeel.commands import canaries
+from evenkeel.commands.canary_changes import FAST, FAULTY, HARMLESS, intent
+from evenkeel.intent import parse_intent
+
+EVERY = (*FAULTY, *HARMLESS)
+
+
+def edited(edit):
+    value = intent()
+    edit.edit(value)
+    return re.sub(r"\{\{ lab\.web\.web(\d) \}\}", r"10.0.0.\1", json.dumps(value))
+
+
+def test_there_are_ten_faulty_changes_and_twenty_harmless_ones_and_all_differ():
+    assert (len(FAULTY), len(HARMLESS)) == (10, 20)
+    assert len({edited(edit) for edit in EVERY} | {json.dumps(intent())}) == 31
+    assert len({edit.name for edit in EVERY}) == 30
+    assert set(FAST) <= {edit.name for edit in EVERY}
+
+
+@pytest.mark.parametrize("edit", EVERY, ids=lambda edit: edit.name)
+def test_every_change_is_valid_by_itself(edit):
+    parse_intent(json.loads(edited(edit)))
+
+
+def row(name, *, as_wanted=True, touched=None):
+    seen = {"verdict": "fail", "by": "the host", "seconds": 1.04, "requests": 99}
+    more = {} if touched is None else {"hosts_touched": touched}
+    return {"name": name, "what": "", "as_wanted": as_wanted, "reasons": [], **seen, **more}
+
+
+def test_the_table_names_what_did_not_go_as_it_should():
+    value = {
+        "faulty": [row("nat", touched=0), row("firewall", as_wanted=False, touched=2)],
+        "harmless": [row("weight", as_wanted=False)],
+        "seconds": 7,
+        "rate": 150.0,
+    }
+    text = canaries.drawn(value)
+    lines = {line.split()[0]: line.split() for line in text.splitlines() if line}
+    assert lines["nat"][1:] == ["fail", "the", "host", "1.0", "99", "0"]
+    assert lines["firewall"][-1] == "2"
+    assert lines["weight"][-2:] == ["NOT", "CONFIRMED"]
+    assert "not as wanted: firewall, weight" in text
+
+
+def test_an_unknown_change_is_refused():
+    with pytest.raises(SystemExit):
+        canaries.main(["--only", "nothing"])
