@@ -227,6 +227,18 @@ class HAProxy(Driver):
                 return Check(False, "; ".join(faults)[:LARGEST_CHECK_OUTPUT])
         return Check(code == 0, said[:LARGEST_CHECK_OUTPUT])
 
+    def certificates(self, release_dir: str) -> List[str]:
+        """Give what `crt` names on the lines bind and server, with `crt-base` before it."""
+        base, found = "", []
+        for line in _text(os.path.join(release_dir, "haproxy.cfg")).splitlines():
+            parts = line.split()
+            if parts[:1] == ["crt-base"] and len(parts) > 1:
+                base = parts[1]
+            elif parts[:1] in (["bind"], ["server"], ["default-server"]):
+                places = [at + 1 for at, word in enumerate(parts[:-1]) if word == "crt"]
+                found += [parts[at] for at in places]
+        return [os.path.join(base, path.strip("'\"")) for path in found]
+
     def native_check(self, folder: str) -> Tuple[int, str]:
         """Run `haproxy -c` alone; give its exit code and its words."""
         path = os.path.join(folder, "haproxy.cfg")

@@ -63,6 +63,11 @@ class Driver:
         del release_dir
         return []
 
+    def certificates(self, release_dir: str) -> List[str]:
+        """Give the certificates that the files in `release_dir` name: paths of files or folders."""
+        del release_dir
+        return []
+
     def check(self, release_dir: str) -> Check:
         """Let the balancer's own check judge the files in `release_dir`.
 
