@@ -33,6 +33,12 @@ _HOST = re.compile(r"(?:[a-z0-9-]{1,30}\.){1,6}[a-z]{2,18}")
 _ADDRESS_HOST = re.compile(r"[0-9.]+|\[[0-9a-f:]*\]")
 # Only what looks like a word that a programmer chose stays as it is.
 _WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,23}|v\d{1,2}")
+# As people write names: one case, Capitalised or camelCase. A generator's letters jump about.
+_NAME = re.compile(r"[a-z]*|[A-Z]{1,8}|[A-Z]{0,2}[a-z]+(?:[A-Z][a-z]{2,})*|v\d{1,2}")
+# Hexadecimal digits of a token may all be letters.
+_HEX = re.compile(r"[0-9a-fA-F]{8,}")
+# More digits in one label than a numbered server has: an address (ip-10-0-0-7) or a token.
+_MOST_LABEL_DIGITS = 3
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -132,12 +138,17 @@ def _target(text: str) -> tuple[str, str]:
 def host_of(text: str) -> str:
     """Give `text` as a host name in lower case, without a port; "" when it does not look like one.
 
-    An address is a host too, but stays out: it may be a person's.
+    An address is a host too, but stays out: it may be a person's. So does a name with an address or
+    a token in it.
     """
     name = text.lower().partition(":")[0].rstrip(".")
     if "@" in text or _ADDRESS_HOST.fullmatch(name) or not _HOST.fullmatch(name):
         return ""
-    return name
+    return name if all(map(_is_plain_label, name.split("."))) else ""
+
+
+def _is_plain_label(text: str) -> bool:
+    return sum(map(str.isdigit, text)) <= _MOST_LABEL_DIGITS and not _HEX.search(text)
 
 
 @lru_cache(maxsize=65536)
@@ -155,8 +166,12 @@ def group_path(target: str) -> str:
 
 
 def _segment(text: str) -> str:
-    if not text or _WORD.fullmatch(text):
+    if not text or (_WORD.fullmatch(text) and all(map(_is_plain_part, re.split("[._-]", text)))):
         return text
     if text.isascii() and text.isdigit():
         return "{number}"
     return "{uuid}" if _UUID.fullmatch(text) else "{token}"
+
+
+def _is_plain_part(text: str) -> bool:
+    return bool(_NAME.fullmatch(text)) and not _HEX.fullmatch(text)

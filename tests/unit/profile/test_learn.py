@@ -8,7 +8,7 @@ import pytest
 from evenkeel.errors import Refused
 from evenkeel.profile import learn as learning
 from evenkeel.profile.learn import Distinct, Learner, learn
-from evenkeel.profile.lines import group_path, read_line
+from evenkeel.profile.lines import group_path, host_of, read_line
 from evenkeel.profile.model import parse_profile
 
 KEY = b"k" * 32
@@ -70,6 +70,36 @@ def test_nginx_s_line_is_read_and_has_no_times():
 )
 def test_values_in_a_path_become_placeholders(path, group):
     assert group_path(path) == group
+
+
+@pytest.mark.parametrize(
+    "text", ["deadbeefcafe", "DEADBEEFCAFE", "app.deadbeef.js", "QWxhZGRpbjpvcGVu", "sk-QxWzRtYp"]
+)
+def test_a_token_of_letters_alone_is_no_word(text):
+    assert group_path(f"/reset/{text}") == "/reset/{token}"
+
+
+@pytest.mark.parametrize(
+    "text", ["getUserName", "OAuth", "FAQ", "README.md", "index.html", "v2", "privacy-policy"]
+)
+def test_a_name_as_people_write_it_stays(text):
+    assert group_path(f"/{text}") == f"/{text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("Shop.example:8443", "shop.example"),
+        ("api-eu1.shop.example", "api-eu1.shop.example"),
+        ("ip-10-0-0-77.shop.example", ""),
+        ("203-0-113-77.dsl.example", ""),
+        ("deadbeefcafe.shop.example", ""),
+        ("a1b2c3d4e5f6.shop.example", ""),
+        ("203.0.113.77", ""),
+    ],
+)
+def test_a_host_with_an_address_or_a_token_in_it_is_not_named(text, host):
+    assert host_of(text) == host
 
 
 def test_shares_of_hosts_paths_and_methods_are_the_log_s_own():
