@@ -16,6 +16,7 @@ FLOORS = {
     "remote": 2,
     "change": 3,
     "forecast": 3,
+    "profile": 3,
     "program": 3,
     "canary": 4,
     "faults": 4,

@@ -13,12 +13,15 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evenkeel.profile.model import DEFAULT, Profile, facts
 from evenkeel.rehearsal.failing_plan import check_facts
 from evenkeel.rehearsal.wire import endpoint
 
 # No route can be meant for this name (RFC 6761): it is how a default pool is reached.
 NO_HOST = "rehearsal.invalid"
 CONCURRENCY = 32
+# More at the same time than this measures the container's two ends and not the balancer.
+MOST_CONCURRENCY = 256
 LEAST_REQUESTS = 300
 MOST_REQUESTS = 60_000
 # For comparing with what is live now, a few points of noise do no harm.
@@ -32,8 +35,8 @@ _LEAST_FAIR_RATIO = 0.1
 _STAND_IN = ipaddress.IPv4Address("127.255.0.0")
 
 
-def build(intent: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the world of a normalised `intent` (every default filled in)."""
+def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, Any]:
+    """Give the world of a normalised `intent` (every default filled in) and a traffic profile."""
     names = stand_ins(intent)
     pools = {pool["name"]: pool for pool in intent["pools"]}
     binds = {
@@ -75,7 +78,8 @@ def build(intent: Mapping[str, Any]) -> dict[str, Any]:
         "pools": judged,
         "unreached": sorted(set(pools) - set(judged)),
         "route_tests": [_route_test(test, intent["listeners"]) for test in intent["route_tests"]],
-        "concurrency": CONCURRENCY,
+        "concurrency": min(MOST_CONCURRENCY, max(CONCURRENCY, profile.concurrency)),
+        "profile": facts(profile),
     }
 
 

@@ -3,6 +3,7 @@ from unit.rehearsal.changes import intent, servers
 
 from evenkeel.intent.parse import normalise, parse_intent
 from evenkeel.judge.fixed import diverse_share
+from evenkeel.profile.model import Profile
 from evenkeel.rehearsal import world
 
 
@@ -126,3 +127,22 @@ def test_a_pool_s_own_guardrails_come_before_those_of_all():
     guards = built(guardrails=guardrails)["pools"]["web"]["guards"]
     assert guards["largest_shift_points"] == 60
     assert guards["share_tolerance"] == 0.3
+
+
+def test_without_a_profile_the_world_has_the_documented_default():
+    profile = built()["profile"]
+    wanted = {
+        "concurrency": 32,
+        "largest_header_bytes": 4096,
+        "largest_body_bytes": 65536,
+        "slowest_seconds": 2.0,
+    }
+    assert {key: profile[key] for key in wanted} == wanted
+
+
+def test_a_profile_raises_the_concurrency_within_bounds():
+    made = normalise(parse_intent(intent(), where="lb1"))
+    found = [
+        world.build(made, Profile(concurrency=given))["concurrency"] for given in (1, 100, 9000)
+    ]
+    assert found == [32, 100, 256]

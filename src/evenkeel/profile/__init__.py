@@ -1,0 +1,1 @@
+"""The traffic profile: what a team's users send, learnt from an access log; and its reader."""
