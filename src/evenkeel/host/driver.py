@@ -70,6 +70,11 @@ class Driver:
         """
         raise NotImplementedError
 
+    def certificates(self, release_dir: str) -> List[str]:
+        """Give the files, or folders of files, whose certificates the release would serve."""
+        del release_dir
+        return []
+
     def native_check(self, folder: str) -> Tuple[int, str]:
         """Run the balancer's own check alone on the files in `folder`, whoever wrote them.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+import time
+from typing import Any, Dict, List
 
-from evenkeel.host import archive
+from evenkeel.host import archive, expiry
 from evenkeel.host.caller import Stream
 from evenkeel.host.driver import Check
 from evenkeel.host.faults import Refused
@@ -20,7 +21,7 @@ def prepare(
 
     A release that is there already and whole is left as it is; a damaged one is replaced unless it
     is live. Raises Refused for a release that is not what it says, that is not approved where the
-    host's policy asks for that, or that the balancer refuses.
+    host's policy asks for that, that the balancer refuses, or that names an expired certificate.
     """
     received = archive.unpack(stream)
     _demand_named(machine, received, change, release)
@@ -43,23 +44,27 @@ def _bring(machine: Machine, received: archive.Release, check_only: bool) -> Ans
     fault = store.release_fault(release)
     if fault is None:
         check = _check(machine, store.release_dir(release))
-        return _answer(False, release, check)
+        near = expiry.demand(machine.driver.certificates(store.release_dir(release)), time.time())
+        return _answer(False, release, check, near)
     folder = store.write_release(received, machine.clock.now())
     try:
         check = _check(machine, folder)
+        near = expiry.demand(machine.driver.certificates(folder), time.time())
         if not check_only:
             _publish(machine, folder, release)
     finally:
         # Nothing has this name any more once it was published.
         store.discard(folder)
-    return _answer(True, release, check)
+    return _answer(True, release, check, near)
 
 
-def _answer(changed: bool, release: str, check: Check) -> Answer:
+def _answer(changed: bool, release: str, check: Check, near: List[str]) -> Answer:
     return {
         "changed": changed,
         "release": release,
         "check": {"ok": check.ok, "output": check.output},
+        # Nothing is wrong with them yet.
+        "certificates_near_their_end": near,
     }
 
 

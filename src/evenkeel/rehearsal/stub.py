@@ -44,6 +44,8 @@ ANSWER_SECONDS = 0.003
 HOLD_SECONDS = 2.0
 # What waited in a queue while others were held back is still a slow request.
 QUEUED_SECONDS = 0.1
+# The first byte of a TLS connection (RFC 8446, 5.1), which no server here speaks.
+_TLS_HELLO = b"\x16"
 # Thousands of servers mean thousands of health checks a second, and an order waits its turn.
 CONTROL_SECONDS = 120
 CONTROL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -60,6 +62,7 @@ class Stubs:
         self.faults = Faults()
         self.peak = 0
         self.drains = False
+        self.arrivals = 0
 
     async def serve(self, address: str, port: int) -> bool:
         """Listen at an endpoint unless it is listened at already; False when that is not possible.
@@ -94,7 +97,7 @@ class Stubs:
         return released
 
     def hold(self, connection: Connection, wanted: int) -> None:
-        """Keep a request without an answer until `wanted` of them are here, or time is up.
+        """Keep a request without an answer until `wanted` of them are here, or none comes.
 
         What comes after that had to wait in the balancer: it is answered a little later.
         """
@@ -103,10 +106,16 @@ class Stubs:
             return
         self.held.append(connection)
         self.peak = max(self.peak, len(self.held))
+        self.arrivals += 1
         if len(self.held) >= wanted:
             self.let_go()
-        elif len(self.held) == 1:
-            asyncio.get_running_loop().call_later(HOLD_SECONDS, self.let_go)
+        else:
+            asyncio.get_running_loop().call_later(HOLD_SECONDS, self.nobody_came, self.arrivals)
+
+    def nobody_came(self, arrivals: int) -> None:
+        """Let go when nobody has come since so many arrivals: a busy machine brings them late."""
+        if self.arrivals == arrivals:
+            self.let_go()
 
     def let_go(self) -> None:
         """Answer every request that is held back."""
@@ -136,8 +145,9 @@ class Connection(asyncio.Protocol):
         self.stubs.faults.opened(self.here, self)
 
     def break_off(self) -> None:
-        """Reset the connection, as a server does that goes away."""
-        self.transport.abort()
+        """Reset the connection, as a server does that goes away; a slow answer is spared."""
+        if self.head is None or SLOW not in self.head.headers:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take a connection without a word for what it is: a TCP health check."""
@@ -164,6 +174,8 @@ class Connection(asyncio.Protocol):
             self.proxy = take_proxy_header(self.buffer)
         if self.proxy is None or (self.head is not None and not self.skip):
             return
+        if self.buffer[:1] == _TLS_HELLO:
+            raise WireError("TLS")
         dropped = min(self.skip, len(self.buffer))
         del self.buffer[:dropped]
         self.skip -= dropped
@@ -187,14 +199,15 @@ class Connection(asyncio.Protocol):
             self.stubs.faults.asked.add(self.here)
         mode = self.stubs.faults.mode(self.here)
         loop = asyncio.get_running_loop()
-        if mode == HANG:
+        if SLOW in head.headers:
+            # Whatever becomes of the server while it works on this.
+            loop.call_later(float(head.headers[SLOW]), self.answer)
+        elif mode == HANG:
             return
-        if OURS not in head.headers or mode == ERRORS:
+        elif OURS not in head.headers or mode == ERRORS:
             self.answer()
         elif HOLD in head.headers:
             self.stubs.hold(self, int(head.headers[HOLD]))
-        elif SLOW in head.headers:
-            loop.call_later(float(head.headers[SLOW]), self.answer)
         else:
             loop.call_later(ANSWER_SECONDS, self.answer)
 
@@ -208,7 +221,7 @@ class Connection(asyncio.Protocol):
         status = 200
         if OURS not in head.headers:
             status = self.stubs.health.get(self.here, {}).get(path, 200)
-        if self.stubs.faults.mode(self.here) == ERRORS:
+        if self.stubs.faults.mode(self.here) == ERRORS and SLOW not in head.headers:
             status = 500
         body = b"ok\n"
         if ECHO in head.headers:

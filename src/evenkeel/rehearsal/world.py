@@ -73,6 +73,7 @@ def build(intent: Mapping[str, Any]) -> dict[str, Any]:
         "pools": judged,
         "unreached": sorted(set(pools) - set(judged)),
         "route_tests": [_route_test(test, intent["listeners"]) for test in intent["route_tests"]],
+        "untested_routes": intent["guardrails"].get("untested_routes", "report"),
         "concurrency": CONCURRENCY,
     }
 
