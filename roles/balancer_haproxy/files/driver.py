@@ -228,8 +228,16 @@ class HAProxy(Driver):
         return Check(code == 0, said[:LARGEST_CHECK_OUTPUT])
 
     def certificates(self, release_dir: str) -> List[str]:
-        """Give what follows `crt` on `bind` lines, below `crt-base` where it is relative."""
-        return certificates(_text(os.path.join(release_dir, "haproxy.cfg")))
+        """Give what `crt` names on the lines bind and server, with `crt-base` before it."""
+        base, found = "", []
+        for line in _text(os.path.join(release_dir, "haproxy.cfg")).splitlines():
+            parts = line.split()
+            if parts[:1] == ["crt-base"] and len(parts) > 1:
+                base = parts[1]
+            elif parts[:1] in (["bind"], ["server"], ["default-server"]):
+                places = [at + 1 for at, word in enumerate(parts[:-1]) if word == "crt"]
+                found += [parts[at] for at in places]
+        return [os.path.join(base, path.strip("'\"")) for path in found]
 
     def native_check(self, folder: str) -> Tuple[int, str]:
         """Run `haproxy -c` alone; give its exit code and its words."""
@@ -1022,18 +1030,6 @@ def _listens(directive: str, addresses: List[str]) -> str:
 
 def _shown(directive: str) -> str:
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in directive[:40])
-
-
-def certificates(text: str) -> List[str]:
-    """Give the files and folders of certificates that the lines `bind` of a configuration name."""
-    base, found = "/etc/haproxy", []
-    for line in text.splitlines():
-        said = words(line)
-        if said[:1] == ["crt-base"] and len(said) > 1:
-            base = said[1]
-        elif said[:1] == ["bind"]:
-            found += [said[at] for at in range(1, len(said)) if said[at - 1] == "crt"]
-    return [os.path.join(base, path) for path in found]
 
 
 def declared(lines: Any) -> Dict[str, List[str]]:

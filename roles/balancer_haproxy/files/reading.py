@@ -9,15 +9,12 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 
 from __future__ import annotations
 
-import re
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .printed import SECTIONS, words
+from .values import milliseconds, number
 
 FRONT, BACK, BOTH = "frontend", "backend", "listen"
-_CONFIGURATION = ".cfg"
-_TIME = re.compile(r"([0-9]+)(us|ms|s|m|h|d)?")
-_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6, "d": 8.64e7}
 # Options of a server that take a value (configuration.txt, 5.2).
 _VALUED_WORDS = """
     addr agent-addr agent-inter agent-port agent-send alpn ca-file check-alpn check-proto check-sni
@@ -83,6 +80,7 @@ class Proxy:
         self.inherited = list(inherited)
         self.lines: List[Line] = []
         self._servers: Optional[List[Server]] = None
+        self._by_word: Tuple[int, Dict[str, List[Tuple[int, Line]]]] = (-1, {})
 
     @property
     def is_front(self) -> bool:
@@ -96,20 +94,31 @@ class Proxy:
 
     def own(self, *first: str) -> List[Line]:
         """Give the section's own lines that begin so, in their order; none that is negated."""
-        return [line for line in self.lines if not line.negated and line.starts(*first)]
+        inherited = len(self.inherited)
+        lines = self._of(first[0])
+        return [one for at, one in lines if at >= inherited and _is(one, first)]
 
     def all(self, *first: str) -> List[Line]:
         """Give the lines that begin so, the inherited ones first."""
-        lines = [*self.inherited, *self.lines]
-        return [line for line in lines if not line.negated and line.starts(*first)]
+        return [line for _, line in self._of(first[0]) if _is(line, first)]
 
     def last(self, *first: str) -> Optional[Line]:
         """Give the line that decides: the last one that begins so, unless it is taken back."""
         found = None
-        for line in [*self.inherited, *self.lines]:
+        for _, line in self._of(first[0]):
             if line.starts(*first):
                 found = None if line.negated else line
         return found
+
+    def _of(self, word: str) -> List[Tuple[int, Line]]:
+        """Give the lines that begin with one word, with their places; the inherited ones first."""
+        count, found = self._by_word
+        if count != len(self.lines):
+            found = {}
+            for at, line in enumerate([*self.inherited, *self.lines]):
+                found.setdefault(line.words[0], []).append((at, line))
+            self._by_word = (len(self.lines), found)
+        return found.get(word, [])
 
     @property
     def mode(self) -> str:
@@ -133,24 +142,30 @@ class Configuration:
         self.proxies: List[Proxy] = []
         self.others: List[Tuple[str, Line, List[Line]]] = []
         self.data: Dict[str, str] = {}
+        self._by_name: Dict[Tuple[str, str], Proxy] = {}
 
     @property
     def fronts(self) -> List[Proxy]:
         """Give every frontend and listen section."""
-        return [proxy for proxy in self.proxies if proxy.is_front]
+        return [proxy for proxy in self.proxies if proxy.kind != BACK]
 
     @property
     def backs(self) -> List[Proxy]:
         """Give every backend and listen section."""
-        return [proxy for proxy in self.proxies if proxy.is_back]
+        return [proxy for proxy in self.proxies if proxy.kind != FRONT]
 
     def front(self, name: str) -> Optional[Proxy]:
         """Give the frontend or listen section of this name."""
-        return next((proxy for proxy in self.fronts if proxy.name == name), None)
+        return self._by_name.get((FRONT, name)) or self._by_name.get((BOTH, name))
 
     def back(self, name: str) -> Optional[Proxy]:
         """Give the backend or listen section of this name."""
-        return next((proxy for proxy in self.backs if proxy.name == name), None)
+        return self._by_name.get((BACK, name)) or self._by_name.get((BOTH, name))
+
+    def add(self, proxy: Proxy) -> None:
+        """Take a section."""
+        self.proxies.append(proxy)
+        self._by_name.setdefault((proxy.kind, proxy.name), proxy)
 
     def setting(self, *first: str) -> Optional[Line]:
         """Give the line of `global` that begins so; the last one counts."""
@@ -174,7 +189,7 @@ def read(files: Mapping[str, Any]) -> Configuration:
     result = Configuration()
     reader = _Reader(result)
     for name, text in texts.items():
-        if name.endswith(_CONFIGURATION) or len(texts) == 1:
+        if name.endswith(".cfg") or len(texts) == 1:
             for count, line in enumerate(text.split("\n"), 1):
                 reader.add(name, count, line)
         else:
@@ -219,7 +234,7 @@ class _Reader:
                 self.named[name] = self.current
         elif kind in (FRONT, BACK, BOTH):
             proxy = Proxy(kind, name, line, inherited)
-            self.result.proxies.append(proxy)
+            self.result.add(proxy)
             self.current = proxy.lines
         else:
             self.current = []
@@ -248,7 +263,7 @@ def _options(parts: Sequence[str], defaults: Mapping[str, str]) -> Dict[str, str
     while at < len(parts):
         word = parts[at]
         at += 1
-        if word.startswith("no-") and word not in ("no-tls-tickets",):
+        if word.startswith("no-"):
             found.pop(word[3:], None)
         elif word == "enabled":
             found.pop("disabled", None)
@@ -269,33 +284,5 @@ def _slots(text: str) -> int:
     return first if last is None else max(0, last - first + 1)
 
 
-def number(text: str) -> Optional[int]:
-    """Give a whole number, or None."""
-    return int(text) if text.isdigit() and len(text) < 16 else None
-
-
-def milliseconds(text: str) -> Optional[float]:
-    """Give a time of HAProxy in milliseconds: that is also what a bare number is."""
-    found = _TIME.fullmatch(text)
-    if not found or len(found[1]) > 15:
-        return None
-    return int(found[1]) * _MILLISECONDS[found[2] or "ms"]
-
-
-def has_unit(text: str) -> bool:
-    """Whether a time says what it counts."""
-    return not text.isdigit()
-
-
-def condition(parts: Sequence[str]) -> Tuple[str, ...]:
-    """Give the words after `if` or `unless`; nothing for a line without a condition."""
-    for at, word in enumerate(parts):
-        if word in ("if", "unless"):
-            return tuple(parts[at:])
-    return ()
-
-
-def is_always(parts: Sequence[str]) -> bool:
-    """Whether a line's condition is none at all, `if TRUE` or `unless FALSE`."""
-    found = condition(parts)
-    return not found or found in (("if", "TRUE"), ("unless", "FALSE"), ("unless", "!TRUE"))
+def _is(line: Line, first: Sequence[str]) -> bool:
+    return not line.negated and line.words[: len(first)] == tuple(first)

@@ -14,7 +14,7 @@ from .reading import Configuration, Line
 
 # Stops a change that brings it; what is live already is only told.
 STOP = "stop"
-# Stops a change that takes a protection away; told where there never was one.
+# Stops a change that makes it so in a place that was otherwise; told in a place that is new.
 LOST = "lost"
 # Is told, and stops nothing.
 TELL = "tell"

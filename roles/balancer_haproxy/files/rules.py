@@ -10,14 +10,32 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from . import rules_changes, rules_checks, rules_limits, rules_listeners, rules_spread, rules_times
+from . import (
+    rules_changes,
+    rules_checks,
+    rules_hash,
+    rules_limits,
+    rules_listeners,
+    rules_requests,
+    rules_spread,
+    rules_times,
+)
 from .affinity import contradictions
 from .reading import Configuration, read
 from .rule import LOST, RULES, STOP, TELL, Hit, Rule
 
 __all__ = ["catalogue", "rules", "spread_otherwise"]
 
-_MODULES = (rules_checks, rules_spread, rules_times, rules_limits, rules_listeners, rules_changes)
+_MODULES = (
+    rules_checks,
+    rules_spread,
+    rules_hash,
+    rules_times,
+    rules_limits,
+    rules_listeners,
+    rules_requests,
+    rules_changes,
+)
 _EVERY = "every server: "
 
 Finding = Dict[str, Any]

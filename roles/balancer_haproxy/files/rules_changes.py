@@ -58,7 +58,7 @@ def clients_speak_otherwise(now: Configuration, before: Configuration) -> Iterat
     next_step="keep the old port beside the new one until nobody uses it, or waive the rule",
 )
 def port_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """Addresses and ports of a listener that stays; a listener that goes as a whole is told."""
+    """Addresses and ports that no listener has any more; those on this machine alone are told."""
     here_now = set(_binds(now))
     if not now.fronts:
         return
@@ -68,7 +68,7 @@ def port_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
             continue
         stays = now.front(old.name)
         line = stays.line if stays else None
-        grade = STOP if stays else TELL
+        grade = TELL if here.startswith(("127.", "localhost:", "::1:", "/", "unix@")) else STOP
         got = f"{here} (line {bind.number} of what is live)"
         yield Hit(got, line, listener=old.name, about=f"bind {here}", grade=grade)
 
@@ -138,10 +138,13 @@ def address_of_another_pool(now: Configuration, before: Configuration) -> Iterat
     for back in before.backs:
         for one in back.servers:
             owners.setdefault(endpoint(one.address), set()).add(back.name)
+    # Pools that had a server in common before may have another one.
+    shares = set().union(*(pools for pools in owners.values() if len(pools) > 1), set())
     for proxy, old, new in _same_servers(now, before):
+        if old.address == new.address or proxy.name in shares:
+            continue
         here = endpoint(new.address)
-        others = owners.get(here, set())
-        shares = [other for other in owners.values() if proxy.name in other and len(other) > 1]
-        if here != endpoint(old.address) and others and proxy.name not in others and not shares:
+        others = owners.get(here, set()) - {proxy.name}
+        if others and len(others) == len(owners[here]):
             got = f"{new.address}, which pool {sorted(others)[0]} has"
             yield Hit(got, new.line, proxy.name, new.name)

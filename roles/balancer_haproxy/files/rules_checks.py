@@ -229,7 +229,7 @@ def one_error_marks_down(now: Configuration) -> Iterator[Hit]:
 
 @rule(
     "agent-check",
-    TELL,
+    LOST,
     title="An agent on the server decides about its weight and state",
     reason="what it says is not in this change, and a missing agent is no error",
     next_step="see to it that the agent runs and is watched",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from .reading import Configuration, milliseconds, number
+from .reading import Configuration
 from .rule import STOP, TELL, Hit, comparison, rule
 from .rules_checks import in_service
+from .values import milliseconds, number
 
 _HOUR, _DAY = 3.6e6, 8.64e7
 # fs.nr_open, beyond which no process may go whatever its limits; two descriptors a connection.
@@ -248,13 +249,13 @@ def address_never_known(now: Configuration) -> Iterator[Hit]:
 
 
 @rule(
-    "maintenance-without-end",
+    "out-without-end",
     TELL,
     title="A server is out of traffic, and nothing says until when",
-    reason="maintenance that is forgotten is capacity that is missing at the next peak",
+    reason="a server that is forgotten is missing at the next peak",
     next_step="give it an end: until and reason of the server in the intent",
 )
-def maintenance_without_end(now: Configuration) -> Iterator[Hit]:
+def out_without_end(now: Configuration) -> Iterator[Hit]:
     """`disabled` servers and such of weight 0 among others."""
     for proxy in now.backs:
         for server in proxy.servers:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from .reading import Configuration, Line, Proxy, condition, is_always
+from .reading import Configuration, Line, Proxy
 from .rule import LOST, STOP, TELL, Hit, rule
 from .rules_spread import endpoint
+from .values import condition, is_always
 
 _MAP = re.compile(r"\bmap(?:_[a-z_]+)?\(([^,()]+)(?:,([^()]*))?\)")
 _LOGIC = frozenset(["or", "OR", "and", "AND", "||", "&&", "if", "unless"])

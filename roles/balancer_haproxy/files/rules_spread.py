@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
+from functools import lru_cache
 from typing import Dict, Iterator, List, Optional
 
-from .reading import Configuration, Line, Proxy, Server, is_always, milliseconds, number
+from .reading import Configuration, Line, Proxy
 from .rule import LOST, STOP, TELL, Hit, rule
 from .rules_checks import in_service
+from .values import is_always, milliseconds
 
 _SECOND, _MINUTE, _HOUR = 1e3, 6e4, 3.6e6
-# A place on the ring for each unit of weight: of weight 1, five servers got 14 to 25 % (measured).
-_EVEN_RING_WEIGHT = 10
 
 
 def algorithm(proxy: Proxy) -> str:
@@ -21,6 +21,7 @@ def algorithm(proxy: Proxy) -> str:
     return line.value(1).split("(")[0] if line else "roundrobin"
 
 
+@lru_cache(maxsize=100_000)
 def endpoint(address: str) -> str:
     """Give the one spelling of a server's address and port."""
     text = address.lower()
@@ -50,73 +51,6 @@ def one_address_twice(now: Configuration) -> Iterator[Hit]:
                 got = f"{server.address}, as server {seen[here]}"
                 yield Hit(got, server.line, proxy.name, server.name)
             seen.setdefault(here, server.name)
-
-
-@rule(
-    "low-weight-on-ring",
-    STOP,
-    title="A consistent hash or a random choice among low weights",
-    reason="a server has a place on the ring for each unit of weight: five servers of weight 1 get"
-    " 14 to 25 % each",
-    next_step="give every server weight 10 or more, in the same proportion; 100 is even",
-)
-def low_weight_on_ring(now: Configuration) -> Iterator[Hit]:
-    """Weights under 10, where the place on a ring decides."""
-    for proxy in now.backs:
-        servers = [one for one in in_service(proxy) if not one.has("backup")]
-        weights = [_weight(one) for one in servers]
-        if sum(one.slots for one in servers) < 2 or not _on_ring(proxy) or not weights:
-            continue
-        if min(weights) < _EVEN_RING_WEIGHT:
-            grade = STOP if max(weights) < _EVEN_RING_WEIGHT else TELL
-            low = servers[weights.index(min(weights))]
-            got = f"weights from {min(weights)} to {max(weights)}"
-            yield Hit(got, low.line, proxy.name, grade=grade)
-
-
-def _weight(server: Server) -> int:
-    found = server.number("weight")
-    return 1 if found is None else found
-
-
-def _on_ring(proxy: Proxy) -> bool:
-    kind = algorithm(proxy)
-    if kind == "random":
-        return True
-    hashed = kind in ("source", "uri", "url_param", "hdr", "rdp-cookie", "hash")
-    line = proxy.last("hash-type")
-    return hashed and line is not None and line.value(1) == "consistent"
-
-
-@rule(
-    "tight-hash-bound",
-    STOP,
-    title="hash-balance-factor is close to 100",
-    reason="no server may be busier than average, so keys move all the time and caches stay cold",
-    next_step="choose 125 to 200",
-)
-def tight_hash_bound(now: Configuration) -> Iterator[Hit]:
-    """A factor from 101 to 109."""
-    for proxy in now.backs:
-        line = proxy.last("hash-balance-factor")
-        if line and 100 < (number(line.value(1)) or 0) < 110:
-            yield Hit(" ".join(line.words), line, proxy.name)
-
-
-@rule(
-    "hash-of-what-may-lack",
-    TELL,
-    title="The key of a hash may be missing",
-    reason="requests without it are given out in turns, so that they find another server each time",
-    next_step="see to it that clients send it, or set it before",
-)
-def hash_of_what_may_lack(now: Configuration) -> Iterator[Hit]:
-    """A header, a cookie or a parameter as the key."""
-    for proxy in now.backs:
-        line = proxy.last("balance")
-        text = " ".join(line.words[1:]) if line else ""
-        if line and (algorithm(proxy) in ("hdr", "url_param", "rdp-cookie") or "req.cook" in text):
-            yield Hit(text, line, proxy.name)
 
 
 @rule(

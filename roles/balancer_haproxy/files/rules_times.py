@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, Tuple
 
-from .reading import Configuration, Line, Proxy, has_unit, is_always, milliseconds, number
+from .reading import Configuration, Line, Proxy
 from .rule import LOST, STOP, TELL, Hit, comparison, rule
+from .values import has_unit, is_always, milliseconds, number
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1e3, 6e4, 3.6e6, 8.64e7
 # Shorter is a slip of the hand in any network (milliseconds).
@@ -208,7 +209,7 @@ def retries_repeat_orders(now: Configuration) -> Iterator[Hit]:
 
 @rule(
     "reuse-always",
-    TELL,
+    LOST,
     title="Connections to servers are shared from the first request on",
     reason="a server that closes a kept connection fails a request that cannot be sent again",
     next_step="http-reuse safe is the default, and keeps nearly all of the gain",

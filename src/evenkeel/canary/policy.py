@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evenkeel.intent.guardrails import limit
-from evenkeel.intent.shares import Spread, taking_traffic
+from evenkeel.intent.shares import SPREAD_OTHERWISE, Spread, taking_traffic
 
 # False alarms of the share test of a whole canary watch: one in a hundred.
 ALPHA = 0.01
@@ -67,7 +67,9 @@ def _pool_policy(
 ) -> dict[str, Any]:
     name, kind = pool["name"], pool["algorithm"]["kind"]
     own = intent["guardrails"]["pools"].get(name, {})
-    affinity = bool(pool["stickiness"]) or kind in ("hash", "least_connections")
+    # Lines that stick clients are stickiness, whoever wrote them.
+    sticky = bool(pool["stickiness"] or pool.get(SPREAD_OTHERWISE))
+    affinity = sticky or kind in ("hash", "least_connections")
     ring = None
     if kind == "hash" and spread is not None:
         ring = spread(pool, [str(server["name"]) for server in taking_traffic(pool)])

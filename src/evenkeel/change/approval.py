@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.change import ledger, rollout, signature
+from evenkeel.change import ledger, policy, rollout, signature
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.persons import (
     check_person,
@@ -38,7 +38,7 @@ from evenkeel.records import (
 
 DEFAULT_VALID_HOURS = 72
 # What the approver is shown beside the rehearsal's record.
-SHOWN = ("change.json", "diff.txt", "forecast.json", rollout.FILE)
+SHOWN = ("change.json", "diff.txt", "forecast.json", policy.FILE, rollout.FILE)
 
 
 @dataclass(frozen=True)

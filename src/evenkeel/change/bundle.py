@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.archive import release_archive
+from evenkeel.change.declared import KEY
 from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import redact, unified_diff
 from evenkeel.change.printer import Printer
@@ -151,12 +152,14 @@ def manifest(
     balancer_kind: str,
     bundle: FleetBundle,
     bases: Mapping[str, str | None],
+    declared: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Give the manifest of a change: every file and intent of every host by sha256, and no time.
 
     The intent is bound as well as what was rendered from it: its guardrails and route tests decide
     what the rehearsal demands. `bases` maps a host to the release that was live when this was
-    rendered, or None. The sha256 of `canonical_json` of the manifest is the digest of the change.
+    rendered, or None; `declared` is what the change declares beside its intents. The sha256 of
+    `canonical_json` of the manifest is the digest of the change.
     """
     # Hosts share their files, so each distinct set is hashed once.
     facts: dict[str, dict[str, Any]] = {}
@@ -170,6 +173,7 @@ def manifest(
     objects = {id(intent): intent for intent in bundle.intents.values()}
     sums = {key: sha256_of(canonical_json(intent)) for key, intent in objects.items()}
     return {
+        **({KEY: dict(declared)} if declared else {}),
         "schema_version": SCHEMA_VERSION,
         "change_id": change_id,
         "author": author,

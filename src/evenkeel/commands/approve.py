@@ -134,6 +134,14 @@ def _lines(shown: Object) -> Iterator[str]:
             yield from _pool(pool)
         if group["still"]:
             yield f"  as before: {', '.join(pool['name'] for pool in group['still'])}"
+    if any(shown["policy"].values()):
+        yield ""
+        yield "Policy"
+        for line in shown["policy"]["declared"]:
+            yield f"  declared: {line}"
+        yield from (f"  {line}" for line in shown["policy"]["found"])
+        if shown["policy"]["live"]:
+            yield f"  {len(shown['policy']['live'])} findings that are live already"
     yield ""
     yield "Rollout"
     yield from (f"  {line}" for line in shown["rollout"])

@@ -63,17 +63,17 @@ class Driver:
         del release_dir
         return []
 
+    def certificates(self, release_dir: str) -> List[str]:
+        """Give the certificates that the files in `release_dir` name: paths of files or folders."""
+        del release_dir
+        return []
+
     def check(self, release_dir: str) -> Check:
         """Let the balancer's own check judge the files in `release_dir`.
 
         Its words hold nothing of any file but these.
         """
         raise NotImplementedError
-
-    def certificates(self, release_dir: str) -> List[str]:
-        """Give the files, or folders of files, whose certificates the release would serve."""
-        del release_dir
-        return []
 
     def native_check(self, folder: str) -> Tuple[int, str]:
         """Run the balancer's own check alone on the files in `folder`, whoever wrote them.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import os
 from typing import Any, Dict, List
 
-from evenkeel.host import archive, expiry
+from evenkeel.host import archive, certificates
 from evenkeel.host.caller import Stream
 from evenkeel.host.driver import Check
 from evenkeel.host.faults import Refused
@@ -21,7 +21,7 @@ def prepare(
 
     A release that is there already and whole is left as it is; a damaged one is replaced unless it
     is live. Raises Refused for a release that is not what it says, that is not approved where the
-    host's policy asks for that, that the balancer refuses, or that names an expired certificate.
+    host's policy asks for that, or that the balancer refuses.
     """
     received = archive.unpack(stream)
     _demand_named(machine, received, change, release)
@@ -44,27 +44,25 @@ def _bring(machine: Machine, received: archive.Release, check_only: bool) -> Ans
     fault = store.release_fault(release)
     if fault is None:
         check = _check(machine, store.release_dir(release))
-        near = expiry.demand(machine.driver.certificates(store.release_dir(release)), time.time())
-        return _answer(False, release, check, near)
+        return _answer(False, release, check, _certificates(machine, store.release_dir(release)))
     folder = store.write_release(received, machine.clock.now())
     try:
         check = _check(machine, folder)
-        near = expiry.demand(machine.driver.certificates(folder), time.time())
+        notes = _certificates(machine, folder)
         if not check_only:
             _publish(machine, folder, release)
     finally:
         # Nothing has this name any more once it was published.
         store.discard(folder)
-    return _answer(True, release, check, near)
+    return _answer(True, release, check, notes)
 
 
-def _answer(changed: bool, release: str, check: Check, near: List[str]) -> Answer:
+def _answer(changed: bool, release: str, check: Check, notes: List[str]) -> Answer:
     return {
+        **({"notes": notes} if notes else {}),
         "changed": changed,
         "release": release,
         "check": {"ok": check.ok, "output": check.output},
-        # Nothing is wrong with them yet.
-        "certificates_near_their_end": near,
     }
 
 
@@ -112,6 +110,32 @@ def _check(machine: Machine, folder: str) -> Check:
             next_step="correct the intent and render the change again",
         )
     return check
+
+
+def _certificates(machine: Machine, folder: str) -> List[str]:
+    """Give a note on each certificate that ends soon, or that is over and live already.
+
+    Raises Refused for one that is over and that the change brings.
+    """
+    now = certificates.seconds(machine.clock.now())
+    over, soon = certificates.notes(machine.driver.certificates(folder), now)
+    if over:
+        # Where the balancer reads: also what was there before we came.
+        native = os.path.dirname(sorted(machine.driver.NATIVE_PATHS.values())[0])
+        try:
+            old, _ = certificates.notes(machine.driver.certificates(native), now)
+        except OSError:
+            old = []
+        new = [one for one in over if one not in old]
+        if new:
+            raise Refused(
+                "A certificate that the release names is over",
+                where=machine.driver.KIND,
+                wanted="certificates that clients accept",
+                got="; ".join(new)[:500],
+                next_step="put the new certificate in its place, then deploy again",
+            )
+    return [*over, *soon]
 
 
 def _publish(machine: Machine, folder: str, release: str) -> None:

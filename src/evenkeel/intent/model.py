@@ -15,6 +15,7 @@ from evenkeel.intent.values import (
     BindAddress,
     CheckPath,
     Count,
+    Date,
     ExtraLine,
     FilePath,
     HeaderValue,
@@ -168,6 +169,10 @@ class Server(Part):
     state: Literal["active", "draining", "inactive"] = Field(
         "active", description="draining: only clients that stick to it; inactive: nobody"
     )
+    until: Date | None = Field(
+        None, description="the last day on which it is draining or inactive, such as 2026-12-31"
+    )
+    reason: Title | None = Field(None, description="why it is draining or inactive")
     proxy_protocol: Literal["none", "v1", "v2"] = "none"
 
 
@@ -179,6 +184,9 @@ class Pool(Part):
     algorithm: Algorithm = Algorithm()
     stickiness: Stickiness | None = None
     check: Check = Check()
+    peak_requests_per_second: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        None, description="what it gets at its busiest; servers' capacities have to suffice for it"
+    )
     servers: Annotated[list[Server], Field(min_length=1)]
     extra: list[ExtraLine] = Field([], description="lines in the balancer's own language")
 
@@ -241,6 +249,12 @@ class Guardrails(Part):
     )
     minimum_active_servers: Annotated[int, Field(ge=0)] = Field(
         1, description="servers of each pool that are active and no backup"
+    )
+    largest_capacity_percent: Annotated[float, Field(gt=0, le=1000)] = Field(
+        100, description="how much of its capacity a server may need at the pool's declared peak"
+    )
+    untested_routes: Literal["allow", "fail"] = Field(
+        "allow", description="whether a change may have routes that no route test covers"
     )
     error_budget_percent: Percent = Field(1.0, description="failed requests of a canary host")
     minimum_requests: Count = Field(200, description="requests of a pool before it is judged")

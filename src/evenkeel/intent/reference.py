@@ -36,6 +36,7 @@ _CALLED = {
     "BindAddress": ("an address to listen on", "`*` or an IP address"),
     "CheckPath": ("a URL path with or without a query", ""),
     "Count": ("a count", ""),
+    "Date": ("a date", "a day such as `2026-12-31`, until its end in UTC"),
     "ExtraLine": ("a line", ""),
     "FilePath": ("a file path", ""),
     "HeaderValue": ("a header's value", ""),

@@ -136,6 +136,10 @@ def _pools(data: _Item) -> Iterator[Fault]:
                 yield from _once(
                     endpoints, (canonical, server["port"]), f"{at}.address", "an address and port"
                 )
+        for at, server in _items(pool, "servers", path):
+            for key in ("until", "reason"):
+                if server.get(key) is not None and server.get("state", "active") == "active":
+                    yield Fault(f"{at}.{key}", "nothing: the server is active", key)
         yield from _algorithm(_part(pool, "algorithm"), mode, f"{path}.algorithm")
         yield from _check(_part(pool, "check"), f"{path}.check")
         if mode == "tcp" and pool.get("stickiness"):

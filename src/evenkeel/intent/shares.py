@@ -20,6 +20,9 @@ from typing import Any
 EXACT = "exact"
 EXPECTED = "expected"
 UNKNOWN = "unknown"
+# A pool has this key, with the reason, where lines of its files send clients elsewhere than its
+# weights and its algorithm say (`Dialect.spread_otherwise`).
+SPREAD_OTHERWISE = "spread_otherwise"
 # A random choice goes through a hash ring with a place for each unit of weight: five servers of
 # weight 1 got 14 to 25 % each (measured), of weight 10 and more the bias is lost in the noise.
 _EVEN_RING_WEIGHT = 10
@@ -70,6 +73,9 @@ def shares(pool: Mapping[str, Any], spread: Spread | None = None) -> Shares:
         return Shares(EXACT, "no server is active", _complete(pool, {}))
     if len(servers) == 1:
         return Shares(EXACT, "one server gets everything", _complete(pool, {servers[0]["name"]: 1}))
+    otherwise = pool.get(SPREAD_OTHERWISE)
+    if otherwise:
+        return Shares(UNKNOWN, str(otherwise), {})
     weights = {str(server["name"]): float(server["weight"]) for server in servers}
     total = sum(weights.values())
     by_weight = {name: weight / total for name, weight in weights.items()}

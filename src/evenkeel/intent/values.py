@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -96,6 +97,18 @@ def _file(text: str) -> str:
     return text
 
 
+def _date_as_text(value: Any) -> Any:
+    # What YAML takes for a date.
+    return value.isoformat() if type(value) is date else value
+
+
+def _date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise PydanticCustomError("wanted", "a date such as 2026-12-31") from None
+
+
 def _in_a_list(value: Any) -> Any:
     return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -124,6 +137,13 @@ Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seconds = Annotated[float, Field(ge=0.1, le=604_800)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 StatusCode = Annotated[int, Field(ge=100, le=599)]
+# A day, as 2026-12-31; it ends with the day, UTC.
+Date = Annotated[
+    str,
+    Field(max_length=10),
+    BeforeValidator(_date_as_text, json_schema_input_type=str),
+    AfterValidator(_date),
+]
 # One status or several: always a sorted list afterwards.
 StatusCodes = Annotated[
     list[StatusCode],

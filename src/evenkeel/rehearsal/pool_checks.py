@@ -8,6 +8,7 @@ from typing import Any
 from evenkeel.judge.fixed import diverse_share, exact_share
 from evenkeel.judge.verdict import FAIL, NO_DATA, PASS
 from evenkeel.rehearsal import effect as effects
+from evenkeel.rehearsal.declared import KEY, is_declared
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
 
 # A server that should have had so many requests and had none is not unlucky (e^-20).
@@ -123,6 +124,8 @@ def _guarded(name: str, pool: Data, effect: Data) -> Check:
     rows = effects.against_fair(pool, effect)
     for row in rows:
         ratio, fair = row["ratio"], row["fair"]
+        if is_declared(pool, row):
+            continue
         if ratio > guards["largest_fair_ratio"] or ratio < guards["least_fair_ratio"]:
             bound = (
                 f"at most {guards['largest_fair_ratio']:g}"
@@ -151,18 +154,20 @@ def _shift(name: str, pool: Data, effect: Data) -> Check:
     title = f"Shares of pool {name} do not jump"
     stay = effects.among_those_that_stay(effect)
     if not stay:
-        numbers = {"largest_shift_points": None, "compared": 0}
-        return check(f"shift:{name}", title, PASS, numbers, [])
+        nothing = {"largest_shift_points": None, "compared": 0}
+        return check(f"shift:{name}", title, PASS, nothing, [])
     reasons = [
         f"server {row['server']} of pool {name}: {effects.move(row)}, {row['points']:+.1f} points"
         f" among the servers that stay, wanted at most {limit:g}"
         for row in stay
-        if abs(row["points"]) > limit
+        if abs(row["points"]) > limit and not is_declared(pool, row, row["points"])
     ]
-    numbers = {
+    numbers: dict[str, Any] = {
         "largest_shift_points": max(abs(row["points"]) for row in stay),
         "compared": len(stay),
     }
+    if pool.get(KEY):
+        numbers["declared"] = sorted(pool[KEY])
     return check(f"shift:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 

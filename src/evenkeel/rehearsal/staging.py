@@ -29,6 +29,7 @@ from evenkeel.judge.verdict import PASS
 from evenkeel.lab import images, names, podman
 from evenkeel.records import read_json
 from evenkeel.rehearsal import checks, effect, outcome, plan
+from evenkeel.rehearsal.declared import Policy
 from evenkeel.rehearsal.plan import Bundle, Settings
 
 Progress = Callable[[str], None]
@@ -102,7 +103,7 @@ def _batch(
             code, seconds = _molecule(settings, Path(scratch, "run"), root, progress, lock)
         finally:
             remove_leftovers()
-        found, versions = _found(bundles, results, code)
+        found, versions = _found(bundles, results, code, Policy(folder, role_dir))
     body["bundles"] += found
     body["versions"] |= versions
     for step, took in seconds.items():
@@ -221,7 +222,7 @@ def _started(
 
 
 def _found(
-    bundles: list[Bundle], results: Path, code: int
+    bundles: list[Bundle], results: Path, code: int, policy: Policy | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Read what was measured and judge it; raises EvenkeelError when that cannot be done."""
     verified = outcome.verified(results)
@@ -230,7 +231,7 @@ def _found(
     for bundle in bundles:
         if bundle.name not in verified:
             raise outcome.trouble(results)
-        one, used = judged(bundle, results, verified[bundle.name])
+        one, used = judged(bundle, results, verified[bundle.name], policy)
         found.append(one)
         versions |= used
     if code and checks.verdict_of(check for one in found for check in one["checks"]) == PASS:
@@ -247,17 +248,18 @@ def _versions() -> dict[str, str]:
 
 
 def judged(
-    bundle: Bundle, results: Path, container: dict[str, str]
+    bundle: Bundle, results: Path, container: dict[str, str], policy: Policy | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Judge what was measured of one bundle; give its part of the record, and the versions.
 
-    `container` has {test: "" or what failed} of the container itself. Raises EvenkeelError when
-    something was not measured.
+    `container` has {test: "" or what failed} of the container itself; `policy` is that of the
+    change. Raises EvenkeelError when something was not measured.
     """
     world, measured, reloads = (
         _result(results, bundle, what) for what in ("world", "measured", "reloads")
     )
-    found = checks.judge(world, measured, reloads)
+    found = policy.checks(bundle.hosts) if policy else []
+    found += checks.judge(policy.declared_in(world) if policy else world, measured, reloads)
     found.append(outcome.container_check(container))
     return {
         "release": bundle.release,

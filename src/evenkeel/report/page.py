@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from evenkeel.change import policy
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.ledger import furthest_station, next_after, next_command
@@ -55,6 +56,7 @@ def page(folder: ChangeFolder) -> dict[str, Any]:
         "faults": reading.faults,
         "steps": steps,
         "effects": effects(reading),
+        "policy": _policy(reading),
         "rollout": list(rollout_lines(reading.rollout)) if reading.rollout else [],
         "checks": _checks(reading),
         "approvals": [_approval(reading, name) for name in reading.approvals],
@@ -172,6 +174,16 @@ def _step(name: str, record: Record | None, word: object, detail: str = "") -> d
         "clock": clock(record.ended) if record else "",
         "took": took(record) if record else "",
         "detail": detail,
+    }
+
+
+def _policy(reading: Reading) -> dict[str, list[str]]:
+    """What the change declares, what stops or is told of what is new, and what is live already."""
+    found = list(reading.policy.get("findings") or [])
+    return {
+        "declared": policy.declared_lines(reading.policy.get("declared") or {}),
+        "found": [policy.in_words(one) for one in found if not one.get("live_already")],
+        "live": [policy.in_words(one) for one in found if one.get("live_already")],
     }
 
 

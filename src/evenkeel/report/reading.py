@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from evenkeel.canary.hold import open_hold
-from evenkeel.change import ledger, rollout
+from evenkeel.change import ledger, policy, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import Rollout
 from evenkeel.errors import Refused
@@ -45,6 +45,7 @@ class Reading:
     stages: dict[int, Record] = field(default_factory=dict)
     results: dict[int, dict[str, Object]] = field(default_factory=dict)
     outcome: Record | None = None
+    policy: Object = field(default_factory=dict)
     rollout: Rollout | None = None
     held: Record | None = None
     faults: list[str] = field(default_factory=list)
@@ -66,6 +67,8 @@ def read(folder: ChangeFolder) -> Reading:
     reading.manifest = reading.attempt(folder.manifest) or {}
     if (folder.path / "forecast.json").exists():
         reading.forecast = reading.attempt(_object, folder, "forecast.json") or {}
+    if (folder.path / policy.FILE).exists():
+        reading.policy = reading.attempt(_object, folder, policy.FILE) or {}
     reading.diff = _text(folder, "diff.txt")
     reading.render = _if_there(reading, "render.json", ledger.RENDER)
     reading.staging = _if_there(reading, "staging.json", ledger.STAGING)

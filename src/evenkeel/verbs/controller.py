@@ -57,6 +57,7 @@ def _rollout(task_vars: Args) -> Any:
 def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
+    from evenkeel.verbs.policy import declared_in
 
     names = _names(task_vars)
     hostvars = task_vars["hostvars"]
@@ -84,6 +85,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         not_before=str(args.get("not_before") or ""),
         not_after=str(args.get("not_after") or ""),
         rollout=_rollout(task_vars),
+        declared=declared_in(names, hostvars),
     )
     result = render.render(request, hosts, write=not task.check_mode)
     for line in result["summary"]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
 from evenkeel.canary.policy import canary_policy
-from evenkeel.change import ledger
+from evenkeel.change import ledger, policy
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet, unified_diff
-from evenkeel.change.dialect import load_dialect
+from evenkeel.change.declared import Declared
+from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
@@ -25,7 +26,6 @@ from evenkeel.change.rollout import Rollout, is_written
 from evenkeel.errors import Faults, Refused
 from evenkeel.forecast import forecast
 from evenkeel.host.archive import is_file_name, release_digest
-from evenkeel.intent.shares import Spread
 from evenkeel.records import (
     Record,
     canonical_json,
@@ -37,6 +37,7 @@ from evenkeel.records import (
     write_atomically,
     write_record,
 )
+from evenkeel.verbs.policy import Marks, judge_policy, policy_lines
 from evenkeel.verbs.rollout import from_inventory
 
 
@@ -58,7 +59,8 @@ class Request:
     """One change to render. Times are ISO 8601 UTC; an empty one does not bind.
 
     `fleet` names all hosts of the fleet, also those that this change leaves out. `rollout` is how
-    it goes over its hosts; without one, as an inventory that says nothing of it has it.
+    it goes over its hosts; without one, as an inventory that says nothing of it has it. `declared`
+    is what the change waives and which shifts it intends.
     """
 
     folder: ChangeFolder
@@ -72,6 +74,7 @@ class Request:
     not_before: str = ""
     not_after: str = ""
     rollout: Rollout | None = None
+    declared: Declared = field(default_factory=Declared)
 
 
 def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[str, Any]:
@@ -100,16 +103,21 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         host: release_digest(dict(facts.live)) if facts.live is not None else None
         for host, facts in hosts.items()
     }
-    value = manifest(folder.change_id, request.author, request.balancer_kind, bundle, bases)
+    about = (folder.change_id, request.author, request.balancer_kind)
+    value = manifest(*about, bundle, bases, request.declared.as_dict())
     digest = sha256_of(canonical_json(value))
-    spread = load_dialect(request.role_dir).spread
-    groups = _forecasts(folder.path.parent, hosts, bundle.intents, spread)
+    dialect = load_dialect(request.role_dir)
+    befores = {host: _intent_before(folder.path.parent, host, hosts[host]) for host in hosts}
+    judged = judge_policy(dialect, hosts, bundle, befores, request.declared)
+    policy.demand(judged)
+    groups = _forecasts(dialect, hosts, bundle, befores)
     rollout = request.rollout or from_inventory(list(hosts), {host: {} for host in hosts})
     _demand_listeners(rollout, bundle)
     rendered = _is_rendered(folder, digest)
     unchanged = rendered and is_written(folder, rollout)
     if write and not rendered:
         _write(request, hosts, bundle, value, groups, digest, started)
+        folder.write_json(policy.FILE, judged)
     if write and not unchanged:
         # After the rest: another rollout makes an approval void, never a rehearsal.
         folder.write_json(ROLLOUT_JSON, rollout.as_dict())
@@ -118,7 +126,10 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         "digest": digest,
         "folder": str(folder.path),
         "hosts": sorted(hosts),
-        "summary": [line for group in groups for line in _summary(group)],
+        "summary": [
+            *(line for group in groups for line in _summary(group)),
+            *policy_lines(judged),
+        ],
         "diff_text": _diff_text(hosts, bundle),
     }
 
@@ -143,22 +154,25 @@ def _is_rendered(folder: ChangeFolder, digest: str) -> bool:
 
 
 def _forecasts(
-    changes: Path,
+    dialect: Dialect,
     hosts: Mapping[str, Host],
-    intents: Mapping[str, Mapping[str, Any]],
-    spread: Spread | None,
+    bundle: FleetBundle,
+    befores: Mapping[str, dict[str, Any] | None],
 ) -> list[dict[str, Any]]:
     """Give one forecast for each distinct pair of intents before and after, with its hosts."""
     groups: dict[str, dict[str, Any]] = {}
-    for host, after in sorted(intents.items()):
-        before = _intent_before(changes, host, hosts[host])
+    marks = Marks(dialect)
+    for host in sorted(bundle.intents):
+        after = marks.marked(bundle.intents[host], bundle.files[host])
+        live, old = hosts[host].live, befores[host]
+        before = marks.marked(old, live) if old is not None and live is not None else None
         key = sha256_of(canonical_json([before, after]))
         if key not in groups:
-            effect = forecast(before, after, spread)
+            effect = forecast(before, after, dialect.spread)
             groups[key] = {
                 "hosts": [],
                 "forecast": effect,
-                "policy": canary_policy(after, effect, spread),
+                "policy": canary_policy(after, effect, dialect.spread),
             }
         groups[key]["hosts"].append(host)
     return list(groups.values())

@@ -94,6 +94,16 @@ WRONG = [
     ("port-gone", ("bind *:80\n", "bind *:8080\n")),
     ("servers-spoken-to-otherwise", ("check maxconn 100", "check maxconn 100 send-proxy")),
     ("servers-spoken-to-otherwise", ("check maxconn 100", "check maxconn 100 ssl verify none")),
+    ("everybody-refused", (ROUTES, "    http-request deny\n" + ROUTES)),
+    ("redirect-loop", (ROUTES, "    http-request redirect scheme https code 301\n" + ROUTES)),
+    ("scheme-told-wrongly", (ROUTES, "    http-request set-header X-Forwarded-Proto http\n")),
+    ("request-replaced", (ROUTES, "    http-request set-path /\n" + ROUTES)),
+    ("request-replaced", (ROUTES, "    http-request set-header Host internal\n" + ROUTES)),
+    ("header-dropped", (ROUTES, "    http-request del-header Authorization\n" + ROUTES)),
+    ("tls-too-old", ("site.pem", "site.pem ssl-max-ver TLSv1.0")),
+    ("stickiness-lost", ("    cookie SRV insert indirect nocache\n", "")),
+    ("agent-check", ("check maxconn 100", "check maxconn 100 agent-check agent-port 9")),
+    ("reuse-always", (BALANCE, BALANCE + "    http-reuse always\n")),
     ("address-of-another-pool", ("10.0.1.2:8080", "10.0.0.2:8080")),
 ]  # fmt: skip
 
@@ -105,6 +115,7 @@ HARMLESS = {
     "a server less": [(f"    server {APP3}\n", "")],
     "a server moves": [("10.0.0.3:8080", "10.0.9.3:8080")],
     "another port": [("10.0.0.3:8080", "10.0.0.3:8081")],
+    "another listener's port on this machine": [("127.0.0.1:8404", "127.0.0.1:8405")],
     "leastconn": [(BALANCE, "    balance leastconn\n")],
     "a hash of the source": [(BALANCE, "    balance source\n    hash-type consistent\n")],
     "longer answers": [("timeout server 30s", "timeout server 120s")],
@@ -131,6 +142,8 @@ HARMLESS = {
     "an address of its own": [("bind *:80\n", "bind *:80\n    bind 10.0.0.9:80\n")],
     "another certificate": [("site.pem", "new.pem")],
     "h2": [("site.pem", "site.pem alpn h2,http/1.1")],
+    "https": [(ROUTES, "    http-request redirect scheme https unless { ssl_fc }\n" + ROUTES)],
+    "a path below": [(ROUTES, "    http-request set-path /v1%[path]\n" + ROUTES)],
     "a header": [(ROUTES, "    http-response set-header X-Frame-Options DENY\n" + ROUTES)],
     "a rate limit": [(ROUTES, "    stick-table type ip size 1m expire 1h store http_req_rate(10s)\n"
                       "    http-request track-sc0 src\n"
@@ -176,6 +189,35 @@ def test_an_everyday_edit_of_a_fleet_with_an_old_fault_is_not_stopped(rule, edit
     )
 
 
+def test_a_hash_may_become_turns_and_not_a_plain_hash():
+    ring = edited((BALANCE, "    balance uri\n    hash-type consistent\n"))
+    for change, found in (("map-based", {"hash-no-longer-consistent"}), ("consistent", set())):
+        assert stopped(ring.replace("hash-type consistent", f"hash-type {change}"), ring) == found
+    assert stopped(SOUND, ring) == set()
+
+
+def test_a_listener_that_goes_takes_its_port_from_clients():
+    base = SOUND + "frontend more\n    bind *:90\n    default_backend app\n"
+    assert stopped(SOUND, base) == {"port-gone"}
+
+
+def test_a_reserve_of_a_database_does_not_become_a_second_primary():
+    base = (
+        SOUND + "backend db\n    mode tcp\n    server a 10.5.0.1:5432 check\n"
+        "    server b 10.5.0.2:5432 check backup\n"
+    )
+    assert stopped(base.replace(" check backup", " check"), base) == {"reserve-promoted"}
+    swapped = base.replace("5432 check\n", "5432 check B\n").replace(" backup", "")
+    assert stopped(swapped.replace(" B\n", " backup\n"), base) == set()
+
+
+def test_a_cookie_over_tls_alone_needs_a_listener_with_tls():
+    plain = edited(("    bind *:443 ssl crt /etc/haproxy/site.pem\n", ""))
+    secure = ("insert indirect", "insert secure indirect")
+    assert stopped(edited(secure, text=plain), plain) == {"cookie-not-returned"}
+    assert stopped(edited(secure)) == set()
+
+
 def test_every_rule_has_a_case_that_it_stops_or_tells():
     shown = {one[0] for one in WRONG} | set().union(
         *(told(edited(*edits)) for edits in HARMLESS.values()),
@@ -186,6 +228,7 @@ def test_every_rule_has_a_case_that_it_stops_or_tells():
         told(edited(("check maxconn 100", "maxconn 100 check")), None),
     )
     one_server = "backend one\n    option httpchk\n    server o 10.4.0.1:80{}\n"
+    shown |= {"hash-no-longer-consistent", "reserve-promoted", "cookie-not-returned"}  # above
     shown |= stopped(SOUND + one_server.format(""), SOUND + one_server.format(" check"))
     assert {one["rule"] for one in DIALECT.catalogue()} - shown == set()
 

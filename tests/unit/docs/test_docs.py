@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
+from evenkeel.change import catalogue
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import demo
 from evenkeel.host import arguments
@@ -203,3 +204,8 @@ def test_no_name_in_our_code_is_a_second_word_for_a_thing():
     for path in sorted((ROOT / "src").rglob("*.py")):
         found = kept_out & set(names_in(path))
         assert not found, f"{named(path)}: {', '.join(found)}: see docs/vocabulary.md"
+
+
+def test_the_page_of_policy_rules_is_up_to_date():
+    page = ROOT / catalogue.PAGE_FILE
+    assert page.read_text() == catalogue.text(ROOT), "run: python -m evenkeel.change.catalogue"

@@ -242,3 +242,25 @@ def test_the_effect_of_a_large_pool_in_words_stays_short():
     world = world_of({"servers": servers(200)})
     (line,) = effect.lines(effect.effect(world, measured(world, None, counts(*[2] * 200))))
     assert line.endswith("and 192 more servers")
+
+
+@pytest.mark.parametrize(
+    ("declared", "passes"),
+    [
+        ({"points": 20.0, "to_percent": None}, True),
+        ({"points": 10.0, "to_percent": None}, False),
+        ({"points": None, "to_percent": 50.0}, True),
+        ({"points": None, "to_percent": 40.0}, False),
+    ],
+)
+def test_a_declared_shift_passes_up_to_what_was_declared(declared, passes):
+    weights = servers(3)
+    weights[0]["weight"] = 200
+    world = world_of({"servers": weights}, guardrails={
+        "largest_shift_points": 10, "largest_fair_ratio": 1.4})  # fmt: skip
+    found = measured(world, EVEN, counts(200, 100, 100))
+    assert failed(judged(world, found)) == {"shift:web", "spread:web"}
+    world["pools"]["web"]["declared_shifts"] = {"web1": declared}
+    assert failed(judged(world, found)) == (set() if passes else {"shift:web", "spread:web"})
+    world["pools"]["web"]["declared_shifts"] = {"web2": declared}
+    assert failed(judged(world, found)) == {"shift:web", "spread:web"}

@@ -1,0 +1,166 @@
+"""What a change declares beside its intents: waivers of rules, and shifts of share that are wanted.
+
+Both lie in the manifest, so that the digest binds them: another waiver is another change, which is
+rehearsed and approved anew. Whoever approves sees each with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from evenkeel.errors import Fault, Faults
+from evenkeel.records import LONGEST_TEXT
+
+KEY = "declared"
+_MOST = 200
+
+
+@dataclass(frozen=True, order=True)
+class Waiver:
+    """A finding of a rule that may stand: its rule, its subject, why, and until which day."""
+
+    rule: str
+    subject: str
+    reason: str
+    until: str = ""
+
+    def holds(self, today: str) -> bool:
+        """Whether its day is not over; days are text as 2026-12-31."""
+        return not self.until or self.until >= today
+
+
+@dataclass(frozen=True, order=True)
+class Shift:
+    """A shift of a server's share that is wanted: by at most so many points, or to a share.
+
+    One of `points` and `to_percent` is given.
+    """
+
+    pool: str
+    server: str
+    reason: str
+    points: float | None = None
+    to_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Everything that a change declares."""
+
+    waivers: tuple[Waiver, ...] = ()
+    intended_shifts: tuple[Shift, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as the manifest holds it; what is not given is left out."""
+        return {
+            name: [
+                {key: value for key, value in vars(one).items() if value not in (None, "")}
+                for one in getattr(self, name)
+            ]
+            for name in ("waivers", "intended_shifts")
+            if getattr(self, name)
+        }
+
+
+def read(values: Mapping[str, Any]) -> Declared:
+    """Give what `values` (`waivers`, `intended_shifts`: lists of mappings) declare, sorted.
+
+    Raises Faults naming everything in them that has no meaning.
+    """
+    faults: list[Fault] = []
+    waivers = [
+        Waiver(**row)
+        for row in _rows(values, "waivers", ("rule", "subject", "reason"), ("until",), faults)
+    ]
+    shifts = [
+        Shift(**row)
+        for row in _rows(
+            values,
+            "intended_shifts",
+            ("pool", "server", "reason"),
+            ("points", "to_percent"),
+            faults,
+        )
+    ]
+    if faults:
+        raise Faults(
+            "What the change declares cannot be used",
+            faults,
+            where="waivers, intended_shifts",
+            next_step="correct the variables, in the inventory or in -e (docs/policy.md)",
+        )
+    return Declared(tuple(sorted(set(waivers))), tuple(sorted(set(shifts), key=repr)))
+
+
+def of_manifest(manifest: Mapping[str, Any]) -> Declared:
+    """Give what a manifest declares; a change without the key declares nothing."""
+    return read(manifest.get(KEY) or {})
+
+
+def _rows(
+    values: Mapping[str, Any],
+    name: str,
+    needed: tuple[str, ...],
+    optional: tuple[str, ...],
+    faults: list[Fault],
+) -> Iterable[dict[str, Any]]:
+    """Give the rows that are right; add a fault for each that is not."""
+    rows = values.get(name) or []
+    if not isinstance(rows, list) or len(rows) > _MOST:
+        wanted = f"a list of at most {_MOST} mappings with {', '.join(needed)}"
+        faults.append(Fault(name, wanted, type(rows).__name__))
+        return []
+    good = []
+    for number, row in enumerate(rows):
+        found = list(_row_faults(row, f"{name}[{number}]", needed, optional))
+        faults += found
+        if not found:
+            good.append(dict(row))
+    return good
+
+
+def _row_faults(
+    row: Any, path: str, needed: tuple[str, ...], optional: tuple[str, ...]
+) -> Iterable[Fault]:
+    if not isinstance(row, Mapping):
+        yield Fault(path, f"a mapping with {', '.join(needed)}", type(row).__name__)
+        return
+    for key in sorted(set(row) - {*needed, *optional}):
+        yield Fault(f"{path}.{key}"[:80], f"one of {', '.join((*needed, *optional))}", "this key")
+    for key in needed:
+        value = row.get(key)
+        if not isinstance(value, str) or not value.strip() or not _is_short(value):
+            yield Fault(f"{path}.{key}", f"1 to {LONGEST_TEXT} printed characters", _shown(value))
+    if row.get("until") is not None and not _is_a_day(row["until"]):
+        yield Fault(f"{path}.until", "a date such as 2026-12-31", _shown(row["until"]))
+    if "points" in optional:
+        yield from _shift_faults(row, path)
+
+
+def _shift_faults(row: Mapping[str, Any], path: str) -> Iterable[Fault]:
+    given = [key for key in ("points", "to_percent") if row.get(key) is not None]
+    if len(given) != 1:
+        yield Fault(path, "points or to_percent", " and ".join(given) or "neither")
+    for key in given:
+        value = row[key]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value <= 100:
+            yield Fault(f"{path}.{key}", "a number from 0 to 100", _shown(value))
+
+
+def _is_short(text: str) -> bool:
+    return text.isprintable() and len(text) <= LONGEST_TEXT
+
+
+def _is_a_day(value: object) -> bool:
+    try:
+        return date.fromisoformat(str(value)).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else repr(value)[:60]

@@ -1,0 +1,59 @@
+"""What a change declares, where the rehearsal judges: policy findings, and shifts that are wanted.
+
+A declared shift is for one server of one pool, and lets it move up to what was declared, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evenkeel.change import policy
+from evenkeel.change.declared import of_manifest
+from evenkeel.change.dialect import load_dialect
+from evenkeel.change.folder import ChangeFolder
+
+Data = Mapping[str, Any]
+KEY = "declared_shifts"
+# Shares are measured: what is declared is met within the two points that a forecast promises.
+ROUNDING_POINTS = 2.0
+
+
+class Policy:
+    """The policy of one change, judged once for all of its bundles."""
+
+    def __init__(self, folder: ChangeFolder, role_dir: Path) -> None:
+        self._shifts = of_manifest(folder.manifest()).intended_shifts
+        self._judged = policy.of_folder(folder, load_dialect(role_dir), policy.today())
+
+    def checks(self, hosts: Sequence[str]) -> list[dict[str, Any]]:
+        """Give the checks of the policy rules for these hosts."""
+        return policy.checks(self._judged, hosts)
+
+    def declared_in(self, world: Data) -> dict[str, Any]:
+        """Give the world with the shifts that are declared in each of its pools."""
+        pools = dict(world["pools"])
+        for shift in self._shifts:
+            if shift.pool in pools:
+                declared = dict(pools[shift.pool].get(KEY, {}))
+                declared[shift.server] = {"points": shift.points, "to_percent": shift.to_percent}
+                pools[shift.pool] = {**pools[shift.pool], KEY: declared}
+        return {**world, "pools": pools}
+
+
+def is_declared(pool: Data, row: Data, points: float | None = None) -> bool:
+    """Whether the share that `row` measured is one that the change declares for its server.
+
+    `row` has `server`, `before` and `after` as fractions of 1; `points` is the shift where it is
+    counted otherwise than from before to after.
+    """
+    declared = pool.get(KEY, {}).get(row["server"])
+    if declared is None or row["after"] is None:
+        return False
+    after, before = row["after"] * 100, (row["before"] or 0.0) * 100
+    if declared["to_percent"] is not None:
+        ends = (before, float(declared["to_percent"]))
+        return bool(min(ends) - ROUNDING_POINTS <= after <= max(ends) + ROUNDING_POINTS)
+    moved = abs(after - before if points is None else points)
+    return bool(moved <= float(declared["points"]) + ROUNDING_POINTS)
