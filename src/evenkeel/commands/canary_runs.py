@@ -8,6 +8,7 @@ Nothing is taken on a playbook's word: the hosts are asked what is live, and wha
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,13 @@ from typing import Any
 
 from evenkeel.commands.canary_changes import Edit, intent
 from evenkeel.commands.playbook import Playbooks
-from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_ROLLED_BACK, Refused
+from evenkeel.errors import (
+    EXIT_INCONCLUSIVE,
+    EXIT_OK,
+    EXIT_ROLLED_BACK,
+    EvenkeelError,
+    Refused,
+)
 from evenkeel.lab.fleet import Fleet
 from evenkeel.remote import arguments
 
@@ -194,22 +201,30 @@ class Runs:
 def go(runs: Runs, edits: Sequence[Edit], deploy: Callable[[Edit], Row]) -> list[Row]:
     """Render all `edits`, then rehearse and deploy one after the other; give what became of each.
 
-    One that does not get past its rehearsal is not deployed, and not as wanted.
+    One that does not get past its rehearsal is not deployed, and not as wanted. When the run itself
+    breaks, so are those that it did not get to.
     """
-    # Rendering waits for the hosts most of the time.
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(runs.render, edits))
     rows: list[Row] = []
-    with runs.rehearsed(edits) as rehearsals:
-        for edit, code, said in rehearsals:
-            if code == EXIT_OK:
-                rows.append(deploy(edit))
-            else:
-                runs.say(said[-3000:])
-                rows.append(
-                    {
-                        "name": edit.name, "what": edit.words, "as_wanted": False, "by": "staging",
-                        "verdict": "none", "seconds": None, "requests": None, "reasons": [],
-                    }
-                )  # fmt: skip
+    try:
+        # Rendering waits for the hosts most of the time.
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(runs.render, edits))
+        with runs.rehearsed(edits) as rehearsals:
+            for edit, code, said in rehearsals:
+                if code == EXIT_OK:
+                    rows.append(deploy(edit))
+                else:
+                    runs.say(said[-3000:])
+                    rows.append(_not_reached(edit, "staging"))
+    except (EvenkeelError, subprocess.SubprocessError) as error:
+        runs.say(f"the run broke: {error}")
+        rows += [_not_reached(edit, "") for edit in edits[len(rows) :]]
     return rows
+
+
+def _not_reached(edit: Edit, by: str) -> Row:
+    """Give the row of a change that no host was given; `by` is what stopped it."""
+    return {
+        "name": edit.name, "what": edit.words, "as_wanted": False, "by": by,
+        "verdict": "none", "seconds": None, "requests": None, "reasons": [],
+    }  # fmt: skip

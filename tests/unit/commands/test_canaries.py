@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
 from evenkeel.commands import canaries
 from evenkeel.commands.canary_changes import FAST, FAULTY, HARMLESS, intent
+from evenkeel.commands.canary_runs import Runs, go
 from evenkeel.intent import parse_intent
 
 EVERY = (*FAULTY, *HARMLESS)
@@ -49,6 +51,38 @@ def test_the_table_names_what_did_not_go_as_it_should():
     assert lines["firewall"][-1] == "2"
     assert lines["weight"][-2:] == ["NOT", "CONFIRMED"]
     assert "not as wanted: firewall, weight" in text
+
+
+class Broken:
+    """Runs whose second deploy does not end in time."""
+
+    def __init__(self):
+        self.said = []
+
+    def render(self, edit):
+        pass
+
+    def rehearse(self, edit):
+        return (10, "refused") if edit is EVERY[0] else (0, "")
+
+    rehearsed = Runs.rehearsed
+
+    def say(self, line):
+        self.said.append(line)
+
+    def deploy(self, edit):
+        if edit is EVERY[2]:
+            raise subprocess.TimeoutExpired("podman", 60)
+        return row(edit.name)
+
+
+def test_a_run_that_breaks_tells_what_it_had_and_calls_the_rest_not_as_wanted():
+    runs = Broken()
+    rows = go(runs, EVERY[:4], runs.deploy)
+    assert [one["name"] for one in rows] == [edit.name for edit in EVERY[:4]]
+    assert [one["as_wanted"] for one in rows] == [False, True, False, False]
+    assert rows[0]["by"] == "staging"
+    assert "the run broke" in runs.said[-1]
 
 
 def test_an_unknown_change_is_refused():
