@@ -168,6 +168,16 @@ WRONG = {
         {"answers", "servers:web", "share:web", "route:front"},
     ),
     "one-cookie-for-two": (four(**STICKY), ("cookie web2", "cookie web1"), {"sticky:web"}),
+    # Nothing of it shows while all servers are well and requests are small and quick.
+    "what-only-trouble-shows": (
+        intent(
+            {"servers": servers(4), "check": {"kind": "none"}},
+            timeouts={"server_seconds": 1},
+            extra={"global": ["tune.bufsize 2048"]},
+        ),
+        ("default_backend web", "http-request set-path /other\n    default_backend web"),
+        {"failing:web", "slow:web", "limits", "told"},
+    ),
     "a-word-that-is-none": (four(), ("balance roundrobin", "balance robin"), {"native_check"}),
 }
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from evenkeel.rehearsal.stub import SLOW
 from evenkeel.rehearsal.traffic import Client
 
 # A person has gone by then.
@@ -75,6 +76,27 @@ class Asked:
         else:
             met.answered += 1
             met.servers[answer.server] += 1
+
+    async def slow(self, kinds: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+        """Send a request to each class that its server works on for so long; count by pool."""
+        met: dict[str, Met] = {}
+
+        async def one(kind: dict[str, Any]) -> None:
+            mine = met.setdefault(kind["pool"], Met())
+            mine.sent += 1
+            request = self.client.maker.request(kind, {SLOW: f"{seconds:g}"})
+            answer = None
+            with suppress(TimeoutError):
+                asking = self.client.one(kind, request)
+                answer = await asyncio.wait_for(asking, seconds + PATIENCE_SECONDS)
+            if answer and answer.server and answer.status < 500:
+                mine.answered += 1
+            else:
+                mine.lost += 1
+                mine.errors[f"status {answer.status}" if answer else "no answer"] += 1
+
+        await asyncio.gather(*(one(kind) for kind in kinds))
+        return {name: counts.as_dict() for name, counts in met.items()}
 
     async def count(
         self, kinds: list[dict[str, Any]], numbers: dict[str, int], patience: float

@@ -12,9 +12,10 @@ from typing import Any
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA, PASS, worst
 from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal.by_hand import as_measured
-from evenkeel.rehearsal.failing_checks import failing_check
+from evenkeel.rehearsal.failing_checks import failing_check, slow_check
 from evenkeel.rehearsal.line import Check, Data, check, verdict_for
 from evenkeel.rehearsal.pool_checks import pool_checks
+from evenkeel.rehearsal.question_checks import question_checks
 
 _LONGEST_SAID = 600
 
@@ -29,6 +30,7 @@ def judge(world: Data, measured: Data, reloads: Data | None) -> list[Check]:
     if measured["after"] is None:
         return checks
     checks += [route_test(test, measured["after"]) for test in world["route_tests"]]
+    checks += question_checks(world, measured["before"], measured["after"])
     checks.append(answers(world, measured["after"]))
     effect = effects.effect(world, measured)
     for name in sorted(world["pools"]):
@@ -113,6 +115,7 @@ def failing(world: Data, after: Data, trials: Data) -> Iterator[Check]:
     ran = after["failing"]
     for name in sorted(ran["pools"]):
         yield failing_check(name, world, ran, trials.get("base"), trials.get("again"))
+        yield slow_check(name, world, ran, trials.get("base"), trials.get("again"))
 
 
 def reload_under_load(measured: Data, reloads: Data | None) -> Check:

@@ -14,7 +14,8 @@ from typing import Any
 
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal import refusing
-from evenkeel.rehearsal.asked import PATIENCE_SECONDS, Asked, Trickle
+from evenkeel.rehearsal.asked import PATIENCE_SECONDS, Asked, Met, Trickle
+from evenkeel.rehearsal.failing_checks import SLOW_SECONDS
 from evenkeel.rehearsal.failing_plan import plan
 from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
@@ -31,6 +32,9 @@ WAIT_SLACK_SECONDS = 1.5
 LOOK_SECONDS = 0.2
 # While a server hangs that nobody has noticed yet, as long as this and no longer.
 HANGING_PATIENCE_SECONDS = 1.0
+# Slow requests at most.
+MOST_SLOW = 64
+SETTING_OUT_SECONDS = 0.3
 # Requests of a count: to those that are left, or to a pool that is down.
 _EACH, _LEAST, _MOST = 12, 40, 360
 _DOWN_REQUESTS = 12
@@ -65,6 +69,7 @@ class Failing:
         where = self.stubs.order("where")
         self.plan = plan(self.world, where["listening"], self.pools, where["asked"])
         found = {name: dict(facts, noticed={}) for name, facts in self.plan["pools"].items()}
+        self.kinds = self._kinds(found)
         if found:
             try:
                 await self._acts(found)
@@ -78,6 +83,10 @@ class Failing:
         quick = {here: mode for here, mode in first.items() if mode != HANG}
         some = [name for name in found if found[name]["victims"]]
         began = time.monotonic()
+        slow_seconds = self.world.get("slow_seconds", SLOW_SECONDS)
+        slow = asyncio.create_task(self.asked.slow(self.kinds[:MOST_SLOW], slow_seconds))
+        # On their way to their servers before those fail: they are spared, whatever comes.
+        await asyncio.sleep(SETTING_OUT_SECONDS)
         if first:
             # While requests go on arriving: the moment of failing is what users meet first.
             async with Trickle(self.asked, self._kinds(some)) as trickle:
@@ -89,13 +98,16 @@ class Failing:
                 noticing = trickle.take()
             # A request that is tried again and again has its end by now.
             for name in some:
-                found[name]["refused"] = refused[name].as_dict()
-                found[name]["noticing"] = noticing[name].as_dict()
+                found[name]["refused"] = refused.get(name, Met()).as_dict()
+                found[name]["noticing"] = noticing.get(name, Met()).as_dict()
+            await slow
             active = await self.active()
             for name, counts in (await self._count(some, "rest", HANGING_PATIENCE_SECONDS)).items():
                 found[name]["noticed_by_clients"] = counts
                 hanging = [(name, *one) for one in self._servers(name) if one[1] in hang]
                 found[name]["hanging"] = sum(1 for one in hanging if one in active)
+        for name, counts in (await slow).items():
+            found[name]["slow"] = counts
         self.fail(second)
         patience = self._patience(list(found), "noticed_seconds")
         if hang:

@@ -14,6 +14,8 @@ from typing import Any
 
 from evenkeel.rehearsal.line import Check, Data, check, names, verdict_for
 
+# As slow as production's slowest, as long as no profile says so.
+SLOW_SECONDS = 5.0
 # Of requests: what breaks off when a server goes away in the middle of an answer is its doing.
 _LOST_PERCENT = 5.0
 _LOST_AT_LEAST = 2
@@ -24,6 +26,8 @@ _SURE_OF_TRAFFIC = 12
 _PILE = 3.0
 # Nobody waits longer in a rehearsal for a check to notice.
 _NOTICED_SECONDS = 16.0
+_SLOW = "slow"
+_PATIENCE = ("noticed_seconds", "hang_seconds", "back_seconds")
 _SAID = {
     "refuse": "refuses connections",
     "errors": "answers 500",
@@ -55,6 +59,9 @@ def harms(pool: Data, facts: Data) -> dict[str, str]:
         found |= _spread(pool, facts, rest)
     found |= _down(facts)
     found |= _back(facts)
+    slow = facts.get("slow") or {}
+    if slow.get("lost"):
+        found[_SLOW] = f"{slow['lost']} of {slow['sent']} slow requests fail ({_errors(slow)})"
     return found
 
 
@@ -172,7 +179,8 @@ def as_before(world: Data, classes: Data) -> dict[str, Any]:
         }
         if seen:
             pools[name] = {
-                **pool,
+                # How patient its checks were is not known: those of the change say nothing of it.
+                **{key: value for key, value in pool.items() if key not in _PATIENCE},
                 "endpoints": {here: here for here in sorted(seen)},
                 "weights": dict.fromkeys(sorted(seen), 1.0),
                 "expected_up": sorted(seen),
@@ -189,19 +197,10 @@ def failing_check(
     `base` is what they met before the change, `again` the candidate's second run; both are there
     only where the first run was suspicious, and without this pool where nothing could be compared.
     """
-    pool, facts = world["pools"][name], ran["pools"][name]
-    found = harms(pool, facts)
-    if again and name in again["pools"]:
-        twice = harms(pool, again["pools"][name])
-        found = {code: text for code, text in twice.items() if code in found}
-    before = (base or {"pools": {}})["pools"].get(name)
-    if before is None:
-        old = {code for code in found if not _promised(pool, code)}
-    else:
-        old = _before(pool, before)
-    new = [text for code, text in found.items() if code not in old]
-    as_it_was = "as before" if before is not None else "as it is set up"
-    told = [f"{as_it_was}: {text}" for code, text in found.items() if code in old]
+    facts = ran["pools"][name]
+    new, told, how = _compared(name, world, ran, base, again)
+    for codes in (new, told):
+        codes.pop(_SLOW, None)
     numbers = {
         "failed": {server: facts.get("modes", {}).get(server) for server in facts["victims"]},
         "servers": len(facts["noticed"]),
@@ -211,11 +210,50 @@ def failing_check(
         "failed_once_noticed": _failed(facts.get("noticed_by_clients") or {}),
         "late_when_down": (facts.get("down") or {}).get("late"),
         "away_afterwards": len((facts.get("back") or {}).get("away", [])),
-        "compared": before is not None,
-        "repeated": bool(again and name in again["pools"]),
+        **how,
     }
     title = f"Pool {name} stands the failure of its servers"
-    return check(f"failing:{name}", title, verdict_for(new), numbers, [*new, *told])
+    return _line(f"failing:{name}", title, numbers, new, told)
+
+
+def slow_check(name: str, world: Data, ran: Data, base: Data | None, again: Data | None) -> Check:
+    """Judge one pool's slow requests: what was answered before is answered still."""
+    slow = ran["pools"][name].get("slow") or {}
+    new, told, how = _compared(name, world, ran, base, again)
+    new, told = ({c: text for c, text in codes.items() if c == _SLOW} for codes in (new, told))
+    numbers = {
+        "seconds": world.get("slow_seconds", SLOW_SECONDS),
+        "sent": slow.get("sent", 0),
+        "answered": slow.get("answered", 0),
+        **how,
+    }
+    title = f"Slow requests to pool {name} are answered"
+    return _line(f"slow:{name}", title, numbers, new, told)
+
+
+def _line(code: str, title: str, numbers: Data, new: dict[str, str], told: dict[str, str]) -> Check:
+    reasons = list(new.values())
+    return check(code, title, verdict_for(reasons), numbers, [*reasons, *told.values()])
+
+
+def _compared(
+    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+) -> tuple[dict[str, str], dict[str, str], dict[str, bool]]:
+    """Give the harms that are new, those that are told, and how they were found out."""
+    pool = world["pools"][name]
+    found = harms(pool, ran["pools"][name])
+    twice = (again or {"pools": {}})["pools"].get(name)
+    if twice is not None:
+        found = {code: text for code, text in harms(pool, twice).items() if code in found}
+    before = (base or {"pools": {}})["pools"].get(name)
+    if before is None:
+        old = {code for code in found if not _promised(pool, code)}
+    else:
+        old = _before(pool, before)
+    as_it_was = "as before" if before is not None else "as it is set up"
+    new = {code: text for code, text in found.items() if code not in old}
+    told = {code: f"{as_it_was}: {text}" for code, text in found.items() if code in old}
+    return new, told, {"compared": before is not None, "repeated": twice is not None}
 
 
 _ACTS = ("refused", "noticing", "noticed_by_clients", "down", "back")
@@ -224,7 +262,7 @@ _ACTS = ("refused", "noticing", "noticed_by_clients", "down", "back")
 def _promised(pool: Data, code: str) -> bool:
     """Whether a pool's own checks promise that this harm does not happen."""
     kind = pool.get("check")
-    if kind not in ("http", "tcp") or code == "refused":
+    if kind not in ("http", "tcp") or code in ("refused", _SLOW):
         return False
     if pool.get("hang_seconds", 0.0) > _NOTICED_SECONDS:
         return code not in ("errors", "away") and not code.startswith("unnoticed:")

@@ -61,9 +61,10 @@ class Rehearsal:
                 heard=clients.heard,
             )
         found: dict[str, Any] = {"classes": self.client.take()}
-        found["peak"] = await probes.peaks(self.client, self.stubs, self.world, found["classes"])
+        found["peak"] = await probes.peaks(self.stubs, self.world, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
+        found["questions"] = await self.trials.ask()
         return found
 
     async def host(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,22 @@ from xml.etree import ElementTree
 from evenkeel.errors import EvenkeelError
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.lab import names
+
+# Control characters of ASCII, of Latin-1, and those that turn the direction of writing.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_LONGEST_TEXT = 4000
+
+
+def plain(value: Any) -> Any:
+    """Give what a container printed without control characters and with bounded texts.
+
+    The container ran somebody's configuration as root: its words may end up on a terminal.
+    """
+    if isinstance(value, str):
+        return _CONTROL.sub("?", value[:_LONGEST_TEXT])
+    if isinstance(value, dict):
+        return {plain(str(name)): plain(one) for name, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
 
 
 def verified(results: Path) -> dict[str, dict[str, str]]:
@@ -76,5 +93,5 @@ def said_last(log: str) -> str:
                 ends = (at for at, text in enumerate(block) if text.startswith("stderr_lines"))
                 rest = block[next(ends, 1) - 1] if block else ""
             if rest.strip(" '\""):
-                return rest.strip(" '\"")[:400]
-    return lines[-1][:400] if lines else ""
+                return str(plain(rest.strip(" '\"")[:400]))
+    return str(plain(lines[-1][:400])) if lines else ""

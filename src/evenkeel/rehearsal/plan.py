@@ -148,6 +148,9 @@ def inventory(settings: Settings) -> dict[str, Any]:
                 "podman": words,
                 "podman_run": [
                     "--network=none",
+                    # Nothing in it gains a right, whatever program a configuration starts.
+                    "--security-opt=no-new-privileges",
+                    "--pids-limit=4096",
                     f"--label={LABEL}={names.lab_name()}",
                     *podman.systemd(),
                 ],

@@ -39,6 +39,7 @@ def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterato
     if name in after["peak"]:
         before = (measured["before"] or {}).get("peak", {}).get(name)
         yield _room(name, pool, after["peak"][name], before)
+        yield _queue(name, after["peak"][name], before)
 
 
 def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
@@ -190,7 +191,8 @@ def _room(name: str, pool: Data, peak: Data, before: Data | None) -> Check:
     asked, reached = peak["asked"], peak["reached"]
     places = asked if pool["places"] is None else min(asked, pool["places"])
     reasons = []
-    if reached < places:
+    was = before["reached"] if before else asked
+    if reached < min(places, was):
         reasons.append(
             f"of {asked} requests to pool {name} at one time, {reached} reached a server,"
             f" wanted {places}"
@@ -203,3 +205,23 @@ def _room(name: str, pool: Data, peak: Data, before: Data | None) -> Check:
     title = f"Pool {name} serves {asked} requests at one time"
     numbers = {"asked": asked, "reached": reached, "before": before and before["reached"]}
     return check(f"room:{name}", title, verdict_for(reasons), numbers, reasons)
+
+
+def _queue(name: str, peak: Data, before: Data | None) -> Check:
+    """Who finds all servers full waits in a queue, and gets through in time."""
+    asked, answered = peak["asked"], peak.get("answered", peak["asked"])
+    lost = asked - answered
+    lost_before = before["asked"] - before.get("answered", before["asked"]) if before else 0
+    what = ", ".join(f"{n} x {kind}" for kind, n in sorted(peak.get("errors", {}).items()))
+    text = f"{lost} of {asked} requests to pool {name} at one time are lost ({what})"
+    reasons = [text] if lost > lost_before else []
+    told = [f"as before: {text}"] if lost and not reasons else []
+    numbers = {
+        "asked": asked,
+        "waited": asked - peak["reached"],
+        "lost": lost,
+        "lost_before": lost_before if before else None,
+        "longest_milliseconds": peak.get("milliseconds"),
+    }
+    title = f"Requests that wait for pool {name} get through"
+    return check(f"queue:{name}", title, verdict_for(reasons), numbers, [*reasons, *told])

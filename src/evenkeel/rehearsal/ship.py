@@ -14,7 +14,7 @@ import io
 import shutil
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.records import canonical_json, read_json, write_atomically
 from evenkeel.rehearsal import places, world
 from evenkeel.rehearsal.plan import Bundle, Settings
+from evenkeel.rehearsal.question_plan import words_of_all
 
 _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
@@ -66,7 +67,7 @@ def stand_in_certificate(hosts: list[str]) -> bytes:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=7))
+        .not_valid_after(now + datetime.timedelta(days=90))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
         .sign(key, hashes.SHA256())
     )
@@ -146,8 +147,16 @@ def _world(
 ) -> dict[str, Any]:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
+    made = world.build(intent)
+    live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
+    headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
-        **world.build(intent),
+        **made,
+        "words": words_of_all([*live, *new]),
+        "base_words": {
+            **words_of_all(live),
+            "headers": [value for value in headers if any(value in text for text in live)],
+        },
         "balancer": settings.balancer,
         "change_id": manifest["change_id"],
         "digest": digest,
@@ -157,6 +166,11 @@ def _world(
         # The same bundle is given the same traffic, every time.
         "seed": int(bundle.release[:8], 16),
     }
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        yield path.read_text(encoding="utf-8", errors="replace")
 
 
 def _write(target: Path, name: str, content: bytes, mode: int = 0o644) -> None:

@@ -285,4 +285,5 @@ def _result(results: Path, bundle: Bundle, what: str) -> dict[str, Any]:
     value = read_json(path, what="What was measured", next_step="run the same command again")
     if not isinstance(value, dict):
         raise outcome.trouble(results)
-    return value
+    made: dict[str, Any] = outcome.plain(value)
+    return made

@@ -44,6 +44,8 @@ ANSWER_SECONDS = 0.003
 HOLD_SECONDS = 2.0
 # What waited in a queue while others were held back is still a slow request.
 QUEUED_SECONDS = 0.1
+# The first byte of a TLS connection (RFC 8446, 5.1), which no server here speaks.
+_TLS_HELLO = b"\x16"
 # Thousands of servers mean thousands of health checks a second, and an order waits its turn.
 CONTROL_SECONDS = 120
 CONTROL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -95,7 +97,7 @@ class Stubs:
         return released
 
     def hold(self, connection: Connection, wanted: int) -> None:
-        """Keep a request without an answer until `wanted` of them are here, or time is up.
+        """Keep a request without an answer until `wanted` of them are here, or none comes.
 
         What comes after that had to wait in the balancer: it is answered a little later.
         """
@@ -145,8 +147,9 @@ class Connection(asyncio.Protocol):
         self.stubs.faults.opened(self.here, self)
 
     def break_off(self) -> None:
-        """Reset the connection, as a server does that goes away."""
-        self.transport.abort()
+        """Reset the connection, as a server does that goes away; a slow answer is spared."""
+        if self.head is None or SLOW not in self.head.headers:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take a connection without a word for what it is: a TCP health check."""
@@ -173,6 +176,8 @@ class Connection(asyncio.Protocol):
             self.proxy = take_proxy_header(self.buffer)
         if self.proxy is None or (self.head is not None and not self.skip):
             return
+        if self.buffer[:1] == _TLS_HELLO:
+            raise WireError("TLS")
         dropped = min(self.skip, len(self.buffer))
         del self.buffer[:dropped]
         self.skip -= dropped
@@ -196,14 +201,15 @@ class Connection(asyncio.Protocol):
             self.stubs.faults.asked.add(self.here)
         mode = self.stubs.faults.mode(self.here)
         loop = asyncio.get_running_loop()
-        if mode == HANG:
+        if SLOW in head.headers:
+            # Whatever becomes of the server while it works on this.
+            loop.call_later(float(head.headers[SLOW]), self.answer)
+        elif mode == HANG:
             return
-        if OURS not in head.headers or mode == ERRORS:
+        elif OURS not in head.headers or mode == ERRORS:
             self.answer()
         elif HOLD in head.headers:
             self.stubs.hold(self, int(head.headers[HOLD]))
-        elif SLOW in head.headers:
-            loop.call_later(float(head.headers[SLOW]), self.answer)
         else:
             loop.call_later(ANSWER_SECONDS, self.answer)
 
@@ -217,7 +223,7 @@ class Connection(asyncio.Protocol):
         status = 200
         if OURS not in head.headers:
             status = self.stubs.health.get(self.here, {}).get(path, 200)
-        if self.stubs.faults.mode(self.here) == ERRORS:
+        if self.stubs.faults.mode(self.here) == ERRORS and SLOW not in head.headers:
             status = 500
         body = b"ok\n"
         if ECHO in head.headers:

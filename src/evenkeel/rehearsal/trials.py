@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from evenkeel.host.driver import Driver
-from evenkeel.rehearsal import failing_checks
+from evenkeel.rehearsal import failing_checks, questions
 from evenkeel.rehearsal.failing import Failing
 from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.traffic import Client
@@ -25,6 +25,10 @@ class Trials:
         self, world: dict[str, Any], client: Client, stubs: StubControl, driver: Driver
     ) -> None:
         self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
+
+    async def ask(self) -> dict[str, Any]:
+        """Ask single questions; a client of their own leaves the other counts alone."""
+        return await questions.ask(Client(self.world["seed"] + 2), self.driver, self.world)
 
     async def first(self, steady: Kinds) -> dict[str, Any]:
         """Try the candidate; `steady` are the classes of which every request was answered."""

@@ -78,6 +78,7 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
         "pools": judged,
         "unreached": sorted(set(pools) - set(judged)),
         "route_tests": [_route_test(test, intent["listeners"]) for test in intent["route_tests"]],
+        "untested_routes": intent["guardrails"].get("untested_routes", "allow"),
         "concurrency": min(MOST_CONCURRENCY, max(CONCURRENCY, profile.concurrency)),
         "profile": facts(profile),
     }

@@ -172,6 +172,24 @@ def test_a_limit_that_was_there_before_and_is_declared_passes():
     assert failed(judged(world, found)) == set()
 
 
+def test_a_limit_that_nobody_declared_is_told_by_what_was_before():
+    world = world_of()
+    peak = {"web": {"asked": 32, "reached": 12}}
+    found = measured(world, EVEN, EVEN, peak=peak)
+    assert failed(judged(world, found)) == {"room:web"}
+    found["before"]["peak"] = peak
+    assert failed(judged(world, found)) == set()
+
+
+def test_requests_that_wait_and_are_lost_fail_unless_it_was_so_before():
+    world = world_of()
+    peak = {"web": {"asked": 32, "reached": 32, "answered": 20, "errors": {"status 503": 12}}}
+    found = measured(world, EVEN, EVEN, peak=peak)
+    assert failed(judged(world, found)) == {"queue:web"}
+    found["before"]["peak"] = peak
+    assert failed(judged(world, found)) == set()
+
+
 def test_one_request_lost_on_the_way_back_fails_and_says_which_way():
     world = world_of()
     found = judged(world, measured(world, EVEN, EVEN), reloads(failed=1))

@@ -162,6 +162,14 @@ def test_what_was_before_fails_with_the_servers_that_it_had():
     assert pool["expected_up"] == ["10.20.0.1:80", "10.20.7.7:80"]
 
 
+def test_a_change_that_takes_the_checks_away_does_not_hurry_what_was_before():
+    world = world_of({"check": {"kind": "none"}})
+    classes = {"www:80/default": {"servers": {"10.20.0.1:80": 9}}}
+    pool = failing_checks.as_before(world, classes)["pools"]["web"]
+    assert world["pools"]["web"]["noticed_seconds"] == 0
+    assert "noticed_seconds" not in pool
+
+
 def test_a_stub_server_refuses_hangs_answers_500_and_is_well_again():
     async def scene():
         port = free_port()
@@ -202,3 +210,31 @@ def test_a_trickle_goes_on_past_requests_that_hang():
 def test_an_endpoint_s_text_is_split_into_address_and_port():
     assert refusing.parts("[fd00::1]:80") == ("fd00::1", 80)
     assert refusing.parts("10.0.0.1:8080") == ("10.0.0.1", 8080)
+
+
+def test_a_slow_request_that_was_answered_before_has_to_be_answered():
+    world = world_of()
+    bad = {"pools": {"web": facts(slow=met(1, answered=0, lost=1, errors={"status 504": 1}))}}
+    well = {"pools": {"web": facts(slow=met(1))}}
+    assert failing_checks.slow_check("web", world, bad, well, bad)["verdict"] == "fail"
+    assert failing_checks.failing_check("web", world, bad, well, bad)["verdict"] == "pass"
+    told = failing_checks.slow_check("web", world, bad, bad, None)
+    assert (told["verdict"], told["reasons"]) == (
+        "pass",
+        ["as before: 1 of 1 slow requests fail (1 x status 504)"],
+    )
+
+
+def test_a_slow_answer_is_not_cut_off_by_the_failure_of_its_server():
+    async def scene():
+        port = free_port()
+        stubs = await stubs_at(port)
+        asked = Asked(traffic.Client(1))
+        asking = asyncio.create_task(asked.slow([kind(port)], 0.3))
+        here = f"{HERE}:{port}"
+        while not any(one.head for one in stubs.faults.connections.get(here, ())):
+            await asyncio.sleep(0.01)
+        await _obey(stubs, {"order": "fail", "modes": {here: REFUSE}, "close": [here]})
+        return await asking
+
+    assert asyncio.run(scene())["web"]["answered"] == 1

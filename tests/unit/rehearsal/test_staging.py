@@ -140,3 +140,11 @@ def test_what_a_killed_run_left_running_keeps_the_lock_until_it_ends(tmp_path, m
     left.communicate(b"\n", timeout=30)
     with staging._alone(tmp_path):
         pass
+
+
+def test_what_a_container_prints_reaches_no_terminal_as_it_is():
+    said = {"reasons": ["\x1b]0;gone\x07 \u202eback", "x" * 9000], "n\x1b[2J": 3}
+    found = outcome.plain(said)
+    assert found["reasons"][0] == "?]0;gone? ?back"
+    assert len(found["reasons"][1]) == 4000
+    assert found["n?[2J"] == 3

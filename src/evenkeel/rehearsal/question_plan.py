@@ -1,0 +1,188 @@
+"""Which single questions are asked of what was live and of the candidate: pure functions.
+
+A question is asked in the same words before and after, so that what differs is the change's doing.
+Hosts and paths come from the candidate's classes and from the words of both files, so that a route
+that the change takes away is asked for too.
+
+Standard library only: it runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Data = Mapping[str, Any]
+
+MOST_WORDS = 60
+MOST_QUESTIONS = 300
+# What stands for every name that no route is meant for; see `world.NO_HOST`.
+_ANY_HOST = "rehearsal.invalid"
+# Of the hosts, so many are asked for every path.
+_MAIN_HOSTS = 3
+_PATH = re.compile(r"/[A-Za-z0-9_./-]{0,120}")
+_HOST = re.compile(r"\.?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}")
+# No request asks for these: they are where the balancer's own files and sockets lie.
+_FILES = ("/etc/", "/var/", "/dev/", "/run/", "/usr/", "/tmp/")  # noqa: S108 (no file is made)
+
+
+def words_of(text: str) -> dict[str, list[str]]:
+    """Give the words of a configuration that could be URL paths and host names, each once."""
+    paths: dict[str, None] = {}
+    hosts: dict[str, None] = {}
+    for line in text.splitlines():
+        for word in line.partition("#")[0].replace(",", " ").split():
+            word = word.strip("\"'{}()")
+            if _PATH.fullmatch(word) and not word.startswith(_FILES):
+                paths[word] = None
+            elif _HOST.fullmatch(word):
+                hosts[word] = None
+    return {"paths": list(paths)[:MOST_WORDS], "hosts": list(hosts)[:MOST_WORDS]}
+
+
+def binds(world: Data) -> list[dict[str, Any]]:
+    """Give each place that clients arrive at, once, as a class without host and path."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for kind in world["classes"]:
+        found.setdefault((kind["address"], kind["port"]), dict(kind))
+    return list(found.values())
+
+
+def questions(world: Data) -> list[dict[str, Any]]:
+    """Give the questions as classes of one host and one path each; its name says what is asked."""
+    found: dict[str, dict[str, Any]] = {}
+    words = world.get("words", {"paths": [], "hosts": []})
+    for bind in binds(world):
+        here = [k for k in world["classes"] if (k["address"], k["port"]) == _place(bind)]
+        hosts = [host for kind in here for host in kind["hosts"]]
+        pairs = [(h, p, k["headers"]) for k in here for h in k["hosts"] for p, _ in k["paths"]]
+        pairs += [(_a_host(host), "/", {}) for host in words["hosts"]]
+        main = list(dict.fromkeys(hosts))[:_MAIN_HOSTS]
+        pairs += [(host, path, {}) for path in ("/", *words["paths"]) for host in main]
+        for host, path, headers in pairs:
+            more = "".join(f" {name}: {value}" for name, value in sorted(headers.items()))
+            name = f"port {bind['port']} {host}{path}{more}"
+            found[name] = _question(bind, name, host, path, headers)
+    return list(found.values())[:MOST_QUESTIONS]
+
+
+def manners(world: Data) -> list[dict[str, Any]]:
+    """Give one question for each way to speak to each place: with TLS, with a PROXY header."""
+    found = []
+    for bind in binds(world):
+        for tls in (False, True):
+            for proxy in (False, True):
+                spoken = ("TLS" if tls else "plain") + (" after a PROXY header" if proxy else "")
+                name = f"port {bind['port']} spoken to in {spoken}"
+                host, (path, _) = bind["hosts"][0], bind["paths"][0]
+                asked = _question(bind, name, host, path, bind["headers"])
+                found.append({**asked, "tls": tls, "accept_proxy": proxy})
+    return found
+
+
+def _place(kind: Data) -> tuple[str, int]:
+    return kind["address"], kind["port"]
+
+
+def _a_host(word: str) -> str:
+    return f"rehearsal{word}" if word.startswith(".") else word
+
+
+def _question(
+    bind: Data, name: str, host: str, path: str, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        **bind,
+        "name": name,
+        "hosts": [host],
+        "paths": [[path, False]],
+        "headers": dict(headers),
+        "asked": {
+            "listener": bind["listener"],
+            "host": host,
+            "path": path,
+            "headers": dict(headers),
+        },
+        "may_keep": False,
+    }
+
+
+def untested(world: Data) -> dict[str, list[str]]:
+    """Give {route of a class: its route tests}; the empty lists are routes that no test reaches.
+
+    A test belongs to the first route of its listener that takes its request, as for the balancer.
+    """
+    found: dict[str, list[str]] = {kind["name"]: [] for kind in world["classes"]}
+    for test in world["route_tests"]:
+        for request in test["requests"]:
+            kinds = [k for k in world["classes"] if _place(k) == _place(request)]
+            kind = next((kind for kind in kinds if _takes(kind, request)), None)
+            if kind:
+                found[kind["name"]].append(test["name"])
+    return found
+
+
+def _takes(kind: Data, request: Data) -> bool:
+    if kind.get("route") == "default":
+        return True
+    host, path = request["hosts"][0], request["paths"][0][0]
+    has = {name.lower(): value for name, value in request["headers"].items()}
+    return (
+        any(_is_host(host, one) for one in kind["hosts"])
+        and any(_is_path(path, one, grows) for one, grows in kind["paths"])
+        and all(has.get(name.lower()) == value for name, value in kind["headers"].items())
+    )
+
+
+def _is_host(host: str, of_class: str) -> bool:
+    # A class without hosts takes any; one of *.example is asked for as rehearsal.example.
+    if of_class in (host, _ANY_HOST):
+        return True
+    return of_class.startswith("rehearsal.") and host.endswith(of_class[len("rehearsal") :])
+
+
+def _is_path(path: str, of_class: str, grows: bool) -> bool:
+    return path == of_class or (grows and path.startswith(of_class.rstrip("/") + "/"))
+
+
+def declared(world: Data, asked: Data) -> list[Data]:
+    """Give the route tests that ask for the same host and path: what the change says it wants.
+
+    For what no route is meant for, a test of any host speaks.
+    """
+    return [
+        test
+        for test in world["route_tests"]
+        for request in test["requests"][:1]
+        if request["listener"] == asked["listener"]
+        and asked["host"] in (request["hosts"][0], _ANY_HOST)
+        and _covers(request["paths"][0][0], asked["path"])
+    ]
+
+
+def _covers(tested: str, asked: str) -> bool:
+    return tested == asked or (asked != "/" and tested.startswith(asked.rstrip("/") + "/"))
+
+
+def was_known(world: Data, asked: Data) -> bool:
+    """Whether what was live before speaks of a question's host, path and headers.
+
+    What only the change names is new: it may go elsewhere than before, that is what it is for.
+    """
+    words = world.get("base_words", {"paths": [], "hosts": [], "headers": []})
+    hosts = [_a_host(word) for word in words["hosts"]]
+    return (
+        (asked["path"] == "/" or asked["path"] in words["paths"])
+        and (asked["host"] == _ANY_HOST or asked["host"] in hosts)
+        and all(value in words["headers"] for value in asked["headers"].values())
+    )
+
+
+def words_of_all(texts: Iterable[str]) -> dict[str, list[str]]:
+    """Give the words of several files together, in their order."""
+    both: dict[str, list[str]] = {"paths": [], "hosts": []}
+    for text in texts:
+        for key, words in words_of(text).items():
+            both[key] += [word for word in words if word not in both[key]]
+    return both
