@@ -1,10 +1,8 @@
 """A handful of the corpus in its real containers, and a configuration by hand."""
 
-import pytest
-
 from evenkeel.commands import corpus
 from evenkeel.corpus import cases, tables
-from evenkeel.errors import EXIT_OK, EXIT_REFUSED
+from evenkeel.errors import EXIT_REFUSED
 from evenkeel.lab.names import ROOT
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
@@ -36,18 +34,10 @@ def test_the_handful_is_stopped_and_let_pass_where_it_has_to_be():
         assert not result.native_check_stopped
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "code", "words"),
-    [
-        ("timeout server 30s", "timeout server 35s", EXIT_OK, "pass"),
-        ("10.1.0.1:8080 check", "10.1.0.1:8080 check weight 9", EXIT_REFUSED, "server one"),
-    ],
-)
-def test_a_configuration_by_hand_is_judged_by_what_its_users_get(
-    tmp_path, capsys, old, new, code, words
-):
+def test_a_configuration_by_hand_is_judged_by_what_its_users_get(tmp_path, capsys):
     live, changed = tmp_path / "live.cfg", tmp_path / "new.cfg"
     live.write_text(LIVE)
-    changed.write_text(LIVE.replace(old, new))
-    assert corpus.main(["--case", str(changed), "--baseline", str(live)]) == code
-    assert words in capsys.readouterr().out
+    changed.write_text(LIVE.replace("10.1.0.1:8080 check", "10.1.0.1:8080 check weight 9"))
+    words = ["--case", str(changed), "--baseline", str(live)]
+    assert corpus.main(words) == EXIT_REFUSED
+    assert "server one" in capsys.readouterr().out

@@ -129,7 +129,7 @@ def native(world: dict[str, Any]) -> dict[str, Any]:
     return {"ok": code == 0, "said": said[:600]}
 
 
-async def canary(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
+async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
     """Activate the candidate under production's traffic and let the host judge it."""
     rehearsal = inside.Rehearsal(world)
     production = order["production"]
@@ -138,6 +138,8 @@ async def canary(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]
         raise machine.Trouble(f"the host did not go back to what is live: {back.get('error')}")
     _become(world, production, rehearsal)
     rehearsal.client.maker = ProductionMaker(world["seed"], production)
+    # What is live, under the same conditions, is the control host of a rollout.
+    control = rehearsal.driver.observe()
     stop = asyncio.Event()
     load = asyncio.create_task(
         rehearsal.client.run(
@@ -159,6 +161,7 @@ async def canary(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]
                 *("--judge", "--revert-on-fail", "--fresh", "--until-decided"),
                 stdin=json.dumps(order["policy"]).encode(),
             )
+        canary = rehearsal.driver.observe()
     finally:
         stop.set()
         await load
@@ -169,6 +172,7 @@ async def canary(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]
         "requests": answer.get("requests", 0),
         "seconds": answer.get("seconds", 0),
         "error": answer.get("error"),
+        "states": {"canary": {"pools": canary["pools"]}, "control": {"pools": control["pools"]}},
         "classes": rehearsal.client.take(),
     }
 
@@ -218,7 +222,7 @@ def main() -> int:
             elif verb == "native":
                 found = native(world)
             else:
-                found = asyncio.run(canary(world, json.load(sys.stdin)))
+                found = asyncio.run(in_production(world, json.load(sys.stdin)))
     except (machine.Trouble, OSError, HostFault, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"{verb}: {error}\n")
         return 1

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evenkeel.canary.service import down_by_change
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.corpus.cases import CANARY, RENDER, STAGING, Case
@@ -206,7 +207,12 @@ class Road:
             "classes": world.build(normalise(parse_intent(case.base)))["classes"],
         }
         seen = container.run(PROGRAM, "canary", stdin=json.dumps(order).encode())
+        states = seen.pop("states")
         result.canary = seen
+        if seen["verdict"] == PASS:
+            # The hosts around it say what the host alone cannot: as the stage of a rollout does.
+            down = down_by_change({"canary": states["canary"]}, {"control": states["control"]})
+            seen |= {"verdict": FAIL, "reasons": down} if down else {}
         if seen["verdict"] != PASS:
             said = (seen["error"] or {}).get("what", "")
             _stop(result, CANARY, str(seen["verdict"]), ["judge"], [*seen["reasons"], said])

@@ -53,7 +53,7 @@ class Rehearsal:
         clients = probes.Returning(self.world)
         # What a redirect or a rule of the balancer answered is made up for by the other routes.
         for again in (False, True):
-            wanted = probes.missing(self.world, self.client.tallies) if again else numbers
+            wanted = probes.missing(self.world, numbers, self.client.tallies) if again else numbers
             await self.client.run(
                 asking.shuffled(self.world["classes"], wanted, self.world["seed"]),
                 concurrency=self.world["concurrency"],

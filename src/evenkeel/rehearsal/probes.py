@@ -68,19 +68,23 @@ class Returning:
         return {"clients": len(known), "visits": visits, "moved": moved, "lost": lost}
 
 
-def missing(world: dict[str, Any], tallies: dict[str, Tally]) -> dict[str, int]:
+def missing(
+    world: dict[str, Any], numbers: dict[str, int], tallies: dict[str, Tally]
+) -> dict[str, int]:
     """Give how often to ask each class again, so that each pool gets what was meant for it.
 
-    What was answered by a redirect or a rule of the balancer is asked by the pool's other classes.
+    `numbers` is how often each class was to be asked. What a redirect or a rule of the balancer
+    answered, or was given up because of that, is asked by the pool's other classes.
     """
     found = {kind["name"]: 0 for kind in world["classes"]}
     for pool in world["pools"]:
         names = [kind["name"] for kind in world["classes"] if kind["pool"] == pool]
         asked = {name: tallies[name] for name in names if name in tallies}
         good = [name for name, one in asked.items() if one.answered == one.sent > 0]
-        diverted = sum(one.diverted for one in asked.values())
+        short = sum(numbers[name] for name in names)
+        short -= sum(one.answered + one.failed for one in asked.values())
         for name in good:
-            found[name] = -(-diverted // len(good))
+            found[name] = max(0, -(-short // len(good)))
     return found
 
 
