@@ -30,6 +30,7 @@ LOAD_PAUSE_SECONDS = 0.02
 LOAD_FIRST = 60
 LOAD_AFTER_SECONDS = 0.7
 LONGEST_CHECK_SECONDS = 12.0
+LONGEST_RECOVERY_SECONDS = 20.0
 CHECK_SLACK_SECONDS = 0.3
 _BASE_FILE = Path(FOLDER, "base.json")
 _MEASURED_FILE = Path(FOLDER, "measured.json")
@@ -162,6 +163,18 @@ class Rehearsal:
         machine.stand_in(self.stubs, self.driver.observe())
         return {"ok": True, "unchecked": await self.checked()}
 
+    async def recovered(self, health: dict[str, dict[str, str]]) -> None:
+        """Wait until servers are as `health` has them again, after they were made to fail.
+
+        A busy machine checks late; what is still away then shows in the requests that follow.
+        """
+        deadline = time.monotonic() + LONGEST_RECOVERY_SECONDS
+        while time.monotonic() < deadline:
+            now = probes.health(self.driver.observe())
+            if all(now.get(pool) == servers for pool, servers in health.items()):
+                return
+            await asyncio.sleep(0.1)
+
     async def reload(self) -> dict[str, Any]:
         """Reload what runs, for a host that has nothing to go back to."""
         proof = await asyncio.to_thread(self.driver.reload, 30.0)
@@ -234,11 +247,14 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
         trials["again"] = await rehearsal.trials.again(first, None, well)
         return {"reloads": [{"name": "new to new", **again}], "failing": trials}
     before = _steady(world, measured["before"])
+    await rehearsal.recovered(measured["after"]["health"])
     steady = [kind for kind in well if kind in before]
     back = await rehearsal.under_load(steady, ("rollback", lambda: rehearsal.host("rollback")))
     reloads = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:
+        health = probes.health(rehearsal.driver.observe())
         base = await rehearsal.trials.base(first, measured["before"], before)
+        await rehearsal.recovered(health)
         forth = await rehearsal.under_load(
             steady, ("activate", rehearsal.activate), ("confirm", rehearsal.confirm)
         )
