@@ -51,7 +51,7 @@ class ProductionMaker(asking.Maker):
 
     def request(
         self, kind: dict[str, Any], extra: dict[str, str] | None = None, *, vary: bool = True
-    ) -> bytes:
+    ) -> asking.Request:
         """Give one of the requests that there are."""
         if self.keys:
             self._one_of(self.keys)

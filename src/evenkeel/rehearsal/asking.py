@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -18,6 +19,22 @@ from evenkeel.rehearsal.stub import OURS
 _FIRST_SOURCE = 0x7F010000
 _LAST_SOURCE = 0x7FFEFFFE
 SOURCE_PREFIX_6 = "fd65:7665:6e6b::"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, as its parts; the client's side of the wire makes bytes of it."""
+
+    path: str
+    headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
+
+    def as_bytes(self) -> bytes:
+        """Give it as HTTP/1.1; a body stands behind its `Content-Length`."""
+        lines = [f"{self.method} {self.path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
 class Maker:
@@ -40,8 +57,8 @@ class Maker:
 
     def request(
         self, kind: dict[str, Any], extra: dict[str, str] | None = None, *, vary: bool = True
-    ) -> bytes:
-        """Give the bytes of one request of class `kind`, with `extra` headers."""
+    ) -> Request:
+        """Give one request of class `kind`, with `extra` headers."""
         number = next(self.number)
         path, may_grow = self.random.choice(kind["paths"])
         if vary:
@@ -59,8 +76,7 @@ class Maker:
         for name, value in (extra or {}).items():
             both = name == "Cookie" and name in headers
             headers[name] = f"{headers[name]}; {value}" if both else value
-        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        return "\r\n".join([*lines, "", ""]).encode()
+        return Request(path, headers)
 
 
 def shuffled(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from evenkeel.host.driver import Driver
@@ -119,10 +120,11 @@ async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
     """Send a body in two halves, the second one late; gives the status, None without an answer."""
     head = client.maker.request(kind, {"Content-Length": str(BODY_BYTES)}, vary=False)
     half = b"b" * (BODY_BYTES // 2)
+    begun = replace(head, method="POST", body=half)
     for _ in range(TRIES):
         try:
             connection = await client.connect(kind)
-            answer = asyncio.create_task(connection.ask(b"POST" + head[3:] + half))
+            answer = asyncio.create_task(connection.ask(begun.as_bytes()))
             await asyncio.wait({answer}, timeout=UPLOAD_SECONDS)
             if not answer.done():
                 connection.transport.write(half)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evenkeel.rehearsal import wire
-from evenkeel.rehearsal.asking import Maker
+from evenkeel.rehearsal.asking import Maker, Request
 from evenkeel.rehearsal.connection import Answer, Connection
 from evenkeel.rehearsal.stub import ECHO, HOLD
 
@@ -131,7 +131,7 @@ class Client:
         return connection
 
     async def one(
-        self, kind: dict[str, Any], request: bytes, kept: dict[str, Connection] | None = None
+        self, kind: dict[str, Any], request: Request, kept: dict[str, Connection] | None = None
     ) -> Answer | None:
         """Send one request and count it; None when no answer came.
 
@@ -148,14 +148,14 @@ class Client:
             answer = None
             if connection is not None:
                 try:
-                    answer = await connection.ask(request)
+                    answer = await connection.ask(request.as_bytes())
                 except ConnectionError:
                     if connection.heard:
                         raise
                     tally.again += 1
             if answer is None:
                 connection = await self.connect(kind)
-                answer = await connection.ask(request)
+                answer = await connection.ask(request.as_bytes())
         except (OSError, TimeoutError) as error:
             tally.failed += 1
             tally.errors[_kind_of(error)] += 1
