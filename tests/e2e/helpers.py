@@ -291,11 +291,11 @@ class Road:
 
     @contextmanager
     def deploying(
-        self, change: str, stages: Sequence[Any] = ONE_THEN_ALL
+        self, change: str, stages: Sequence[Any] = ONE_THEN_ALL, *words: str
     ) -> Iterator[subprocess.Popen[str]]:
         """Deploy in the background; what still runs of it at the end is killed."""
         self.bind(change, canary_stages=tuple(stages))
-        words = ("-e", _rollout(stages))
+        words = ("-e", _rollout(stages), *words)
         command = self.playbooks.command("deploy", {"change": change}, words)
         with self.playbooks.start(command) as process:
             try:

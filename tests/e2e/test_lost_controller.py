@@ -14,9 +14,13 @@ def busy(road):
         yield road
 
 
-def killed_while_watched(road, change, stages):
+# Longer than a playbook needs to start, however busy the machine is.
+LONG_LEASE = ("-e", "canary_lease_seconds=90")
+
+
+def killed_while_watched(road, change, stages, *words):
     """Deploy, and kill the controller once the canary is being watched."""
-    with road.deploying(change, stages) as deploy:
+    with road.deploying(change, stages, *words) as deploy:
         road.wait_for(deploy, lambda: road.is_observed("lb1", change))
         kill(deploy)
 
@@ -53,9 +57,10 @@ def test_a_host_whose_controller_died_reverts_by_itself_and_the_rerun_confirms_o
 def test_a_rerun_within_the_lease_goes_on_without_another_reload(busy):
     road = busy
     road.ready("again", timeout(42))
-    killed_while_watched(road, "again", AT_ONCE)
+    road.bind("again", canary_lease_seconds=90)
+    killed_while_watched(road, "again", AT_ONCE, *LONG_LEASE)
     worker = road.status("lb1")["running"]["worker_pid"]
-    said = road.deploy("again", stages=AT_ONCE)
+    said = road.deploy("again", *LONG_LEASE, stages=AT_ONCE)
     assert said.code == 0, said.text
     assert road.live() == dict.fromkeys(road.hosts, "again")
     assert road.status("lb1")["running"]["worker_pid"] == worker
