@@ -110,12 +110,13 @@ class ShareJudge:
             reach = self.log_reach()
             if self.segment.log_bound(outside) < reach:
                 return
-            log_bet = self.segment.log_e()
+            log_bet = self.segment.log_e(reach)
             self._log_highest = max(self._log_highest, self._log_total(log_bet))
             if log_bet >= reach:
                 self._faults += share_reasons(self.segment.outside(), self._whole())
         elif self.segment.bet_is_over():
-            self._next_bet(self.segment.log_e())
+            # Inside the band nothing has happened that is rare there, so it need not be laid out.
+            self._next_bet(self.segment.log_e(math.inf))
             self.segment.open_bet()
 
     def _whole(self) -> str:
@@ -137,7 +138,7 @@ class ShareJudge:
         bets after it; a bet that has not begun counts 1. It starts below 1 and is an
         e-process, because each bet starts at a time that depends only on the past.
         """
-        return self._log_total(self.segment.log_e())
+        return self._log_total(self.segment.log_e(self.log_reach()))
 
     def _log_total(self, log_bet: float) -> float:
         """Return `log_e` when the bet under way is worth `log_bet`."""
@@ -161,7 +162,7 @@ class ShareJudge:
         fresh = Segment(weights, self.tolerance, exempt)
         old = self.segment
         self.segments += 1
-        self._next_bet(old.log_e())
+        self._next_bet(old.log_e(self.log_reach()))
         if old.requests:
             self._closed_point_e += log_point_e(old.judged(), old.shares)
         self.segment = fresh

@@ -19,7 +19,7 @@ from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 STATE_VERSION = 3
 WORKER = ("worker_pid", "worker_started")
 # Of alpha, what is kept for pools that the first observation did not have.
-LATE_POOLS_PART = 0.1
+LATE_POOLS_PART = 0.05
 
 
 class HostWatch:

@@ -277,11 +277,12 @@ def test_a_watch_without_an_end_does_not_wear_out_its_alpha():
 
 def test_evidence_of_one_segment_counts_in_the_next():
     both, second = even(3), even(3)
-    both.update({"web1": 9})
+    counts = {"web1": 40, "web2": 12, "web3": 12}
+    both.update(counts)
     assert both.verdict() != "fail"
     both.new_segment(dict.fromkeys(names(3), 50))
-    both.update({"web1": 9})
-    second.update({"web1": 9})
+    both.update(counts)
+    second.update(counts)
     assert (both.verdict(), second.verdict()) == ("fail", "inconclusive")
 
 
