@@ -56,8 +56,8 @@ class Band:
         self.high = [min(1.0, (1.0 + tolerance) * share) for share in shares]
         self._lowest, self._highest = math.fsum(self.low), math.fsum(self.high)
         size = len(self.shares)
-        split = stakes.stakes_of(size)
         self._equal = max(self.shares) - min(self.shares) <= ROUNDING / size
+        split = stakes.stakes_of(size, self._equal)
         self._corners: List[List[float]] = []
         if size <= SMALL:
             self._corners = stakes.corners(self.low, self.high)

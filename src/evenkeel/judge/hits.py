@@ -12,9 +12,10 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from typing import Callable, List, Sequence, Tuple
+from collections import Counter
+from typing import Callable, Iterable, Iterator, List, Sequence, Tuple
 
-from .stakes import ROUNDING, SIDES_MOST, HitStakes
+from .stakes import ROUNDING, SIDES_MOST, SMALL, HitStakes
 
 # (share, servers that have it), the highest share first.
 Sides = Tuple[Tuple[float, float], ...]
@@ -23,6 +24,10 @@ Sides = Tuple[Tuple[float, float], ...]
 HORIZON = 1000
 # The part of the chance that hit m has is (m + SPREAD)^-slope.
 SPREAD = 3
+# Shares that differ by less than a rounding are one.
+DIGITS = 15
+# Hits of sets are many; what shows after more of them is left to the odds.
+SET_STAKES = HitStakes(0.0, 0.0, 1.0, 128)
 
 
 class Hits:
@@ -43,10 +48,13 @@ class Hits:
         stakes: HitStakes,
     ) -> None:
         self._soon: List[Tuple[int, ...]]
+        self._sets: List[Tuple[int, Tuple[int, ...]]] = []
         if corner:
-            sides = tuple((share, float(corner.count(share))) for share in sorted({*corner})[::-1])
+            sides = sides_of(corner)
             self._soon = [needed(sides, reach, stakes)]
             self._due = [silence(sides, reach, stakes.silent)]
+            if stakes.sets:
+                self._sets = _sets(corner, reach, stakes.sets)
             return
         each = stakes._replace(raised=stakes.raised / len(low), silent=stakes.silent / len(low))
         self._soon = [needed(((edge, 1.0),), reach, each) for edge in _rounded_up(high)]
@@ -59,9 +67,46 @@ class Hits:
         fewest: Sequence[float] = counts
         if len(self._soon) == 1:
             most, fewest = (max(counts),), (min(counts),)
-        return any(
-            at < len(soon) and count >= soon[at] for soon, count in zip(self._soon, most)
-        ) or any(requests >= due and not count for due, count in zip(self._due, fewest))
+        ways = [*zip(self._soon, most), *self._counted(counts)]
+        return any(at < len(soon) and count >= soon[at] for soon, count in ways) or any(
+            requests >= due and not count for due, count in zip(self._due, fewest)
+        )
+
+    def _counted(self, counts: Sequence[float]) -> Iterator[Tuple[Tuple[int, ...], float]]:
+        """Give for the sets of each size what they may not have, and the most that one has."""
+        if len(counts) <= SMALL:
+            ranked = sorted(counts, reverse=True)
+            for size, soon in self._sets:
+                yield soon, sum(ranked[:size])
+        else:
+            for size, soon in self._sets:
+                yield soon, max(sum(counts[:size]), sum(counts[size:]))
+
+
+def sides_of(shares: Iterable[float]) -> Sides:
+    """Return how many of `shares` there are of each, the highest first; they may be sums."""
+    numbers = Counter(round(share, DIGITS) for share in shares)
+    return tuple((share, float(numbers[share])) for share in sorted(numbers, reverse=True))
+
+
+def _sets(corner: Sequence[float], reach: float, part: float) -> List[Tuple[int, Tuple[int, ...]]]:
+    """Return (servers, hits that are too many for such a set) for the sets that are events.
+
+    In pools up to SMALL servers these are all sets of two and more whose complement has two and
+    more, and the corner has one share for each. In larger ones they are the halves of the list.
+    """
+    size = len(corner)
+    sizes = range(2, size - 1) if size <= SMALL else [size // 2]
+    stakes = SET_STAKES._replace(raised=part / len(sizes))
+    found = []
+    for members in sizes:
+        if size <= SMALL:
+            shares = [sum(each) for each in itertools.combinations(corner, members)]
+        else:
+            ranked = sorted(corner)
+            shares = [sum(ranked[:members]), sum(ranked[members:])]
+        found.append((members, needed(sides_of(shares), reach, stakes)))
+    return found
 
 
 @functools.lru_cache(maxsize=256)

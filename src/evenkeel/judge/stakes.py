@@ -39,12 +39,14 @@ class HitStakes(NamedTuple):
     """The parts that are bet on a server that is sent too many (`raised`), or none (`silent`).
 
     `most` hits are looked for, and of the chance of all together the m-th has (m + 3)^-`slope`.
+    `sets` is bet on a set of several, or on a half of the list, that is sent too many.
     """
 
     raised: float
     silent: float
     slope: float
     most: int
+    sets: float = 0.0
 
 
 class Stakes(NamedTuple):
@@ -52,7 +54,8 @@ class Stakes(NamedTuple):
 
     One server raised or lowered; a set of servers on one side of a split of the list (`grouped`),
     any half of the servers (`halves`), any set (`scattered`), any shape at all (`any_shape`), and
-    what is bet on events instead of odds (`hits`).
+    what is bet on events instead of odds (`hits`). Where sets are no events (`sets_are_events`),
+    `grouped_alone` stands for `grouped` and what is bet on sets.
     """
 
     raised: Odds
@@ -62,6 +65,7 @@ class Stakes(NamedTuple):
     scattered: float
     any_shape: float
     hits: HitStakes
+    grouped_alone: Odds = ()
 
 
 # A silent server is a fault that hurts much and shows slowly, so it has a large part of its own.
@@ -72,7 +76,7 @@ TWO_OR_THREE = Stakes(
             (8.0, 0.01)),
     lowered=((1.06, 0.008), (1.3, 0.02), (1.6, 0.05), (2.2, 0.015), (3.0, 0.045), (10.0, 0.017)),
     grouped=(), halves=(), scattered=0.0, any_shape=0.015,
-    hits=HitStakes(0.41, 0.155, 1.3, 40),
+    hits=HitStakes(0.41, 0.145, 1.3, 40),
 )  # fmt: skip
 # Pools up to SMALL servers: every set is grouped.
 SMALL = 6
@@ -80,9 +84,11 @@ FEW = Stakes(
     raised=((1.06, 0.008), (1.15, 0.013), (1.25, 0.014), (1.5, 0.07), (2.0, 0.018), (3.0, 0.004),
             (8.0, 0.01)),
     lowered=((1.06, 0.006), (1.15, 0.014), (1.6, 0.024), (3.0, 0.023), (10.0, 0.017)),
-    grouped=((1.06, 0.006), (1.15, 0.022), (1.35, 0.05), (1.6, 0.064), (2.2, 0.047), (3.5, 0.125),
-             (8.0, 0.028), (30.0, 0.057)),
-    halves=(), scattered=0.0, any_shape=0.015, hits=HitStakes(0.208, 0.16, 1.0, 64),
+    grouped=((1.06, 0.006), (1.15, 0.022), (1.35, 0.05), (1.6, 0.05), (2.2, 0.03), (3.5, 0.02),
+             (8.0, 0.01)),
+    halves=(), scattered=0.0, any_shape=0.015, hits=HitStakes(0.208, 0.14, 1.0, 64, sets=0.22),
+    grouped_alone=((1.06, 0.006), (1.15, 0.022), (1.35, 0.05), (1.6, 0.064), (2.2, 0.047),
+                   (3.5, 0.125), (8.0, 0.028), (30.0, 0.057)),
 )  # fmt: skip
 # Pools up to MIDDLE: any half of the servers is gone through.
 MIDDLE = 20
@@ -90,44 +96,63 @@ SOME = Stakes(
     raised=((1.06, 0.01), (1.15, 0.008), (1.25, 0.025), (1.5, 0.034), (2.0, 0.03), (3.0, 0.002),
             (8.0, 0.01)),
     lowered=((1.06, 0.01), (1.3, 0.006), (1.6, 0.018), (3.0, 0.016), (10.0, 0.004)),
-    grouped=((1.06, 0.006), (1.15, 0.008), (1.35, 0.011), (1.6, 0.01), (2.2, 0.028), (3.5, 0.036),
-             (8.0, 0.048), (30.0, 0.004)),
-    halves=((1.15, 0.026), (1.35, 0.032), (1.6, 0.034), (2.2, 0.042), (3.5, 0.042), (8.0, 0.015),
-            (30.0, 0.017)),
-    scattered=0.02, any_shape=0.015, hits=HitStakes(0.26, 0.2, 1.0, 40),
+    grouped=((1.06, 0.006), (1.15, 0.008), (1.35, 0.014), (1.6, 0.01), (2.2, 0.012), (8.0, 0.006)),
+    halves=((1.15, 0.026), (1.35, 0.032), (1.6, 0.034), (2.2, 0.042), (3.5, 0.044), (8.0, 0.028),
+            (30.0, 0.012)),
+    scattered=0.02, any_shape=0.015, hits=HitStakes(0.26, 0.2, 1.0, 40, sets=0.095),
+    grouped_alone=((1.06, 0.006), (1.15, 0.008), (1.35, 0.011), (1.6, 0.01), (2.2, 0.028),
+                   (3.5, 0.036), (8.0, 0.048), (30.0, 0.004)),
 )  # fmt: skip
 MORE = Stakes(
     raised=((1.06, 0.006), (1.25, 0.01), (1.5, 0.03), (2.0, 0.005), (3.0, 0.002), (9.0, 0.008)),
     lowered=((1.06, 0.004), (1.3, 0.003), (1.6, 0.004), (3.0, 0.02)),
-    grouped=((1.06, 0.006), (1.15, 0.008), (1.35, 0.046), (1.6, 0.028), (2.2, 0.042), (3.5, 0.038),
-             (8.0, 0.044), (30.0, 0.014)),
+    grouped=((1.06, 0.006), (1.15, 0.008), (1.35, 0.042), (1.6, 0.018), (2.2, 0.012), (8.0, 0.006)),
     halves=((1.15, 0.01), (1.35, 0.01), (1.6, 0.012), (2.2, 0.018), (3.5, 0.02), (8.0, 0.014),
             (30.0, 0.006)),
-    scattered=0.02, any_shape=0.01, hits=HitStakes(0.44, 0.17, 1.6, 64),
+    scattered=0.02, any_shape=0.01, hits=HitStakes(0.44, 0.14, 1.6, 64, sets=0.134),
+    grouped_alone=((1.06, 0.006), (1.15, 0.008), (1.35, 0.046), (1.6, 0.028), (2.2, 0.042),
+                   (3.5, 0.038), (8.0, 0.044), (30.0, 0.014)),
 )  # fmt: skip
 MANY = Stakes(
     raised=((1.25, 0.003), (1.5, 0.004), (2.0, 0.008), (3.0, 0.004), (9.0, 0.003)),
     lowered=((1.6, 0.004), (10.0, 0.003)),
-    grouped=((1.06, 0.006), (1.15, 0.014), (1.35, 0.047), (1.6, 0.018), (2.2, 0.064), (3.5, 0.045),
-             (8.0, 0.044), (30.0, 0.017)),
-    halves=(), scattered=0.03, any_shape=0.01, hits=HitStakes(0.62, 0.06, 2.0, 64),
+    grouped=((1.06, 0.006), (1.15, 0.012), (1.35, 0.042), (1.6, 0.018), (2.2, 0.012), (8.0, 0.006)),
+    halves=(), scattered=0.02, any_shape=0.01, hits=HitStakes(0.62, 0.045, 2.8, 24, sets=0.16),
+    grouped_alone=((1.06, 0.006), (1.15, 0.014), (1.35, 0.047), (1.6, 0.018), (2.2, 0.064),
+                   (3.5, 0.045), (8.0, 0.044), (30.0, 0.017)),
 )  # fmt: skip
 TABLES = ((3, TWO_OR_THREE), (SMALL, FEW), (12, SOME), (MIDDLE, MORE))
 
 
-def stakes_of(servers: int) -> Stakes:
+def sets_are_events(servers: int, equal: bool) -> bool:
+    """Return whether sets of so many servers are among the events of `hits`.
+
+    In larger pools these are the two halves of the list; an odd number has no halves.
+    """
+    return equal and servers > 3 and (servers <= SMALL or servers % 2 == 0)
+
+
+def stakes_of(servers: int, equal: bool = True) -> Stakes:
     """Return the split of the bet for a pool of so many servers; the parts sum to 1."""
     table = next((each for most, each in TABLES if servers <= most), MANY)
+    if not sets_are_events(servers, equal):
+        hits = table.hits._replace(sets=0.0)
+        table = table._replace(grouped=table.grouped_alone, hits=hits)
     every = (table.raised, table.lowered, table.grouped, table.halves)
-    total = table.scattered + table.any_shape + table.hits.raised + table.hits.silent
-    total += sum(part for odds in every for _, part in odds)
+    total = math.fsum(part for odds in every for _, part in odds)
+    total += table.scattered + table.any_shape
+    total += table.hits.raised + table.hits.silent + table.hits.sets
     raised, lowered, grouped, halves = (
         tuple((each, part / total) for each, part in odds) for odds in every
     )
-    hits = table.hits._replace(raised=table.hits.raised / total, silent=table.hits.silent / total)
     return Stakes(
-        raised, lowered, grouped, halves, table.scattered / total, table.any_shape / total, hits
-    )
+        raised, lowered, grouped, halves, table.scattered / total, table.any_shape / total,
+        table.hits._replace(
+            raised=table.hits.raised / total,
+            silent=table.hits.silent / total,
+            sets=table.hits.sets / total,
+        ),
+    )  # fmt: skip
 
 
 class Term(NamedTuple):

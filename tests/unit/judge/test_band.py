@@ -117,10 +117,12 @@ def test_even_counts_are_no_evidence(servers):
 
 
 @pytest.mark.parametrize("servers", [2, 3, 4, 6, 7, 12, 13, 20, 21, 200])
-def test_the_parts_of_the_bet_sum_to_one(servers):
-    split = stakes_of(servers)
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_parts_of_the_bet_sum_to_one(servers, equal):
+    split = stakes_of(servers, equal)
     parts = [part for odds in split[:4] for _, part in odds]
-    parts += [split.scattered, split.any_shape, split.hits.raised, split.hits.silent]
+    parts += [split.scattered, split.any_shape]
+    parts += [split.hits.raised, split.hits.silent, split.hits.sets]
     assert math.fsum(parts) == pytest.approx(1.0)
 
 
@@ -163,6 +165,12 @@ def test_no_time_to_stop_brings_the_mean_above_one_in_any_corner_of_a_pool_of_th
     band = Band(shares, 0.3)
     for truth in [*corners(band.low, band.high), shares]:
         assert best_stop(deciding_at(band, reach), truth, 20) <= 1.0 + 1e-9
+
+
+def test_no_time_to_stop_brings_the_mean_above_one_in_the_corner_of_a_pool_of_four():
+    band = Band([0.25] * 4, 0.3)
+    for truth in ([0.325, 0.325, 0.175, 0.175], [0.25] * 4):
+        assert best_stop(deciding_at(band, 2.0), truth, 14) <= 1.0 + 1e-9
 
 
 @settings(max_examples=40, deadline=None)

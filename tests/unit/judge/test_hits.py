@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenkeel.judge.hits import Hits, needed, silence
+from evenkeel.judge.hits import Hits, needed, sides_of, silence
 from evenkeel.judge.stakes import SIDES_MOST, HitStakes, corners, even_corner, stakes_of
 
 STAKES = HitStakes(0.6, 0.4, 1.5, 40)
@@ -32,8 +32,7 @@ def chance_of_one(share, soon):
 def events_of(servers, tolerance, reach, stakes=STAKES):
     low, high = max(0.0, 1 - tolerance) / servers, (1 + tolerance) / servers
     corner = even_corner(servers, low, high)
-    sides = tuple((share, float(corner.count(share))) for share in sorted({*corner})[::-1])
-    return corner, sides, needed(sides, reach, stakes)
+    return corner, sides_of(corner), needed(sides_of(corner), reach, stakes)
 
 
 @pytest.mark.parametrize("reach", [1.5, 4.7, 9.0])
@@ -98,6 +97,40 @@ def test_the_chance_of_any_event_is_what_was_bet_at_most_in_every_corner(shares)
     assert not equal or max(found) >= 0.6 * math.exp(-2.0)
 
 
+@pytest.mark.parametrize("servers", [4, 5, 6, 8, 20, 200])
+def test_sets_have_the_chance_that_was_bet_in_the_worst_corner_and_use_nearly_all_of_it(servers):
+    only_sets = HitStakes(0.0, 0.0, 1.0, 40, sets=0.5)
+    low, high = 0.7 / servers, 1.3 / servers
+    corner = even_corner(servers, low, high)
+    events = Hits([low] * servers, [high] * servers, corner, 3.0, only_sets)
+    chance = 0.0
+    for size, soon in events._sets:
+        if servers <= 6:
+            shares = [sum(each) for each in itertools.combinations(corner, size)]
+        else:
+            shares = [sum(corner[:size]), sum(corner[size:])]
+        chance += math.fsum(chance_of_one(share, soon) for share in shares)
+    assert 0.6 * 0.5 * math.exp(-3.0) <= chance <= 0.5 * math.exp(-3.0)
+
+
+def test_a_set_that_has_too_many_is_an_event_whichever_of_the_servers_it_is_of():
+    low, high = [0.14] * 5, [0.26] * 5
+    only_sets = HitStakes(0.0, 0.0, 1.0, 40, sets=0.5)
+    events = Hits(low, high, even_corner(5, 0.14, 0.26), 3.0, only_sets)
+    assert events.happened([20, 0, 20, 0, 20], 60)
+    assert events.happened([0, 20, 20, 20, 0], 60)
+    assert not events.happened([12, 12, 12, 12, 12], 60)
+
+
+def test_in_a_larger_pool_the_halves_of_the_list_are_events_and_other_halves_are_not():
+    low, high = [0.07] * 10, [0.13] * 10
+    only_sets = HitStakes(0.0, 0.0, 1.0, 40, sets=0.5)
+    events = Hits(low, high, even_corner(10, 0.07, 0.13), 3.0, only_sets)
+    assert events.happened([10] * 5 + [0] * 5, 50)
+    assert events.happened([0] * 5 + [10] * 5, 50)
+    assert not events.happened([10, 0] * 5, 50)
+
+
 @pytest.mark.parametrize("servers", [2, 3, 10, 200])
 def test_silence_has_the_chance_that_was_bet_and_not_one_request_later(servers):
     corner, sides, _ = events_of(servers, 0.3, 4.7)
@@ -126,8 +159,7 @@ def test_many_different_shares_are_rounded_up_to_a_few():
 def test_an_event_is_never_nearer_than_the_evidence_that_it_brings(servers, tolerance, reach):
     low, high = max(0.0, 1 - tolerance) / servers, min(1.0, (1 + tolerance) / servers)
     corner = even_corner(servers, low, high)
-    sides = tuple((share, float(corner.count(share))) for share in sorted({*corner})[::-1])
-    soon = needed(sides, reach, stakes_of(servers).hits)
+    soon = needed(sides_of(corner), reach, stakes_of(servers).hits)
     # At each number of hits, the latest request is the one with the least evidence.
     for (requests, hits), later in itertools.pairwise([*enumerate(soon), (0, 0)]):
         if hits != later[1] and requests >= hits:
