@@ -194,7 +194,8 @@ class ShareJudge:
         """Return the verdict with its reasons and every number that it follows from.
 
         `requests` counts the whole watch; `share`, `low` and `high` belong to the segment under
-        way (low and high: the confidence sequence). `e_value` is against the band and decides;
+        way (low and high: the confidence sequence). `e_value` is against the band and decides: that
+        of the bet under way (`bet_requests`) times `carried_e_value`, and LATER_PART / bets.
         `highest_e_value` is the highest of those that a cheaper bound did not rule out.
         `point_e_value` is against exactly the intended shares and is for information.
         """
@@ -210,6 +211,8 @@ class ShareJudge:
             "segment_requests": part.requests,
             "segments": self.segments,
             "bets": self.bets,
+            "bet_requests": part.bet()[1],
+            "carried_e_value": plain(self._log_carry),
             "minimum_requests": self.minimum_requests,
             "e_value": plain(self.log_e()),
             "highest_e_value": plain(self._log_highest),
@@ -223,6 +226,7 @@ class ShareJudge:
         part = self.segment
         count = part.counts[name]
         row: Dict[str, Any] = {"requests": self.totals.get(name, 0), "segment_requests": count}
+        row["bet_requests"] = count - part.opened[name]
         if part.weights[name] <= 0.0:
             return dict(row, share=0.0, intended=0.0, low=0.0, high=0.0)
         intended = part.shares[part.names.index(name)] if part.band else 1.0

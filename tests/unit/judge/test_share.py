@@ -1,6 +1,7 @@
 """Claims about the share judge: how soon it decides, and how rarely it is wrong."""
 
 import json
+import math
 import random
 from collections import Counter
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evenkeel.judge.band import Band
 from evenkeel.judge.proof import proved_inside
+from evenkeel.judge.segment import LATER_PART
 from evenkeel.judge.share import ShareJudge, requests_to_pass
 
 
@@ -284,6 +287,23 @@ def test_evidence_of_one_segment_counts_in_the_next():
     both.update(counts)
     second.update(counts)
     assert (both.verdict(), second.verdict()) == ("fail", "inconclusive")
+
+
+def test_the_e_value_can_be_computed_again_from_the_numbers_of_the_result_alone():
+    judge = even(5, tolerance=0.25)
+    judge.update(dict.fromkeys(names(5), 120))
+    judge.update({"web1": 60, "web2": 31, "web3": 30, "web4": 30, "web5": 30})
+    result = judge.result()
+    assert result["bets"] == 2
+    rows = result["servers"]
+    band = Band([rows[name]["intended"] for name in names(5)], result["tolerance"])
+    reach = math.log(1 / result["alpha"] - LATER_PART / result["bets"])
+    reach -= math.log(result["carried_e_value"])
+    counts = [rows[name]["bet_requests"] for name in names(5)]
+    bet = math.exp(band.log_e(counts, result["bet_requests"], reach))
+    assert result["e_value"] == pytest.approx(
+        result["carried_e_value"] * bet + LATER_PART / result["bets"]
+    )
 
 
 def test_a_segment_in_which_nothing_happened_proves_nothing():
