@@ -19,6 +19,8 @@ from .stakes import ROUNDING, SIDES_MOST, SMALL, HitStakes
 
 # (share, servers that have it), the highest share first.
 Sides = Tuple[Tuple[float, float], ...]
+# Whose hits are counted, and what is bet on them.
+Way = Tuple[Sides, HitStakes]
 
 # No event is looked for after so many requests; what shows later loses little by a step.
 HORIZON = 1000
@@ -47,40 +49,46 @@ class Hits:
         reach: float,
         stakes: HitStakes,
     ) -> None:
-        self._soon: List[Tuple[int, ...]]
-        self._sets: List[Tuple[int, Tuple[int, ...]]] = []
+        self.reach = reach
+        self._ways: List[Way]
+        self._sets: List[Tuple[int, Way]] = []
         if corner:
             sides = sides_of(corner)
-            self._soon = [needed(sides, reach, stakes)]
+            self._ways = [(sides, stakes)]
             self._due = [silence(sides, reach, stakes.silent)]
-            if stakes.sets:
-                self._sets = _sets(corner, reach, stakes.sets)
+            self._sets = _sets(corner, stakes.sets) if stakes.sets else []
             return
         each = stakes._replace(raised=stakes.raised / len(low), silent=stakes.silent / len(low))
-        self._soon = [needed(((edge, 1.0),), reach, each) for edge in _rounded_up(high)]
+        self._ways = [(((edge, 1.0),), each) for edge in _rounded_up(high)]
         self._due = [silence(((edge, 1.0),), reach, each.silent) for edge in low]
 
     def happened(self, counts: Sequence[float], requests: float) -> bool:
         """Return whether a server has, now, as many requests as it may not have, or none."""
-        at = int(requests)
         most: Sequence[float] = counts
         fewest: Sequence[float] = counts
-        if len(self._soon) == 1:
+        if len(self._ways) == 1:
             most, fewest = (max(counts),), (min(counts),)
-        ways = [*zip(self._soon, most), *self._counted(counts)]
-        return any(at < len(soon) and count >= soon[at] for soon, count in ways) or any(
-            requests >= due and not count for due, count in zip(self._due, fewest)
-        )
+        if any(requests >= due and not count for due, count in zip(self._due, fewest)):
+            return True
+        ways = itertools.chain(zip(self._ways, most), self._counted(counts))
+        return any(self._is_beyond(way, int(count), int(requests)) for way, count in ways)
 
-    def _counted(self, counts: Sequence[float]) -> Iterator[Tuple[Tuple[int, ...], float]]:
-        """Give for the sets of each size what they may not have, and the most that one has."""
-        if len(counts) <= SMALL:
-            ranked = sorted(counts, reverse=True)
-            for size, soon in self._sets:
-                yield soon, sum(ranked[:size])
-        else:
-            for size, soon in self._sets:
-                yield soon, max(sum(counts[:size]), sum(counts[size:]))
+    def _is_beyond(self, way: Way, hits: int, requests: int) -> bool:
+        """Return whether so many hits are too many; nearly always that is far away (`distance`)."""
+        sides, stakes = way
+        if distance(sides[0][0], hits, requests) < self.reach:
+            return False
+        soon = needed(sides, self.reach, stakes)
+        return requests < len(soon) and hits >= soon[requests]
+
+    def _counted(self, counts: Sequence[float]) -> Iterator[Tuple[Way, float]]:
+        """Give the sets of each size and the most that one of them has."""
+        ranked = sorted(counts, reverse=True) if len(counts) <= SMALL else []
+        for size, way in self._sets:
+            if ranked:
+                yield way, sum(ranked[:size])
+            else:
+                yield way, max(sum(counts[:size]), sum(counts[size:]))
 
 
 def sides_of(shares: Iterable[float]) -> Sides:
@@ -89,8 +97,8 @@ def sides_of(shares: Iterable[float]) -> Sides:
     return tuple((share, float(numbers[share])) for share in sorted(numbers, reverse=True))
 
 
-def _sets(corner: Sequence[float], reach: float, part: float) -> List[Tuple[int, Tuple[int, ...]]]:
-    """Return (servers, hits that are too many for such a set) for the sets that are events.
+def _sets(corner: Sequence[float], part: float) -> List[Tuple[int, Way]]:
+    """Return (servers, sides and stakes of such a set) for the sets that are events.
 
     In pools up to SMALL servers these are all sets of two and more whose complement has two and
     more, and the corner has one share for each. In larger ones they are the halves of the list.
@@ -105,7 +113,7 @@ def _sets(corner: Sequence[float], reach: float, part: float) -> List[Tuple[int,
         else:
             ranked = sorted(corner)
             shares = [sum(ranked[:members]), sum(ranked[members:])]
-        found.append((members, needed(sides_of(shares), reach, stakes)))
+        found.append((members, (sides_of(shares), stakes)))
     return found
 
 
@@ -160,20 +168,26 @@ def _servers(sides: Sides) -> Callable[[int, int], float]:
     return number_of
 
 
+def distance(share: float, hits: int, requests: int) -> float:
+    """Return n KL(hits/n || share) if the hits are above `share`, else 0."""
+    part, misses = hits / requests, requests - hits
+    if not ROUNDING < share < min(part, 1.0 - ROUNDING):
+        return 0.0
+    value = hits * math.log(part / share)
+    return value + (misses * math.log((1.0 - part) / (1.0 - share)) if misses else 0.0)
+
+
 def _is_event(share: float, hits: int, requests: int, reach: float) -> bool:
     """Return whether `hits` of `requests` may be an event at all.
 
     Its chance p^m (1-p)^(n-m) must be a convex function of p from 0 to `share`: the sign of the
     second derivative is that of n(n-1) p^2 - 2m(n-1) p + m(m-1), which falls until p = m/n. And
-    n KL(m/n || share) must have come to `reach`, so that `Band.log_bound` is never below it.
+    the evidence must have come to `reach`, so that `Band.log_bound` is never below it.
     """
-    part, misses = hits / requests, requests - hits
-    if share >= part:
+    if share * requests >= hits or distance(share, hits, requests) < reach:
         return False
-    distance = hits * math.log(part / share)
-    distance += misses * math.log((1.0 - part) / (1.0 - share)) if misses else 0.0
     square = requests * (requests - 1) * share * share - 2 * hits * (requests - 1) * share
-    return square + hits * (hits - 1) >= 0.0 and distance >= reach
+    return square + hits * (hits - 1) >= 0.0
 
 
 def silence(sides: Sides, reach: float, part: float) -> float:

@@ -104,7 +104,8 @@ def test_sets_have_the_chance_that_was_bet_in_the_worst_corner_and_use_nearly_al
     corner = even_corner(servers, low, high)
     events = Hits([low] * servers, [high] * servers, corner, 3.0, only_sets)
     chance = 0.0
-    for size, soon in events._sets:
+    for size, (sides, stakes) in events._sets:
+        soon = needed(sides, 3.0, stakes)
         if servers <= 6:
             shares = [sum(each) for each in itertools.combinations(corner, size)]
         else:
@@ -149,8 +150,9 @@ def test_many_different_shares_are_rounded_up_to_a_few():
     shares = [each / sum(shares) for each in shares]
     low, high = [0.7 * each for each in shares], [1.3 * each for each in shares]
     events = Hits(low, high, [], 4.7, STAKES)
-    assert len({*events._soon}) <= SIDES_MOST + 1
-    for edge, soon in zip(high, events._soon, strict=True):
+    assert len({*events._ways}) <= SIDES_MOST + 1
+    for edge, (sides, stakes) in zip(high, events._ways, strict=True):
+        soon = needed(sides, 4.7, stakes)
         assert chance_of_one(edge, soon) <= math.exp(-4.7) * STAKES.raised / 40
 
 
