@@ -16,11 +16,12 @@ import bisect
 import itertools
 import math
 from collections import Counter
-from typing import Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 from . import stakes
 from .evidence import log_dirichlet, log_likelihood_in_band, log_sum
 from .halves import Halves
+from .hits import Hits
 from .scattered import Scattered
 from .stakes import ROUNDING, SMALL, Odds, Ratio, Stakes, Term
 
@@ -31,6 +32,9 @@ UNEVEN_SPLITS = 0.15
 SPLITS = 20
 # Concentrations per server; 0.1 stands for pools in which several servers are silent.
 CONCENTRATIONS = (0.1, 1.0, 10.0)
+# What rare events bring is rounded up to one of so many steps of a nat, and is one nat at least.
+STEPS = 32
+LEAST_STEPS = 32
 
 
 class Band:
@@ -41,7 +45,9 @@ class Band:
       of several: every one in pools up to SMALL servers, else every split of the list in two, as
       racks, zones and halves of a list are;
     - in larger pools any half of the servers (`halves`), and any set (`scattered`);
-    - Dirichlet mixtures divided by the largest likelihood inside the band, for any other shape.
+    - Dirichlet mixtures divided by the largest likelihood inside the band, for any other shape;
+    - events that are rare inside the band (`hits`). They are made for one threshold: e^reach is
+      what they bring, and without a `reach` the others count alone.
     """
 
     def __init__(self, shares: Sequence[float], tolerance: float) -> None:
@@ -50,8 +56,8 @@ class Band:
         self.high = [min(1.0, (1.0 + tolerance) * share) for share in shares]
         self._lowest, self._highest = math.fsum(self.low), math.fsum(self.high)
         size = len(self.shares)
-        split = stakes.stakes_of(size)
         self._equal = max(self.shares) - min(self.shares) <= ROUNDING / size
+        split = stakes.stakes_of(size, self._equal)
         self._corners: List[List[float]] = []
         if size <= SMALL:
             self._corners = stakes.corners(self.low, self.high)
@@ -67,6 +73,8 @@ class Band:
         self._log_scattered = math.log(split.scattered or 1.0)
         self._log_any = math.log(split.any_shape / len(CONCENTRATIONS))
         self._starts, self._log_weights = self._weights(split)
+        self._hit_stakes = split.hits
+        self._hits: Dict[int, Hits] = {}
 
     def _ends(self, members: Sequence[int]) -> Tuple[float, float]:
         """Return the least and the most that the band lets `members` have."""
@@ -130,6 +138,25 @@ class Band:
         sums = itertools.accumulate(weight for _, weight in rows)
         return [start for start, _ in rows], [math.log(each) for each in sums]
 
+    def _events(self, counts: Sequence[float], requests: float, reach: float) -> List[float]:
+        """Return what the events of `hits` bring to a bet that decides at `reach`, if they happen.
+
+        That is a little more than `reach`, so that bets of about the same reach share their events.
+        """
+        if reach == math.inf:
+            return []
+        steps = max(LEAST_STEPS, math.ceil(STEPS * reach))
+        if steps not in self._hits:
+            corner: List[float] = []
+            low, high = self.low, self.high
+            if self._equal:
+                corner = stakes.even_corner(len(low), low[0], high[0])
+            else:
+                ends = [self._ends((at,)) for at in range(len(low))]
+                low, high = [each for each, _ in ends], [each for _, each in ends]
+            self._hits[steps] = Hits(low, high, corner, steps / STEPS, self._hit_stakes)
+        return [steps / STEPS] if self._hits[steps].happened(counts, requests) else []
+
     def next_start(self, requests: float) -> float:
         """Return the number of requests at which more weight begins to count; or infinity."""
         at = bisect.bisect_right(self._starts, requests)
@@ -148,7 +175,8 @@ class Band:
 
         No likelihood ratio against the null grows faster than n KL(observed || p), for any p of the
         null (Grunwald et al., above). Here p is the observed vector with its `outside` servers set
-        on their edges and all others scaled alike, if that is inside the band.
+        on their edges and all others scaled alike, if that is inside the band. No event of `hits`
+        happens below it either, so that it is a bound for reaching what one brings.
         """
         taken, given, bound = 0.0, 0.0, 0.0
         for at in outside:
@@ -181,11 +209,14 @@ class Band:
             for count, row in zip(counts, self._singles):
                 yield count, 0.0, row
 
-    def log_e(self, counts: Sequence[float], requests: float) -> float:
-        """Return the log e-value of `counts` (sum: `requests`) against the band."""
+    def log_e(self, counts: Sequence[float], requests: float, reach: float = math.inf) -> float:
+        """Return the log e-value of `counts` (sum: `requests`) against the band.
+
+        `reach` is what decides; it does not change while a bet is under way.
+        """
         if not requests:
             return 0.0
-        values: List[float] = []
+        values = self._events(counts, requests, reach)
         for count, number, row in self._rows(counts):
             values += [
                 number + (late if requests >= start else early) + count * hit + requests * base

@@ -17,7 +17,7 @@ from .whole import Whole
 LATER_SILENCE = 2
 # Of a pool's alpha, what its shares may use; its errors have the rest. Errors show in many more
 # ways (guards, control hosts), shares in this one alone.
-SHARES_PART = 0.8
+SHARES_PART = 0.9
 # A server that few clients could reach may be silent for so many samples with traffic, and for so
 # many times the due of any other: clients need time to come.
 FEW_CLIENTS_SAMPLES = 10

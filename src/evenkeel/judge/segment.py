@@ -18,7 +18,7 @@ IDLE_SLACK_FRACTION = 0.01
 BET_REQUESTS = 500
 BET_REQUESTS_PER_SERVER = 100
 # All segments, or bets, after the first together.
-LATER_PART = 0.1
+LATER_PART = 0.05
 
 
 def part_of_alpha(number: int) -> float:
@@ -66,9 +66,10 @@ class Segment:
         counts = [self.counts[name] - self.opened[name] for name in self.names]
         return counts, sum(counts)
 
-    def log_e(self) -> float:
-        """Return the log e-value of the bet under way against the band."""
-        return self.band.log_e(*self.bet()) if self.band else 0.0
+    def log_e(self, reach: float) -> float:
+        """Return the log e-value of the bet under way, which decides at `reach`."""
+        counts, requests = self.bet()
+        return self.band.log_e(counts, requests, reach) if self.band else 0.0
 
     def log_bound(self, outside: Sequence[int]) -> float:
         """Return what `log_e` cannot exceed (see `Band.log_bound`)."""

@@ -110,12 +110,13 @@ class ShareJudge:
             reach = self.log_reach()
             if self.segment.log_bound(outside) < reach:
                 return
-            log_bet = self.segment.log_e()
+            log_bet = self.segment.log_e(reach)
             self._log_highest = max(self._log_highest, self._log_total(log_bet))
             if log_bet >= reach:
                 self._faults += share_reasons(self.segment.outside(), self._whole())
         elif self.segment.bet_is_over():
-            self._next_bet(self.segment.log_e())
+            # Inside the band nothing has happened that is rare there, so it need not be laid out.
+            self._next_bet(self.segment.log_e(math.inf))
             self.segment.open_bet()
 
     def _whole(self) -> str:
@@ -137,7 +138,7 @@ class ShareJudge:
         bets after it; a bet that has not begun counts 1. It starts below 1 and is an
         e-process, because each bet starts at a time that depends only on the past.
         """
-        return self._log_total(self.segment.log_e())
+        return self._log_total(self.segment.log_e(self.log_reach()))
 
     def _log_total(self, log_bet: float) -> float:
         """Return `log_e` when the bet under way is worth `log_bet`."""
@@ -161,7 +162,7 @@ class ShareJudge:
         fresh = Segment(weights, self.tolerance, exempt)
         old = self.segment
         self.segments += 1
-        self._next_bet(old.log_e())
+        self._next_bet(old.log_e(self.log_reach()))
         if old.requests:
             self._closed_point_e += log_point_e(old.judged(), old.shares)
         self.segment = fresh
@@ -193,7 +194,8 @@ class ShareJudge:
         """Return the verdict with its reasons and every number that it follows from.
 
         `requests` counts the whole watch; `share`, `low` and `high` belong to the segment under
-        way (low and high: the confidence sequence). `e_value` is against the band and decides;
+        way (low and high: the confidence sequence). `e_value` is against the band and decides: that
+        of the bet under way (`bet_requests`) times `carried_e_value`, and LATER_PART / bets.
         `highest_e_value` is the highest of those that a cheaper bound did not rule out.
         `point_e_value` is against exactly the intended shares and is for information.
         """
@@ -209,6 +211,8 @@ class ShareJudge:
             "segment_requests": part.requests,
             "segments": self.segments,
             "bets": self.bets,
+            "bet_requests": part.bet()[1],
+            "carried_e_value": plain(self._log_carry),
             "minimum_requests": self.minimum_requests,
             "e_value": plain(self.log_e()),
             "highest_e_value": plain(self._log_highest),
@@ -222,6 +226,7 @@ class ShareJudge:
         part = self.segment
         count = part.counts[name]
         row: Dict[str, Any] = {"requests": self.totals.get(name, 0), "segment_requests": count}
+        row["bet_requests"] = count - part.opened[name]
         if part.weights[name] <= 0.0:
             return dict(row, share=0.0, intended=0.0, low=0.0, high=0.0)
         intended = part.shares[part.names.index(name)] if part.band else 1.0

@@ -26,16 +26,36 @@ Odds = Tuple[Tuple[float, float], ...]
 # A term counts from the request on at which a share of its q has brought it so many nats.
 START_NATS = 3.7
 # This part of every stake counts from the first request on, for bets that are closed early.
-EARLY = 0.1
+EARLY = 0.05
 # Shares and edges come from divisions; what differs by less is the same.
 ROUNDING = 1e-9
+
+
+# So many different shares are told apart by `hits`; each costs about a millisecond.
+SIDES_MOST = 8
+
+
+class HitStakes(NamedTuple):
+    """The parts that are bet on a server that is sent too many (`raised`), or none (`silent`).
+
+    `most` hits are looked for, and of the chance of all together the m-th has (m + 3)^-`slope`.
+    `sets` is bet on a set of several, or on a half of the list, that is sent too many.
+    """
+
+    raised: float
+    silent: float
+    slope: float
+    most: int
+    sets: float = 0.0
 
 
 class Stakes(NamedTuple):
     """(odds beyond the edge, part of the bet) for each kind of fault; the parts are relative.
 
     One server raised or lowered; a set of servers on one side of a split of the list (`grouped`),
-    any half of the servers (`halves`), any set (`scattered`), and any shape at all (`any_shape`).
+    any half of the servers (`halves`), any set (`scattered`), any shape at all (`any_shape`), and
+    what is bet on events instead of odds (`hits`). Where sets are no events (`sets_are_events`),
+    `grouped_alone` stands for `grouped` and what is bet on sets.
     """
 
     raised: Odds
@@ -44,55 +64,95 @@ class Stakes(NamedTuple):
     halves: Odds
     scattered: float
     any_shape: float
+    hits: HitStakes
+    grouped_alone: Odds = ()
 
 
-# A silent server is a fault that hurts much and shows slowly, so it has the largest single part.
-# The rest makes requests to fail / information limit as even as it could be made over the faults
-# of scripts/judge_bench. Pools up to SMALL servers: every set is grouped.
+# A silent server is a fault that hurts much and shows slowly, so it has a large part of its own.
+# The rest makes requests to fail / information limit small over the faults of scripts/judge_bench
+# and over pools between its own; what is smaller than those, odds of 1.06, has a little.
+TWO_OR_THREE = Stakes(
+    raised=((1.06, 0.01), (1.15, 0.012), (1.25, 0.05), (1.5, 0.055), (2.0, 0.11), (3.0, 0.005),
+            (8.0, 0.01)),
+    lowered=((1.06, 0.008), (1.3, 0.02), (1.6, 0.05), (2.2, 0.015), (3.0, 0.045), (10.0, 0.017)),
+    grouped=(), halves=(), scattered=0.0, any_shape=0.015,
+    hits=HitStakes(0.41, 0.145, 1.3, 40),
+)  # fmt: skip
+# Pools up to SMALL servers: every set is grouped.
 SMALL = 6
 FEW = Stakes(
-    raised=((1.25, 0.055), (1.5, 0.045), (2.0, 0.085), (3.0, 0.085), (5.0, 0.1), (9.0, 0.025),
-            (30.0, 0.035)),
-    lowered=((1.15, 0.01), (1.6, 0.07), (3.0, 0.065), (10.0, 0.025), (100.0, 0.18)),
-    grouped=((1.15, 0.032), (1.35, 0.018), (1.6, 0.023), (2.2, 0.034), (3.5, 0.045), (8.0, 0.02),
-             (30.0, 0.055)),
-    halves=(), scattered=0.0, any_shape=0.02,
+    raised=((1.06, 0.008), (1.15, 0.013), (1.25, 0.014), (1.5, 0.07), (2.0, 0.018), (3.0, 0.004),
+            (8.0, 0.01)),
+    lowered=((1.06, 0.006), (1.15, 0.014), (1.6, 0.024), (3.0, 0.023), (10.0, 0.017)),
+    grouped=((1.06, 0.006), (1.15, 0.022), (1.35, 0.05), (1.6, 0.05), (2.2, 0.03), (3.5, 0.02),
+             (8.0, 0.01)),
+    halves=(), scattered=0.0, any_shape=0.015, hits=HitStakes(0.208, 0.14, 1.0, 64, sets=0.22),
+    grouped_alone=((1.06, 0.006), (1.15, 0.022), (1.35, 0.05), (1.6, 0.064), (2.2, 0.047),
+                   (3.5, 0.125), (8.0, 0.028), (30.0, 0.057)),
 )  # fmt: skip
 # Pools up to MIDDLE: any half of the servers is gone through.
 MIDDLE = 20
 SOME = Stakes(
-    raised=((1.25, 0.02), (1.5, 0.025), (2.0, 0.04), (3.0, 0.06), (5.0, 0.11), (9.0, 0.1),
-            (16.0, 0.03), (40.0, 0.01)),
-    lowered=((1.6, 0.022), (3.0, 0.01), (10.0, 0.005), (100.0, 0.25)),
-    grouped=((1.35, 0.024), (1.6, 0.016), (2.2, 0.037), (3.5, 0.041), (8.0, 0.06), (30.0, 0.005)),
-    halves=((1.15, 0.015), (1.35, 0.038), (1.6, 0.02), (2.2, 0.025), (3.5, 0.05), (8.0, 0.03),
-            (30.0, 0.02)),
-    scattered=0.03, any_shape=0.02,
+    raised=((1.06, 0.01), (1.15, 0.008), (1.25, 0.025), (1.5, 0.034), (2.0, 0.03), (3.0, 0.002),
+            (8.0, 0.01)),
+    lowered=((1.06, 0.01), (1.3, 0.006), (1.6, 0.018), (3.0, 0.016), (10.0, 0.004)),
+    grouped=((1.06, 0.006), (1.15, 0.008), (1.35, 0.014), (1.6, 0.01), (2.2, 0.012), (8.0, 0.006)),
+    halves=((1.15, 0.026), (1.35, 0.032), (1.6, 0.034), (2.2, 0.042), (3.5, 0.044), (8.0, 0.028),
+            (30.0, 0.012)),
+    scattered=0.02, any_shape=0.015, hits=HitStakes(0.26, 0.2, 1.0, 40, sets=0.095),
+    grouped_alone=((1.06, 0.006), (1.15, 0.008), (1.35, 0.011), (1.6, 0.01), (2.2, 0.028),
+                   (3.5, 0.036), (8.0, 0.048), (30.0, 0.004)),
+)  # fmt: skip
+MORE = Stakes(
+    raised=((1.06, 0.006), (1.25, 0.01), (1.5, 0.03), (2.0, 0.005), (3.0, 0.002), (9.0, 0.008)),
+    lowered=((1.06, 0.004), (1.3, 0.003), (1.6, 0.004), (3.0, 0.02)),
+    grouped=((1.06, 0.006), (1.15, 0.008), (1.35, 0.042), (1.6, 0.018), (2.2, 0.012), (8.0, 0.006)),
+    halves=((1.15, 0.01), (1.35, 0.01), (1.6, 0.012), (2.2, 0.018), (3.5, 0.02), (8.0, 0.014),
+            (30.0, 0.006)),
+    scattered=0.02, any_shape=0.01, hits=HitStakes(0.44, 0.14, 1.6, 64, sets=0.134),
+    grouped_alone=((1.06, 0.006), (1.15, 0.008), (1.35, 0.046), (1.6, 0.028), (2.2, 0.042),
+                   (3.5, 0.038), (8.0, 0.044), (30.0, 0.014)),
 )  # fmt: skip
 MANY = Stakes(
-    raised=((1.5, 0.01), (2.0, 0.01), (3.0, 0.025), (5.0, 0.04), (9.0, 0.09), (16.0, 0.095),
-            (35.0, 0.205), (110.0, 0.125), (350.0, 0.02)),
-    lowered=((1.6, 0.01), (3.0, 0.005), (10.0, 0.005), (100.0, 0.08)),
-    grouped=((1.15, 0.005), (1.35, 0.045), (1.6, 0.03), (2.2, 0.065), (3.5, 0.045), (8.0, 0.08),
-             (30.0, 0.015)),
-    halves=(), scattered=0.05, any_shape=0.01,
+    raised=((1.25, 0.003), (1.5, 0.004), (2.0, 0.008), (3.0, 0.004), (9.0, 0.003)),
+    lowered=((1.6, 0.004), (10.0, 0.003)),
+    grouped=((1.06, 0.006), (1.15, 0.012), (1.35, 0.042), (1.6, 0.018), (2.2, 0.012), (8.0, 0.006)),
+    halves=(), scattered=0.02, any_shape=0.01, hits=HitStakes(0.62, 0.045, 2.8, 24, sets=0.16),
+    grouped_alone=((1.06, 0.006), (1.15, 0.014), (1.35, 0.047), (1.6, 0.018), (2.2, 0.064),
+                   (3.5, 0.045), (8.0, 0.044), (30.0, 0.017)),
 )  # fmt: skip
+TABLES = ((3, TWO_OR_THREE), (SMALL, FEW), (12, SOME), (MIDDLE, MORE))
 
 
-def stakes_of(servers: int) -> Stakes:
+def sets_are_events(servers: int, equal: bool) -> bool:
+    """Return whether sets of so many servers are among the events of `hits`.
+
+    In larger pools these are the two halves of the list; an odd number has no halves.
+    """
+    return equal and servers > 3 and (servers <= SMALL or servers % 2 == 0)
+
+
+def stakes_of(servers: int, equal: bool = True) -> Stakes:
     """Return the split of the bet for a pool of so many servers; the parts sum to 1."""
-    table = FEW if servers <= SMALL else SOME if servers <= MIDDLE else MANY
-    if servers <= 3:
-        table = table._replace(grouped=())
+    table = next((each for most, each in TABLES if servers <= most), MANY)
+    if not sets_are_events(servers, equal):
+        hits = table.hits._replace(sets=0.0)
+        table = table._replace(grouped=table.grouped_alone, hits=hits)
     every = (table.raised, table.lowered, table.grouped, table.halves)
-    total = table.scattered + table.any_shape
-    total += sum(part for odds in every for _, part in odds)
+    total = math.fsum(part for odds in every for _, part in odds)
+    total += table.scattered + table.any_shape
+    total += table.hits.raised + table.hits.silent + table.hits.sets
     raised, lowered, grouped, halves = (
         tuple((each, part / total) for each, part in odds) for odds in every
     )
     return Stakes(
-        raised, lowered, grouped, halves, table.scattered / total, table.any_shape / total
-    )
+        raised, lowered, grouped, halves, table.scattered / total, table.any_shape / total,
+        table.hits._replace(
+            raised=table.hits.raised / total,
+            silent=table.hits.silent / total,
+            sets=table.hits.sets / total,
+        ),
+    )  # fmt: skip
 
 
 class Term(NamedTuple):

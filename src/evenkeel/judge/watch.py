@@ -16,10 +16,10 @@ from .policy import checked_policy, pool_policy
 from .pool import PoolWatch
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 WORKER = ("worker_pid", "worker_started")
 # Of alpha, what is kept for pools that the first observation did not have.
-LATE_POOLS_PART = 0.1
+LATE_POOLS_PART = 0.05
 
 
 class HostWatch:

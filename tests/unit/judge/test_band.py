@@ -12,7 +12,14 @@ from evenkeel.judge import scattered
 from evenkeel.judge.band import Band
 from evenkeel.judge.evidence import log_sum
 from evenkeel.judge.halves import Halves
-from evenkeel.judge.stakes import Ratio, corners, most_of_sets, most_of_singles, stakes_of
+from evenkeel.judge.stakes import (
+    EARLY,
+    Ratio,
+    corners,
+    most_of_sets,
+    most_of_singles,
+    stakes_of,
+)
 
 
 def splits(servers, requests):
@@ -97,6 +104,9 @@ def test_the_cheap_bound_is_never_below_the_e_value(raw, counts, tolerance):
     if requests:
         bound = band.log_bound(counts, requests, band.outside(counts, requests))
         assert band.log_e(counts, requests) <= bound + 1e-9
+        for reach in (1.0, 3.0, 4.7):
+            decides = band.log_e(counts, requests, reach) >= reach
+            assert bound >= reach - 1e-9 or not decides
 
 
 @pytest.mark.parametrize("servers", [2, 3, 5, 6, 7, 30])
@@ -106,11 +116,14 @@ def test_even_counts_are_no_evidence(servers):
     assert band.log_bound([10] * servers, 10 * servers, []) < 1.0
 
 
-@pytest.mark.parametrize("servers", [2, 3, 4, 6, 7, 20, 21, 200])
-def test_the_parts_of_the_bet_sum_to_one(servers):
-    split = stakes_of(servers)
+@pytest.mark.parametrize("servers", [2, 3, 4, 6, 7, 12, 13, 20, 21, 200])
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_parts_of_the_bet_sum_to_one(servers, equal):
+    split = stakes_of(servers, equal)
     parts = [part for odds in split[:4] for _, part in odds]
-    assert math.fsum([*parts, split.scattered, split.any_shape]) == pytest.approx(1.0)
+    parts += [split.scattered, split.any_shape]
+    parts += [split.hits.raised, split.hits.silent, split.hits.sets]
+    assert math.fsum(parts) == pytest.approx(1.0)
 
 
 def best_stop(log_e, truth, requests):
@@ -131,20 +144,33 @@ def best_stop(log_e, truth, requests):
     return after[(0,) * len(truth)]
 
 
+def deciding_at(band, reach):
+    """The e-value of a bet that decides at `reach`; infinity: without what is made for that."""
+    return lambda counts, requests: band.log_e(counts, requests, reach)
+
+
+@pytest.mark.parametrize("reach", [math.inf, 2.0])
 @pytest.mark.parametrize("tolerance", [0.1, 0.3, 0.9])
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.8, 0.2]])
-def test_no_time_to_stop_brings_the_mean_above_one_in_a_pool_of_two(shares, tolerance):
+def test_no_time_to_stop_brings_the_mean_above_one_in_a_pool_of_two(shares, tolerance, reach):
     band = Band(shares, tolerance)
     for truth in ([band.low[0], 1 - band.low[0]], shares, [1 - band.low[1], band.low[1]]):
         if min(truth) > 0.0 and truth[0] <= band.high[0] and truth[1] <= band.high[1]:
-            assert best_stop(band.log_e, truth, 60) <= 1.0 + 1e-9
+            assert best_stop(deciding_at(band, reach), truth, 60) <= 1.0 + 1e-9
 
 
+@pytest.mark.parametrize("reach", [math.inf, 2.0])
 @pytest.mark.parametrize("shares", [[1 / 3, 1 / 3, 1 / 3], [0.6, 0.3, 0.1]])
-def test_no_time_to_stop_brings_the_mean_above_one_in_any_corner_of_a_pool_of_three(shares):
+def test_no_time_to_stop_brings_the_mean_above_one_in_any_corner_of_a_pool_of_three(shares, reach):
     band = Band(shares, 0.3)
     for truth in [*corners(band.low, band.high), shares]:
-        assert best_stop(band.log_e, truth, 20) <= 1.0 + 1e-9
+        assert best_stop(deciding_at(band, reach), truth, 20) <= 1.0 + 1e-9
+
+
+def test_no_time_to_stop_brings_the_mean_above_one_in_the_corner_of_a_pool_of_four():
+    band = Band([0.25] * 4, 0.3)
+    for truth in ([0.325, 0.325, 0.175, 0.175], [0.25] * 4):
+        assert best_stop(deciding_at(band, 2.0), truth, 14) <= 1.0 + 1e-9
 
 
 @settings(max_examples=40, deadline=None)
@@ -185,7 +211,7 @@ def test_the_mean_over_all_halves_is_nowhere_more_than_in_the_corner(servers, to
     draw = random.Random(servers)
     for members, start, early, late, log_u, log_v, _ in part._levels:
         u, v = math.exp(log_u), math.exp(log_v)
-        most = math.exp(early) * 0.9 / 0.1 / (math.exp(late) - math.exp(early))
+        most = math.exp(early) * (1 - EARLY) / EARLY / (math.exp(late) - math.exp(early))
         sets = list(itertools.combinations(range(servers), members))
         found = corners([low] * servers, [high] * servers)
         points = [draw.sample(point, servers) for point in found[:20]]
