@@ -171,8 +171,8 @@ def manifest(
     The intent is bound as well as what was rendered from it: its guardrails and route tests decide
     what the rehearsal demands. `bases` maps a host to the release that was live when this was
     rendered, or None; `declared` is what the change declares beside its intents, `profile` the
-    bytes of the traffic profile that its rehearsal follows. The sha256 of `canonical_json` of the manifest is
-    the digest of the change.
+    bytes of the traffic profile that its rehearsal follows. The sha256 of `canonical_json` of the
+    manifest is the digest of the change.
     """
     # Hosts share their files, so each distinct set is hashed once.
     facts: dict[str, dict[str, Any]] = {}

@@ -60,6 +60,7 @@ class Rehearsal:
         clients = probes.Returning(self.world)
         # The same requests of the same clients, before and after.
         self.client.maker.restart()
+        self.stubs.order("reset")
         # What a redirect or a rule of the balancer answered is made up for by the other routes.
         for again in (False, True):
             wanted = probes.missing(self.world, numbers, self.client.tallies) if again else numbers
@@ -70,6 +71,8 @@ class Rehearsal:
                 heard=clients.heard,
             )
         found: dict[str, Any] = {"classes": self.client.take(), "scouted": scouted}
+        reported = self.stubs.order("report")
+        found["seen"] = {key: reported[key] for key in ("seen", "bodies", "largest_body_bytes")}
         found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()

@@ -81,7 +81,7 @@ def _pool(name: str, forecast: Object, measured: Object) -> dict[str, Any]:
 
 
 def _clients(found: Object) -> str:
-    """Say how many clients land on another server; nothing where clients have no server of theirs."""
+    """Say how many clients land on another server; nothing where they have none of their own."""
     if not found:
         return ""
     return (

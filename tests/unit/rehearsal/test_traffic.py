@@ -210,7 +210,13 @@ def test_stubs_are_steered_over_their_socket(tmp_path):
     port, (served, released, report) = asyncio.run(scene())
     assert served == {"missing": ["192.0.2.1:80"], "added": 1}
     assert released == {"released": [[HERE, port]]}
-    assert report == {"checked": [], "peak": 0}
+    assert report == {
+        "checked": [],
+        "peak": 0,
+        "seen": {},
+        "bodies": 0,
+        "largest_body_bytes": 0,
+    }
 
 
 def test_the_same_seed_asks_the_same():
