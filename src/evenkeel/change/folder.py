@@ -27,7 +27,7 @@ from evenkeel.records import (
 
 # The key of the manifest has its sha256.
 PROFILE_KEY = "traffic_profile"
-PROFILE = f"{PROFILE_KEY}.json"
+PROFILE = "traffic_profile.json"
 _CHUNK_BYTES = 1024 * 1024
 
 

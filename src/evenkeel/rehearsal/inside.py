@@ -71,8 +71,8 @@ class Rehearsal:
                 heard=clients.heard,
             )
         found: dict[str, Any] = {"classes": self.client.take(), "scouted": scouted}
-        reported = self.stubs.order("report")
-        found["seen"] = {key: reported[key] for key in ("seen", "bodies", "largest_body_bytes")}
+        told = self.stubs.order("report")
+        found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
         found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
@@ -207,7 +207,7 @@ class Rehearsal:
         self.client.take()
         found["health"] = probes.health(self.driver.observe())
         found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
-        found["failing"] = await self.trials.first(_steady(self.world, found))
+        found["failing"] = await self.trials.first(scouting.steady(self.world, found))
         return found
 
 
@@ -233,7 +233,7 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
     before = None
     if base["release"] and base["runs"]:
         before = await rehearsal.measure_base()
-    steady = [mix.certain(kind) for kind in _steady(world, before)]
+    steady = [mix.certain(kind) for kind in scouting.steady(world, before)]
     prepared = await rehearsal.prepare(steady)
     rehearsal.stubs.order("reset")
     switch, after = None, None
@@ -263,12 +263,12 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
         return {"reloads": []}
     rehearsal, trials = Rehearsal(world), {}
     first = measured["after"]["failing"]
-    well = _steady(world, measured["after"], measured["before"])
+    well = scouting.steady(world, measured["after"], measured["before"])
     if measured["before"] is None:
         again = await rehearsal.under_load(well, ("reload", rehearsal.reload))
         trials["again"] = await rehearsal.trials.again(first, None, well)
         return {"reloads": [{"name": "new to new", **again}], "failing": trials}
-    before = _steady(world, measured["before"], measured["after"])
+    before = scouting.steady(world, measured["before"], measured["after"])
     names = {kind["name"] for kind in before}
     await rehearsal.recovered(measured["after"]["health"])
     steady = [kind for kind in well if kind["name"] in names]
@@ -286,22 +286,6 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
         if forth["answers"].get("confirm", {}).get("ok"):
             trials["again"] = await rehearsal.trials.again(first, base, well)
     return {"reloads": reloads, "failing": trials}
-
-
-def _steady(
-    world: dict[str, Any], measured: dict[str, Any] | None, other: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """Give the classes of which every request was answered: what a switch must not disturb.
-
-    They are asked for what servers answered in this phase, and in the `other` one too.
-    """
-    counted = measured["classes"] if measured else {}
-    phases = [phase["scouted"] if phase else None for phase in (measured, other)]
-    return [
-        kind
-        for kind in scouting.open_to(world, *phases)
-        if (tally := counted.get(kind["name"])) and tally["answered"] == tally["sent"] > 0
-    ]
 
 
 async def _command(words: Sequence[str], stdin: bytes = b"") -> dict[str, Any]:

@@ -87,6 +87,20 @@ def open_to(world: Data, *phases: Scouted | None) -> list[dict[str, Any]]:
     return found
 
 
+def steady(world: Data, measured: Data | None, other: Data | None = None) -> list[dict[str, Any]]:
+    """Give the classes of which every request was answered: what a switch must not disturb.
+
+    They are asked for what servers answered in this phase, and in the `other` one too.
+    """
+    counted = measured["classes"] if measured else {}
+    phases = [phase["scouted"] if phase else None for phase in (measured, other)]
+    return [
+        kind
+        for kind in open_to(world, *phases)
+        if (tally := counted.get(kind["name"])) and tally["answered"] == tally["sent"] > 0
+    ]
+
+
 def _is_ours(
     kind: Data, owners: Mapping[str, set[str]], scouted: Scouted, number: int, entry: Data
 ) -> bool:

@@ -9,8 +9,8 @@ It is steered over a unix socket: one JSON object in, one out, a line each. Orde
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
 `fail`, `well`, `where`: see `stub_faults.obey`;
-`report` {} -> {"checked": [endpoint, ...], "peak": n, "seen": {"GET shop.example": n, ...},
-"bodies": n, "largest_body_bytes": n}, all since the last `reset` {} -> {}.
+`report` {} -> {"checked": [endpoint, ...], "peak": n, "requests": {"GET shop.example": n,
+...}, "bodies": n, "largest_body_bytes": n}, all since the last `reset` {} -> {}.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
     return {
         "checked": sorted(stubs.checked),
         "peak": stubs.peak,
-        "seen": dict(stubs.seen),
+        "requests": dict(stubs.seen),
         "bodies": sum(stubs.bodies.values()),
         "largest_body_bytes": max(stubs.bodies, default=0),
     }

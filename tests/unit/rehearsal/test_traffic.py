@@ -213,10 +213,28 @@ def test_stubs_are_steered_over_their_socket(tmp_path):
     assert report == {
         "checked": [],
         "peak": 0,
-        "seen": {},
+        "requests": {},
         "bodies": 0,
         "largest_body_bytes": 0,
     }
+
+
+def test_servers_tell_what_they_saw_by_method_and_host_and_body():
+    async def scene():
+        port = free_port()
+        stubs = await stubs_at(port)
+        web = kind(port, web=True, mix=[])
+        post = {**web["headers"], "share": 1, "host": "", "path": "/", "grows": False}
+        post |= {"method": "POST", "learnt": True}
+        await traffic.Client(1).run(
+            [web] * 5 + [{**web, "mix": [post]}] * 3, concurrency=2, seconds=9
+        )
+        return await _obey(stubs, {"order": "report"})
+
+    report = asyncio.run(scene())
+    assert report["requests"] == {"GET shop.example": 5, "POST shop.example": 3}
+    assert 0 < report["largest_body_bytes"] <= 8192
+    assert report["bodies"] == 3
 
 
 def test_the_same_seed_asks_the_same():
