@@ -199,6 +199,16 @@ def _size(draws: Draws, small: int, largest: int, larger: int) -> int:
     return draws.below(min(larger, largest) + 1)
 
 
+def with_a_larger_body(request: Request, largest: int) -> Request:
+    """Give a request that has a body with one as large as any that is counted."""
+    if request.method not in WITH_BODY:
+        return request
+    body = b"b" * min(largest, _LARGER_BODY_BYTES)
+    return replace(
+        request, body=body, headers={**request.headers, "Content-Length": str(len(body))}
+    )
+
+
 def _body_bytes(draws: Draws, largest: int) -> int:
     return _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
 

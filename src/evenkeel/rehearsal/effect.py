@@ -91,13 +91,21 @@ def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
         for row in servers.values()
         if before and after
     ]
-    visitors = [(measured[phase] or {}).get("visitors", {}) for phase in ("before", "after")]
-    clients = moved(pool, *(phase.get(name) for phase in visitors))
+    clients = moved(
+        pool, *(_visitors(world, measured[phase], name) for phase in ("before", "after"))
+    )
     return {
         "servers": servers,
         "largest_shift_points": round(max(points), 2) if points else None,
         **({"moved_clients": clients} if clients else {}),
     }
+
+
+def _visitors(world: Data, phase: Data | None, name: str) -> Data | None:
+    """Give what the clients met who asked one of the pool's classes."""
+    mine = {kind["name"] for kind in world["classes"] if kind["pool"] == name}
+    asked = (phase or {}).get("visitors", {}).values()
+    return next((one for one in asked if one["class"] in mine), None)
 
 
 def _shares(found: Counts) -> dict[str, float]:

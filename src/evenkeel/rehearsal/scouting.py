@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from evenkeel.rehearsal.asking import with_a_larger_body
 from evenkeel.rehearsal.mix import SAFE
 from evenkeel.rehearsal.traffic import Client
 
@@ -45,6 +46,7 @@ async def scout(client: Client, kinds: Sequence[dict[str, Any]]) -> Scouted:
         async with room:
             for attempt in range(TRIES):
                 request = client.maker.request(alone, number=number + attempt * MOST_TRIED)
+                request = with_a_larger_body(request, int(kind["largest_body_bytes"]))
                 try:
                     answer = await asyncio.wait_for(client.one(alone, request), PATIENCE_SECONDS)
                 except TimeoutError:

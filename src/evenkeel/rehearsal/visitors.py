@@ -20,6 +20,8 @@ from evenkeel.rehearsal.traffic import Client
 CLIENTS = 120
 ALL_CLIENTS = 3000
 LEAST_CLIENTS = 24
+# Where already so few are not tied to a server, the others are not asked.
+FIRST_CLIENTS = 12
 AT_ONCE = 16
 # So many of the clients meet their server again where clients have a server of their own.
 _TIED = 0.9
@@ -37,33 +39,45 @@ class Visitors:
         self.kinds: dict[str, Kind] = {}
 
     async def before(self, client: Client, kinds: Sequence[Kind], counted: Data) -> dict[str, Any]:
-        """Have the clients of each pool ask twice; gives {pool: {"met": [endpoint], "again"}}."""
+        """Have the clients of each pool ask twice.
+
+        Gives {pool: {"class", "met": [endpoint], "again": [endpoint]}}.
+        """
         self.kinds = _chosen(kinds, counted)
         number = max(LEAST_CLIENTS, min(CLIENTS, ALL_CLIENTS // max(1, len(self.kinds))))
         found = {}
         for pool, kind in self.kinds.items():
             self.cookies[pool] = [""] * number
-            # In another order: who is served in turns must not meet the same server by that.
-            order = sorted(range(number), key=lambda n: Draws(self.seed, n).below(1 << 32))
-            met = await self._ask(client, kind, range(number))
-            again = await self._ask(client, kind, order)
-            found[pool] = {"met": met, "again": again}
+            met = await self._twice(client, kind, range(FIRST_CLIENTS))
+            if is_tied(met):
+                rest = await self._twice(client, kind, range(FIRST_CLIENTS, number))
+                met = {name: met[name] + rest[name] for name in met}
+            found[pool] = {"class": kind["name"], **met}
         return found
+
+    async def _twice(self, client: Client, kind: Kind, numbers: range) -> dict[str, list[str]]:
+        met = await self._ask(client, kind, numbers)
+        # In another order: who is served in turns must not meet the same server by that.
+        order = sorted(numbers, key=lambda n: Draws(self.seed, n).below(1 << 32))
+        again = await self._ask(client, kind, order)
+        return {"met": [met[n] for n in numbers], "again": [again[n] for n in numbers]}
 
     async def after(self, client: Client, before: Data | None, world: Data) -> dict[str, Any]:
         """Have the same clients ask once more, of pools where it has a meaning."""
-        return {
-            pool: {"met": await self._ask(client, kind, range(len(before[pool]["met"])))}
-            for pool, kind in self.kinds.items()
-            if before and has_meaning(world["pools"][pool], before[pool])
-        }
+        found = {}
+        for pool, kind in self.kinds.items():
+            if before and has_meaning(world["pools"][pool], before[pool]):
+                numbers = range(len(before[pool]["met"]))
+                met = await self._ask(client, kind, numbers)
+                found[pool] = {"class": kind["name"], "met": [met[n] for n in numbers]}
+        return found
 
-    async def _ask(self, client: Client, kind: Kind, order: Sequence[int]) -> list[str]:
+    async def _ask(self, client: Client, kind: Kind, order: Sequence[int]) -> dict[int, str]:
         """Give which server each of the clients met, by their numbers; "" where none answered."""
         room, cookies = asyncio.Semaphore(AT_ONCE), self.cookies[kind["pool"]]
         # Their own names, so that they are nobody who asked before for another reason.
         named = {**calm(kind), "name": f"visitors of {kind['pool']}"}
-        met = [""] * len(order)
+        met = dict.fromkeys(order, "")
 
         async def one(number: int) -> None:
             extra = {"Cookie": cookies[number]} if cookies[number] else None
@@ -99,18 +113,21 @@ def _chosen(kinds: Sequence[Kind], counted: Data) -> dict[str, Kind]:
     return found
 
 
+def is_tied(before: Data) -> bool:
+    """Whether nearly all clients met the same server twice."""
+    pairs = [pair for pair in zip(before["met"], before["again"], strict=True) if all(pair)]
+    same = sum(1 for first, second in pairs if first == second)
+    return bool(pairs) and same >= _TIED * len(pairs)
+
+
 def has_meaning(pool: Data, before: Data) -> bool:
     """Whether clients of a pool had a server of their own before the change.
 
     They met it again, and there was more than one to meet, or the pool still has such clients.
     """
-    pairs = [pair for pair in zip(before["met"], before["again"], strict=True) if all(pair)]
-    same = sum(1 for first, second in pairs if first == second)
-    if not pairs or same < _TIED * len(pairs):
-        return False
-    return len({first for first, _ in pairs}) > 1 or bool(
-        pool["algorithm"] == "hash" or pool["cookie"]
-    )
+    met = set(filter(None, before["met"]))
+    ties = pool["algorithm"] == "hash" or pool["cookie"]
+    return is_tied(before) and (len(met) > 1 or bool(ties))
 
 
 def moved(pool: Data, before: Data | None, after: Data | None) -> dict[str, Any] | None:

@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from unit.rehearsal.measured import counts, measured, world_of
 from unit.rehearsal.test_traffic import kind
 
+from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal import visitors
 from evenkeel.rehearsal.asking import Maker
 from evenkeel.rehearsal.connection import Answer
@@ -111,6 +113,24 @@ def test_in_turns_nobody_is_asked_after_the_change():
     turns = iter("ab" * 500)
     _, after = asked(Balancer(lambda _: next(turns)), Balancer(by_address(2)), TURNS)
     assert after is None
+
+
+def test_the_effect_tells_it_for_the_pool_that_answers_the_class():
+    made = world_of({"algorithm": {"kind": "hash", "key": "source"}})
+    met = {"class": "www:80/default", **before("aabb")}
+    found = measured(made, counts(2, 2), counts(3, 1))
+    found["before"]["visitors"] = {"guessed": met}
+    found["after"]["visitors"] = {"guessed": {**met, "met": list("aaab")}}
+    told = effects.effect(made, found)
+    assert told["web"]["moved_clients"] == {"clients": 4, "moved": 1, "percent": 25.0}
+    assert "1 of 4 clients (25.0 %) are answered by another server" in effects.lines(told)[0]
+
+
+def test_in_turns_a_few_clients_are_enough_to_see_it():
+    turns = iter("abc" * 500)
+    balancer = Balancer(lambda _: next(turns))
+    asked(balancer, Balancer(by_address(2)), TURNS)
+    assert len(balancer.asked) == 2 * visitors.FIRST_CLIENTS
 
 
 def test_only_pools_that_answered_everything_are_asked():
