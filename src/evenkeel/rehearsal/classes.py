@@ -25,6 +25,8 @@ MOST_BEYOND = 20_000
 LEAST_OF_A_CLASS = 20
 # Fewer clients than this say nothing about a spread.
 LEAST_CLIENTS = 256
+# The rehearsal asks in seconds what users ask in hours: with more, limits of rate would be met.
+MOST_OF_A_CLIENT = 8
 
 
 def classes(
@@ -96,7 +98,7 @@ def target(listener: Data, bind: Data) -> dict[str, Any]:
 
 
 def share_out(kinds: list[dict[str, Any]], pools: Mapping[str, Data]) -> None:
-    """Enter into each class how many `requests` it is asked for, and `requests_before`.
+    """Enter into each class its `requests`, its `requests_before`, and by how many `clients`.
 
     Each pool gets what is needed to tell its shares apart. Beyond that the learnt rows decide: a
     pool that users ask more gets its part of the whole, and the classes of a pool get theirs.
@@ -116,6 +118,9 @@ def share_out(kinds: list[dict[str, Any]], pools: Mapping[str, Data]) -> None:
             share = weights[kind["name"]] / part if part else 1 / len(mine)
             kind["requests"] = _asked(wanted, share, len(mine))
             kind["requests_before"] = _asked(before, share, len(mine))
+    least = math.ceil(sum(kind["requests"] for kind in kinds) / MOST_OF_A_CLIENT)
+    for kind in kinds:
+        kind["clients"] = max(kind["clients"], least)
 
 
 def _asked(requests: float, share: float, classes_of_pool: int) -> int:

@@ -8,18 +8,20 @@ from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
 from evenkeel.rehearsal.question_plan import declared
 from evenkeel.rehearsal.scouting import is_answered, learnt
 
+_ERROR = 400
+
 
 def profile_checks(world: Data, before: Data | None, after: Data) -> Iterator[Check]:
     """Give the check of a profile's rows; none without rows.
 
-    What was answered before is answered still, or a route test asks for the status that it gets.
-    What nobody answered before either is told, and is no traffic of this rehearsal.
+    What was answered before gets no error now, unless a route test asks for that status. A redirect
+    or a page of the balancer's own, and what nobody answered before either, is told.
     """
     was = (before or {}).get("scouted") or {}
     rows = list(learnt(world, after.get("scouted") or {}))
     if not rows:
         return
-    reasons, as_before, refused = [], [], 0.0
+    reasons, told, refused = [], [], 0.0
     for kind, number, said in rows:
         entry = kind["mix"][int(number)]
         if is_answered(said) or _is_wanted(world, kind, entry, said[0]):
@@ -27,17 +29,20 @@ def profile_checks(world: Data, before: Data | None, after: Data) -> Iterator[Ch
         refused += entry["share"]
         text = f"{_name(kind, entry)} gets {_said(said[0])}"
         then = was.get(kind["name"], {}).get(number)
-        if then is not None and is_answered(then):
+        worked = then is not None and is_answered(then)
+        if worked and (said[0] is None or said[0] >= _ERROR):
             reasons.append(f"{text}, and a server answered before")
+        elif worked:
+            told.append(f"{text}, where a server answered before")
         else:
-            as_before.append(f"as before: {text}" if then is not None else text)
+            told.append(f"as before: {text}" if then is not None else text)
     numbers = {
         "groups": len(rows),
         "not_answered_percent": round(100 * refused, 2),
         "without_route_percent": round(100 * world["profile"]["unrouted_share"], 2),
     }
     title = "What users are known to ask for is answered"
-    shown = [*few(reasons, "groups"), *few(as_before, "groups")]
+    shown = [*few(reasons, "groups"), *few(told, "groups")]
     yield check("profile", title, verdict_for(reasons), numbers, shown)
 
 

@@ -190,3 +190,11 @@ def test_a_slow_request_is_as_slow_as_production_s_slowest_within_bounds(said, w
 def test_few_clients_are_made_enough_to_tell():
     assert built(clients=3)["classes"][0]["clients"] == 256
     assert built(clients=5000)["classes"][0]["clients"] == 5000
+
+
+def test_no_client_asks_so_much_that_it_meets_a_limit():
+    random = {"name": "web", "servers": servers(60), "algorithm": {"kind": "random"}}
+    www = {"name": "www", "binds": [{"port": 80}], "default_pool": "web"}
+    (kind,) = built(listeners=[www], pools=[random], clients=3)["classes"]
+    assert kind["requests"] > 8 * 256
+    assert kind["clients"] == -(-kind["requests"] // 8)

@@ -100,6 +100,13 @@ def test_what_nobody_answered_before_is_told():
     assert checked(None, scouted(n1=[403, ""]))["verdict"] == PASS
 
 
+@pytest.mark.parametrize("status", [200, 301])
+def test_a_page_or_a_redirect_of_the_balancer_s_own_is_told(status):
+    found = checked(scouted(), scouted(n1=[status, ""]))
+    assert found["verdict"] == PASS
+    assert f"status {status} of the balancer, where a server answered before" in found["reasons"][0]
+
+
 def test_a_route_test_that_wants_the_refusal_makes_it_wanted():
     test = {
         "expect_status": 403,
