@@ -39,7 +39,7 @@ class ProductionMaker(asking.Maker):
         self.clients = production.get("clients")
         self.keys = production.get("keys")
 
-    def client(self, kind: dict[str, Any], name: str, number: int) -> str:
+    def client(self, kind: dict[str, Any], name: str, number: int) -> str | int:
         """Give one of the clients that there are."""
         if not self.clients:
             return super().client(kind, name, number)

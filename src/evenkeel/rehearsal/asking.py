@@ -11,18 +11,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.rehearsal.draws import Draws
-from evenkeel.rehearsal.mix import WITH_BODY, filled, pick
+from evenkeel.rehearsal.mix import WITH_BODY, Picker, filled
 from evenkeel.rehearsal.stub import OURS
 
 # 127.1.0.0 to 127.254.255.254: no client address is one that something else listens at.
 _FIRST_SOURCE = 0x7F010000
 _LAST_SOURCE = 0x7FFEFFFE
+# A prime that divides neither count of addresses: numbered clients are scattered and never collide.
+_STEP = 7_368_787
 SOURCE_PREFIX_6 = "fd65:7665:6e6b::"
+_SOURCES_6 = 0xFFFE
 # Of clients that may keep their connection one in two does, for so many requests on average.
 REQUESTS_PER_CONNECTION = 8.0
 MOST_PER_CONNECTION = 100
@@ -70,6 +73,9 @@ class Maker:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.numbers: Counter[str] = Counter()
+        self._start = Draws(seed, "source").below(1 << 32)
+        self._first: dict[tuple[str, int], int] = {}
+        self._pickers: dict[int, Picker] = {}
 
     def restart(self) -> None:
         """Begin anew: the next request of each class is its first one."""
@@ -79,7 +85,7 @@ class Maker:
         """Give the numbers that the `number`-th request of a class is made of."""
         return Draws(self.seed, kind["name"], number)
 
-    def client(self, kind: Kind, name: str, number: int) -> str:
+    def client(self, kind: Kind, name: str, number: int) -> str | int:
         """Give which client the `number`-th one called `name` is: one of `clients`, or its own.
 
         Each client has its turn, so none of them asks more than it must. Where the address decides
@@ -88,15 +94,26 @@ class Maker:
         if kind.get("key") == "source" or not kind.get("clients"):
             return f"{name} {number}"
         most = int(kind["clients"])
-        return str((Draws(self.seed, name).below(most) + number) % most)
+        if (name, most) not in self._first:
+            self._first[name, most] = Draws(self.seed, name).below(most)
+        return (self._first[name, most] + number) % most
 
-    def source(self, address: str, client: str) -> str:
-        """Give the address of a client, of the family of the listener's `address`."""
-        draws = Draws(self.seed, "source", client)
-        if ":" in address:
-            return f"{SOURCE_PREFIX_6}{1 + draws.below(0xFFFE):x}"
-        number = _FIRST_SOURCE + draws.below(_LAST_SOURCE - _FIRST_SOURCE)
-        return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
+    def source(self, address: str, client: str | int) -> str:
+        """Give the address of a client, of the family of the listener's `address`.
+
+        Numbered clients have different ones; those with a name may share one by chance.
+        """
+        six, count = ":" in address, _LAST_SOURCE - _FIRST_SOURCE
+        if six:
+            count = _SOURCES_6
+        if isinstance(client, int):
+            number = (self._start + client * _STEP) % count
+        else:
+            number = Draws(self.seed, "source", client).below(count)
+        if six:
+            return f"{SOURCE_PREFIX_6}{1 + number:x}"
+        number += _FIRST_SOURCE
+        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
     def request(
         self,
@@ -105,51 +122,52 @@ class Maker:
         *,
         vary: bool = True,
         number: int | None = None,
+        source: str = "",
     ) -> Request:
         """Give the next request of class `kind`, or its `number`-th, with `extra` headers.
 
-        Without `vary` it asks for the first of the class's hosts and paths, as they are.
+        Without `vary` it asks for the first of the class's hosts and paths, as they are. It comes
+        from the address `source`, or from that of the client whose turn it is.
         """
         if number is None:
             number = self.numbers[kind["name"]]
             self.numbers[kind["name"]] += 1
-        made = self._varied(kind, number) if vary else _plain(kind, number)
-        headers = dict(made.headers)
-        for name, value in (extra or {}).items():
-            both = name == "Cookie" and name in headers
-            headers[name] = f"{headers[name]}; {value}" if both else value
-        client = self.client(kind, kind["name"], number)
-        return replace(made, headers=headers, source=self.source(kind["address"], client))
-
-    def _varied(self, kind: Kind, number: int) -> Request:
+        source = source or self.source(kind["address"], self.client(kind, kind["name"], number))
+        if not vary:
+            headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
+            return Request(kind["paths"][0][0], _with(headers, extra), source=source)
         draws = self.draws(kind, number)
-        start = Draws(self.seed, kind["name"], "mix").below(1 << 32) / (1 << 32)
-        entry = pick(kind.get("mix", ()), number, start)
-        host, key = _one_of(draws, kind["hosts"]), draws.hexadecimal()
-        if entry:
-            path, grows, method = filled(entry["path"], draws), entry["grows"], entry["method"]
-            host = entry["host"] or host
-        else:
-            (path, grows), method = _one_of(draws, kind["paths"]), "GET"
-        if grows:
+        entry = self._entry(kind, number, draws)
+        path = filled(entry["path"], draws)
+        if entry["grows"]:
             path = f"{path.rstrip('/')}/{draws.hexadecimal()}"
-        headers = {"Host": host, OURS: str(number), **kind["headers"]}
-        name = kind.get("key_header")
-        if name and name.lower() not in map(str.lower, headers):
-            headers[name] = f"key-{key}"
-        if kind.get("key_cookie"):
-            headers["Cookie"] = f"{kind['key_cookie']}=key-{key}"
+        headers = {"Host": entry["host"] or _one_of(draws, kind["hosts"]), OURS: str(number)}
+        headers |= kind["headers"]
+        _add_keys(headers, kind, f"key-{draws.hexadecimal()}")
         body = b""
         if kind.get("web"):
-            if padding := _size(
-                draws, 0, int(kind["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES
-            ):
+            padding = _size(draws, 0, int(kind["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES)
+            if padding:
                 headers["X-Rehearsal-Padding"] = "h" * padding
-            if method in WITH_BODY:
-                body = b"b" * _body_bytes(draws, int(kind["largest_body_bytes"]))
+            if entry["method"] in WITH_BODY:
+                largest = int(kind["largest_body_bytes"])
+                body = b"b" * _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
                 headers["Content-Type"] = "application/octet-stream"
                 headers["Content-Length"] = str(len(body))
-        return Request(f"{path}?n={number}", headers, method, body)
+        whole = _with(headers, extra)
+        return Request(f"{path}?n={number}", whole, entry["method"], body, source)
+
+    def _entry(self, kind: Kind, number: int, draws: Draws) -> Mapping[str, Any]:
+        """Give what the mix has for a request, or one of what the class's route looks at."""
+        mix = kind.get("mix") or []
+        picker = self._pickers.get(id(mix))
+        # An id says something only as long as the mix that it is of is kept.
+        if picker is None or picker.mix is not mix:
+            start = Draws(self.seed, kind["name"], "mix").below(1 << 32) / (1 << 32)
+            picker = self._pickers[id(mix)] = Picker(mix, start)
+        path, grows = _one_of(draws, kind["paths"])
+        own = {"path": path, "grows": grows, "host": "", "method": "GET"}
+        return picker.pick(number) or own
 
     def visits(self, kinds: Iterable[Kind], *, whole: bool = True) -> Iterator[Visit]:
         """Give what clients ask, each over one connection, for one request of each of `kinds`.
@@ -161,13 +179,13 @@ class Maker:
         open_: dict[str, Visit] = {}
         turns: Counter[str] = Counter()
         for kind in kinds:
-            request = self.request(kind)
             place = f"{kind['address']} {kind['port']}"
             turns[place] += 1
             average = float(kind.get("requests_per_connection", REQUESTS_PER_CONNECTION))
             if not kind["may_keep"] or average <= 1 or turns[place] % 2:
-                yield [(kind, request)]
+                yield [(kind, self.request(kind))]
                 continue
+            request = self.request(kind)
             if kind["tls"]:
                 place += f" {request.headers['Host']}"
             if place not in open_:
@@ -183,9 +201,20 @@ class Maker:
             yield from open_.values()
 
 
-def _plain(kind: Kind, number: int) -> Request:
-    headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
-    return Request(kind["paths"][0][0], headers)
+def _add_keys(headers: dict[str, str], kind: Kind, key: str) -> None:
+    """Add what the pool's hash looks at, unless the route looks at it already."""
+    name = kind.get("key_header")
+    if name and name.lower() not in map(str.lower, headers):
+        headers[name] = key
+    if kind.get("key_cookie"):
+        headers["Cookie"] = f"{kind['key_cookie']}={key}"
+
+
+def _with(headers: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
+    for name, value in (extra or {}).items():
+        both = name == "Cookie" and name in headers
+        headers[name] = f"{headers[name]}; {value}" if both else value
+    return headers
 
 
 def _one_of(draws: Draws, values: list[Any]) -> Any:
@@ -207,10 +236,6 @@ def with_a_larger_body(request: Request, largest: int) -> Request:
     return replace(
         request, body=body, headers={**request.headers, "Content-Length": str(len(body))}
     )
-
-
-def _body_bytes(draws: Draws, largest: int) -> int:
-    return _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
 
 
 def _carried(average: float, number: int) -> int:

@@ -7,9 +7,9 @@ traffic does not depend on timing. Standard library only: it runs inside the sta
 from __future__ import annotations
 
 import hashlib
+import struct
 
-_NUMBER_BYTES = 8
-_SPACE = 1 << (8 * _NUMBER_BYTES)
+_NUMBER_BITS = 64
 # The golden ratio: multiples of it fill 0 to 1 evenly, however many are taken (Weyl, 1916).
 _GOLDEN = 0.6180339887498949
 
@@ -19,18 +19,17 @@ class Draws:
 
     def __init__(self, *words: object) -> None:
         self._words = "\0".join(map(str, words)).encode()
-        self._block = b""
+        self._numbers: list[int] = []
         self._blocks = 0
 
     def below(self, count: int) -> int:
         """Give the next number, from 0 to `count` - 1."""
-        if not self._block:
-            salt = self._blocks.to_bytes(4, "big")
-            self._block = hashlib.blake2b(self._words, salt=salt.rjust(16, b"\0")).digest()
+        if not self._numbers:
+            salt = self._blocks.to_bytes(16, "big")
+            block = hashlib.blake2b(self._words, salt=salt).digest()
+            self._numbers = list(struct.unpack("!8Q", block))
             self._blocks += 1
-        number = int.from_bytes(self._block[:_NUMBER_BYTES], "big")
-        self._block = self._block[_NUMBER_BYTES:]
-        return number * count // _SPACE
+        return self._numbers.pop() * count >> _NUMBER_BITS
 
     def hexadecimal(self) -> str:
         """Give the next number in hexadecimal digits, as a key or a part of a path."""

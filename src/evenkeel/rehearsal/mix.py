@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from evenkeel.rehearsal.draws import Draws, evenly
@@ -131,17 +133,19 @@ def _takes(kind: Data, row: Data) -> bool:
     )
 
 
-def pick(mix: Sequence[Data], number: int, start: float) -> Data | None:
-    """Give the entry of the `number`-th request; None of an empty mix.
+class Picker:
+    """Picks the entries of one mix in their shares, however many requests there are."""
 
-    However many requests there are, each entry has its share of them, within one or two.
-    """
-    left = evenly(start, number) * sum(entry["share"] for entry in mix)
-    for entry in mix:
-        left -= entry["share"]
-        if left < 0:
-            return entry
-    return mix[-1] if mix else None
+    def __init__(self, mix: Sequence[Data], start: float) -> None:
+        self.mix, self.start = mix, start
+        self.ends = list(accumulate(float(entry["share"]) for entry in mix))
+
+    def pick(self, number: int) -> Data | None:
+        """Give the entry of the `number`-th request; None of an empty mix."""
+        if not self.mix:
+            return None
+        at = bisect_right(self.ends, evenly(self.start, number) * self.ends[-1])
+        return self.mix[min(at, len(self.mix) - 1)]
 
 
 def filled(path: str, draws: Draws) -> str:

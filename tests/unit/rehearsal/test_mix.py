@@ -176,10 +176,11 @@ def test_placeholders_become_values(path, pattern):
 def test_every_entry_has_its_share_of_however_few_requests():
     entries = [{"share": share, "n": n} for n, share in enumerate((0.7, 0.2, 0.1))]
     for count in (10, 57, 300):
-        found = Counter(mix.pick(entries, n, 0.3)["n"] for n in range(count))
+        picker = mix.Picker(entries, 0.3)
+        found = Counter(picker.pick(n)["n"] for n in range(count))
         for n, share in enumerate((0.7, 0.2, 0.1)):
             assert abs(found[n] - share * count) <= 2
-    assert mix.pick([], 1, 0.0) is None
+    assert mix.Picker([], 0.0).pick(1) is None
 
 
 @pytest.mark.parametrize(("said", "wanted"), [(0.2, 1.0), (3.0, 3.0), (60.0, 8.0)])
