@@ -227,6 +227,7 @@ def _guards(guardrails: Mapping[str, Any], pool: str) -> dict[str, Any]:
     defaults = {
         "share_tolerance": 0.3,
         "largest_shift_points": 25.0,
+        "most_moved_clients_percent": None,
         "minimum_active_servers": 1,
         "largest_fair_ratio": _LARGEST_FAIR_RATIO,
         "least_fair_ratio": _LEAST_FAIR_RATIO,

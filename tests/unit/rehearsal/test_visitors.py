@@ -10,6 +10,7 @@ from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal import visitors
 from evenkeel.rehearsal.asking import Maker
 from evenkeel.rehearsal.connection import Answer
+from evenkeel.rehearsal.pool_checks import pool_checks
 
 HASH = {"algorithm": "hash", "cookie": None}
 TURNS = {"algorithm": "round_robin", "cookie": None}
@@ -124,6 +125,17 @@ def test_the_effect_tells_it_for_the_pool_that_answers_the_class():
     told = effects.effect(made, found)
     assert told["web"]["moved_clients"] == {"clients": 4, "moved": 1, "percent": 25.0}
     assert "1 of 4 clients (25.0 %) are answered by another server" in effects.lines(told)[0]
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(None, None), (25, "pass"), (20, "fail")])
+def test_a_guardrail_makes_it_a_verdict(limit, verdict):
+    guardrails = {"pools": {"web": {"most_moved_clients_percent": limit}}} if limit else {}
+    made = world_of({"algorithm": {"kind": "hash", "key": "source"}}, guardrails=guardrails)
+    found = measured(made, counts(2, 2), counts(3, 1))
+    clients = {"moved_clients": {"clients": 4, "moved": 1, "percent": 25.0}}
+    effect = effects.effect(made, found)["web"] | clients
+    checks = {one["id"]: one for one in pool_checks("web", made, found, effect)}
+    assert checks.get("moved:web", {}).get("verdict") == verdict
 
 
 def test_in_turns_a_few_clients_are_enough_to_see_it():
