@@ -363,9 +363,9 @@ def test_servers_see_what_the_log_s_users_ask_for_in_proportion(users):
 
 def test_what_the_balancer_refuses_to_users_is_told_and_is_no_failure(users):
     checks = {check["id"]: check for check in bundle_of(users, "shop")["checks"]}
-    (reason,) = checks["profile"]["reasons"]
+    (reason,) = checks["asked"]["reasons"]
     assert reason.startswith("as before: port 80 GET shop.example/admin gets status 403")
-    assert checks["profile"]["numbers"]["not_answered_percent"] == 5.0
+    assert checks["asked"]["numbers"]["not_answered_percent"] == 5.0
     assert checks["slow:web"]["numbers"]["seconds"] == 3.0
 
 

@@ -117,10 +117,10 @@ def is_answered(said: Sequence[Any]) -> bool:
     return said[0] is not None and said[0] < 400 and bool(said[1])
 
 
-def learnt(world: Data, scouted: Scouted) -> Iterator[tuple[Data, str, Sequence[Any]]]:
-    """Give (class, number of its entry, what answered) of each learnt entry that was tried."""
+def tried(world: Data, scouted: Scouted) -> Iterator[tuple[Data, str, Sequence[Any]]]:
+    """Give (class, number of its entry, what answered) of each entry that was tried."""
     for kind in world["classes"]:
-        for number, entry in enumerate(kind.get("mix", ())):
+        for number in range(len(kind.get("mix", ()))):
             said = scouted.get(kind["name"], {}).get(str(number))
-            if said is not None and entry["learnt"]:
+            if said is not None:
                 yield kind, str(number), said

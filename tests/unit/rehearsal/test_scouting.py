@@ -8,7 +8,7 @@ from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.rehearsal import scouting, traffic
-from evenkeel.rehearsal.profile_checks import profile_checks
+from evenkeel.rehearsal.asked_checks import asked_check
 
 SERVER, OTHER = "10.0.0.1:80", "10.0.0.2:80"
 MIX = [
@@ -78,9 +78,8 @@ def test_scouts_tell_what_answered_each_entry():
 
 
 def checked(before, after, **world):
-    checks = list(profile_checks({**WORLD, **world}, before and {"scouted": before},
-                                 {"scouted": after}))  # fmt: skip
-    return checks[0]
+    then = before and {"scouted": before}
+    return asked_check({**WORLD, **world}, then, {"scouted": after})
 
 
 def test_what_users_ask_for_and_nobody_answers_any_more_fails():
@@ -116,10 +115,13 @@ def test_a_route_test_that_wants_the_refusal_makes_it_wanted():
     assert (found["verdict"], found["reasons"]) == (PASS, [])
 
 
-def test_a_post_that_no_profile_knows_of_may_be_refused():
-    assert checked(scouted(), scouted(n3=[405, ""]))["verdict"] == PASS
+def test_a_change_that_refuses_what_was_posted_before_fails_without_a_profile_too():
+    found = checked(scouted(), scouted(n3=[405, ""]))
+    assert found["verdict"] == FAIL
+    assert "POST shop.example/ gets status 405 of the balancer" in found["reasons"][0]
 
 
-def test_without_a_profile_there_is_nothing_to_check():
-    plain = {**CLASS, "mix": MIX[2:]}
-    assert list(profile_checks({**WORLD, "classes": [plain]}, None, {"scouted": {}})) == []
+@pytest.mark.parametrize("before", [None, scouted(n3=[405, ""])])
+def test_posts_that_were_never_taken_are_no_matter_of_the_change(before):
+    found = checked(before, scouted(n3=[405, ""]))
+    assert (found["verdict"], found["reasons"]) == (PASS, [])
