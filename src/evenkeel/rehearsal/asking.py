@@ -75,7 +75,7 @@ class Maker:
         self.numbers: Counter[str] = Counter()
         self._start = Draws(seed, "source").below(1 << 32)
         self._first: dict[tuple[str, int], int] = {}
-        self._pickers: dict[int, Picker] = {}
+        self._pickers: dict[str, Picker] = {}
 
     def restart(self) -> None:
         """Begin anew: the next request of each class is its first one."""
@@ -159,12 +159,11 @@ class Maker:
 
     def _entry(self, kind: Kind, number: int, draws: Draws) -> Mapping[str, Any]:
         """Give what the mix has for a request, or one of what the class's route looks at."""
-        mix = kind.get("mix") or []
-        picker = self._pickers.get(id(mix))
-        # An id says something only as long as the mix that it is of is kept.
-        if picker is None or picker.mix is not mix:
-            start = Draws(self.seed, kind["name"], "mix").below(1 << 32) / (1 << 32)
-            picker = self._pickers[id(mix)] = Picker(mix, start)
+        name, mix = kind["name"], kind.get("mix") or []
+        picker = self._pickers.get(name)
+        if picker is None or picker.mix != mix:
+            start = Draws(self.seed, name, "mix").below(1 << 32) / (1 << 32)
+            picker = self._pickers[name] = Picker(mix, start)
         path, grows = _one_of(draws, kind["paths"])
         own = {"path": path, "grows": grows, "host": "", "method": "GET"}
         return picker.pick(number) or own
