@@ -7,7 +7,7 @@ from unit.rehearsal.test_asking import entry
 from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel.rehearsal import scouting, traffic
+from evenkeel.rehearsal import mix, scouting, traffic
 from evenkeel.rehearsal.asked_checks import asked_check
 
 SERVER, OTHER = "10.0.0.1:80", "10.0.0.2:80"
@@ -125,3 +125,28 @@ def test_a_change_that_refuses_what_was_posted_before_fails_without_a_profile_to
 def test_posts_that_were_never_taken_are_no_matter_of_the_change(before):
     found = checked(before, scouted(n3=[405, ""]))
     assert (found["verdict"], found["reasons"]) == (PASS, [])
+
+
+def numbers(kind_):
+    return [MIX.index(one) for one in kind_["mix"]]
+
+
+def test_while_servers_fail_nothing_is_asked_that_changes_something():
+    assert numbers(mix.calm(CLASS)) == [0, 1, 2]
+    posts = {**CLASS, "mix": MIX[3:]}
+    # A route that is for nothing else is asked for what it is for.
+    assert numbers(mix.calm(posts)) == [3]
+
+
+def test_a_candidate_that_nobody_has_tried_is_sent_what_users_are_known_to_send():
+    assert numbers(mix.certain(CLASS)) == [0, 1, 2]
+
+
+def test_a_switch_is_watched_with_what_servers_answered_on_both_sides_of_it():
+    well, lost = {"sent": 9, "answered": 9}, {"sent": 9, "answered": 8}
+    before = {"classes": {"c": well}, "scouted": scouted(n1=[403, ""])}
+    after = {"classes": {"c": well}, "scouted": scouted(n3=[405, ""])}
+    (found,) = scouting.steady(WORLD, before, after)
+    assert numbers(found) == [0, 2]
+    assert scouting.steady(WORLD, {**before, "classes": {"c": lost}}) == []
+    assert scouting.steady(WORLD, None) == []
