@@ -8,6 +8,7 @@ from unit.rehearsal.changes import ROLE, hand_made, intent, servers, write_chang
 
 from evenkeel.errors import EvenkeelError
 from evenkeel.lab import images, names, podman
+from evenkeel.profile.learn import learn
 from evenkeel.rehearsal import plan, staging
 
 FOUR = hand_made(4)
@@ -269,6 +270,113 @@ def test_a_skewed_spread_is_told_with_pool_servers_and_shares(bad):
     reasons = broken(bundle_of(bad, "a-weight-typo"))["spread:web"]
     # 100 of 103 shares; how many requests are counted decides the digit behind the point.
     assert re.search(r"server web1 of pool web: 25\.0 % → 9[67]\.\d %", reasons[0])
+
+
+ADMIN = "http-request deny if { path_beg /admin }"
+# What users asked for, of 1,000 requests: method, host, path, how often.
+USERS = [
+    ("GET", "shop.example", "/", 500),
+    ("GET", "www.shop.example", "/items/{}", 200),
+    ("POST", "shop.example", "/cart", 200),
+    ("POST", "v1.api.example", "/orders", 50),
+    ("GET", "shop.example", "/admin", 50),
+]
+
+
+def log():
+    """Give the lines of an access log as HAProxy writes it: 300 clients, 3 s the slowest."""
+    stream = [one[:3] for one in USERS for _ in range(one[3])]
+    for number, (method, host, path) in enumerate(stream):
+        client = f"198.51.{number % 300 // 250}.{number % 300 % 250}:{1024 + number // 4}"
+        milliseconds = 3000 if number == 7 else 20
+        yield (
+            f"{client} [06/Feb/2026:12:14:{number % 60:02}.655] www web/s1"
+            f" 0/0/1/{milliseconds}/{milliseconds} 200 612 - - ---- 1/1/40/1/0 0/0 {{{host}}}"
+            f' "{method} {path.format(number)} HTTP/1.1"\n'
+        )
+
+
+def followed():
+    """An intent of a shop and its API, what is live before it, and what its users ask for."""
+    route = {"name": "api", "pool": "api", "hosts": ["*.api.example"]}
+    listener = {
+        "name": "www",
+        "binds": [{"port": 80}],
+        "routes": [route],
+        "default_pool": "web",
+        "extra": [ADMIN],
+    }
+    pools = [
+        {"name": "web", "servers": servers(4)},
+        {"name": "api", "servers": backends("api", "10.20.2.", 2)},
+    ]
+    base = hand_made(3).replace("bind *:80", f"bind *:80\n    {ADMIN}")
+    return intent(listeners=[listener], pools=pools), base
+
+
+def tied(line, more=""):
+    """Give what is live on three servers that clients are tied to."""
+    text = hand_made(3).replace("balance roundrobin", line)
+    for number in (1, 2, 3):
+        old = f"server s{number} 10.20.0.{number}:80 check"
+        text = text.replace(old, old.replace(f"s{number}", f"web{number}") + more.format(number))
+    return text
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    """A change that is rehearsed with a profile learnt from a log, and two that move clients."""
+    followed_intent, base = followed()
+    by_address = {"algorithm": {"kind": "hash", "key": "source"}}
+    hosts = {
+        "shop": followed_intent,
+        "hash": intent(by_address),
+        "sticky": intent(STICKY),
+    }
+    bases = {
+        "shop": base,
+        "hash": tied("balance source"),
+        "sticky": tied("balance roundrobin\n    cookie SRV insert indirect nocache",
+                       " cookie web{}"),
+    }  # fmt: skip
+    profile = learn(log(), b"k" * 32).model_dump_json().encode()
+    folder = write_change(
+        tmp_path_factory.mktemp("changes") / "users", hosts, bases, profile=profile
+    )
+    return rehearse(folder)
+
+
+def test_servers_see_what_the_log_s_users_ask_for_in_proportion(users):
+    shop = bundle_of(users, "shop")
+    assert broken(shop) == {}
+    seen = shop["traffic"]["seen"]
+    asked = seen["requests"]
+    web = {name: number for name, number in asked.items() if "api" not in name}
+    assert set(web) == {"GET shop.example", "GET www.shop.example", "POST shop.example"}
+    for name, share in zip(sorted(web), (5 / 9, 2 / 9, 2 / 9), strict=True):
+        assert web[name] == pytest.approx(share * sum(web.values()), abs=3)
+    assert set(asked) - set(web) == {"POST v1.api.example"}
+    posts = asked["POST shop.example"] + asked["POST v1.api.example"]
+    assert posts * 0.95 < seen["bodies"] <= posts
+    assert 1024 < seen["largest_body_bytes"] <= 8192
+
+
+def test_what_the_balancer_refuses_to_users_is_told_and_is_no_failure(users):
+    checks = {check["id"]: check for check in bundle_of(users, "shop")["checks"]}
+    (reason,) = checks["asked"]["reasons"]
+    assert reason.startswith("as before: port 80 GET shop.example/admin gets status 403")
+    assert checks["asked"]["numbers"]["not_answered_percent"] == 5.0
+    assert checks["slow:web"]["numbers"]["seconds"] == 3.0
+
+
+def test_clients_that_land_on_another_server_are_counted_where_they_have_one(users):
+    by_address = bundle_of(users, "hash")["effect"]["web"]["moved_clients"]
+    assert by_address["clients"] == 120
+    # Another kind of hash over the same servers: about two of three.
+    assert 45 < by_address["percent"] < 85
+    sticky = bundle_of(users, "sticky")["effect"]["web"]["moved_clients"]
+    assert (sticky["clients"], sticky["moved"]) == (120, 0)
+    assert "moved_clients" not in bundle_of(users, "shop")["effect"]["web"]
 
 
 def test_a_container_that_cannot_start_is_trouble_and_never_a_verdict(tmp_path, lab, monkeypatch):

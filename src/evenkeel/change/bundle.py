@@ -19,6 +19,7 @@ from evenkeel.change.archive import release_archive
 from evenkeel.change.declared import KEY
 from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import redact, unified_diff
+from evenkeel.change.folder import PROFILE_KEY
 from evenkeel.change.printer import Printer
 from evenkeel.errors import Refused
 from evenkeel.host.archive import release_digest
@@ -163,13 +164,15 @@ def manifest(
     bundle: FleetBundle,
     bases: Mapping[str, str | None],
     declared: Mapping[str, Any] | None = None,
+    profile: bytes | None = None,
 ) -> dict[str, Any]:
     """Give the manifest of a change: every file and intent of every host by sha256, and no time.
 
     The intent is bound as well as what was rendered from it: its guardrails and route tests decide
     what the rehearsal demands. `bases` maps a host to the release that was live when this was
-    rendered, or None; `declared` is what the change declares beside its intents. The sha256 of
-    `canonical_json` of the manifest is the digest of the change.
+    rendered, or None; `declared` is what the change declares beside its intents, `profile` the
+    bytes of the traffic profile that its rehearsal follows. The sha256 of `canonical_json` of the
+    manifest is the digest of the change.
     """
     # Hosts share their files, so each distinct set is hashed once.
     facts: dict[str, dict[str, Any]] = {}
@@ -184,6 +187,7 @@ def manifest(
     sums = {key: sha256_of(canonical_json(intent)) for key, intent in objects.items()}
     return {
         **({KEY: dict(declared)} if declared else {}),
+        **({PROFILE_KEY: sha256_of(profile)} if profile else {}),
         "schema_version": SCHEMA_VERSION,
         "change_id": change_id,
         "author": author,

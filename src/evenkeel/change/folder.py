@@ -1,8 +1,9 @@
 """One change's folder: where each of its files is, and that its bundle is still what was rendered.
 
 The folder is the change. Its name is the change id; its `digest` is the sha256 of `manifest.json`,
-which in turn holds the sha256 of every file under `bundle/` and `intent/`, and the release digest
-of what `base/` keeps of each host. So the digest binds everything that decides the rehearsal.
+which in turn holds the sha256 of the traffic profile and of every file under `bundle/` and
+`intent/`, and the release digest of what `base/` keeps of each host. So the digest binds everything
+that decides the rehearsal.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from evenkeel.records import (
     write_atomically,
 )
 
+# The key of the manifest has its sha256.
+PROFILE_KEY = "traffic_profile"
+PROFILE = "traffic_profile.json"
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -64,6 +68,11 @@ class ChangeFolder:
     def base(self) -> Path:
         """The folder of what was live when this was rendered, one folder for each host."""
         return self.path / "base"
+
+    @property
+    def profile_json(self) -> Path:
+        """The traffic profile that the rehearsal follows; not there where it is the default."""
+        return self.path / PROFILE
 
     @property
     def render_json(self) -> Path:
@@ -153,13 +162,14 @@ class ChangeFolder:
         return {host: entry["base"] for host, entry in sorted(self.manifest()["hosts"].items())}
 
     def verify_bundle(self) -> str:
-        """Compare bundle, intents and base with the manifest and give the digest.
+        """Compare bundle, intents, base and traffic profile with the manifest and give the digest.
 
         Raises Faults naming each altered, missing or surplus file with the sha256 that was wanted
         and the one that was found; a symlink or any other special file is surplus. What was live
         is named by its host, with the release digests.
         """
-        hosts = self.manifest()["hosts"]
+        manifest = self.manifest()
+        hosts = manifest["hosts"]
         wanted = {
             f"bundle/{host}/{name}": f"sha256 {facts['sha256']}"
             for host, entry in hosts.items()
@@ -171,7 +181,11 @@ class ChangeFolder:
             for host, entry in hosts.items()
             if entry["base"] is not None
         }
+        if PROFILE_KEY in manifest:
+            wanted[PROFILE] = f"sha256 {manifest[PROFILE_KEY]}"
         found = dict([*self._files(self.bundle), *self._files(self.intents), *self._bases()])
+        if self.profile_json.is_symlink() or self.profile_json.exists():
+            found[PROFILE] = _fingerprint(self.profile_json)
         faults = [
             Fault(name, wanted.get(name, "no such file"), found.get(name, "no file"))
             for name in sorted(wanted.keys() | found.keys())

@@ -16,6 +16,7 @@ def is_a_manifest(value: Mapping[str, Any]) -> bool:
     hosts = value.get("hosts")
     return (
         isinstance(value.get("author"), str)
+        and ("traffic_profile" not in value or _is_a_digest(value["traffic_profile"]))
         and isinstance(hosts, dict)
         and all(_is_a_host(host) and _is_an_entry(entry) for host, entry in hosts.items())
     )

@@ -147,6 +147,8 @@ def _lines(shown: Object) -> Iterator[str]:
     yield from (f"  {line}" for line in shown["rollout"])
     yield ""
     yield "Rehearsal"
+    if shown["traffic"]:
+        yield f"  with {shown['traffic']}"
     for group in shown["checks"]:
         yield f"  {len(group['passed'])} of {group['total']} checks passed on {group['hosts']}"
         yield from (f"  {row['verdict']}: {row['title']}" for row in group["broken"])
@@ -169,6 +171,8 @@ def _pool(pool: Object) -> Iterator[str]:
                 bars = f"{_bar(move['before_length'])} > {_bar(move['after_length'])}"
                 figures = f"{move['before']:>7} > {move['after']:>7}  {move['shift']:>6}"
                 yield f"    {name:<{width}}  {kind:<8}  {bars}  {figures}"
+    if pool["clients"]:
+        yield f"    {pool['clients']}"
     if pool["more"]:
         yield f"    and {pool['more']} more servers that move less"
 

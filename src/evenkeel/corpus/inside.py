@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from typing import Any
 
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, inside, machine
+from evenkeel.rehearsal import asking, inside, machine, mix
+from evenkeel.rehearsal.draws import Draws
 from evenkeel.rehearsal.places import FOLDER
 
 # Where what the cases change is kept as it was.
@@ -38,24 +38,18 @@ class ProductionMaker(asking.Maker):
         super().__init__(seed)
         self.clients = production.get("clients")
         self.keys = production.get("keys")
-        self.choice = random.Random(seed)  # noqa: S311 (traffic, no secret)
 
-    def _one_of(self, count: int) -> None:
-        self.random = random.Random(self.choice.randrange(count))  # noqa: S311 (traffic)
+    def client(self, kind: dict[str, Any], name: str, number: int) -> str | int:
+        """Give one of the clients that there are."""
+        if not self.clients:
+            return super().client(kind, name, number)
+        return str(Draws(self.seed, "client", name, number).below(self.clients))
 
-    def source(self, address: str) -> str:
-        """One of the client addresses that there are."""
-        if self.clients:
-            self._one_of(self.clients)
-        return super().source(address)
-
-    def request(
-        self, kind: dict[str, Any], extra: dict[str, str] | None = None, *, vary: bool = True
-    ) -> asking.Request:
-        """Give one of the requests that there are."""
-        if self.keys:
-            self._one_of(self.keys)
-        return super().request(kind, extra, vary=vary)
+    def draws(self, kind: dict[str, Any], number: int) -> Draws:
+        """Give what one of the requests that there are is made of."""
+        if not self.keys:
+            return super().draws(kind, number)
+        return Draws(self.seed, "key", Draws(self.seed, kind["name"], number).below(self.keys))
 
 
 def _changed(driver: drivers.Driver) -> list[Path]:
@@ -144,7 +138,7 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     load = asyncio.create_task(
         rehearsal.client.run(
             # Users go on as before: they know nothing of a change.
-            asking.until(order["classes"], stop),
+            asking.until([mix.calm(kind) for kind in order["classes"]], stop),
             concurrency=production.get("concurrency", world["concurrency"]),
             seconds=2 * _WATCH_SECONDS,
             pause=_PAUSE_SECONDS,

@@ -216,6 +216,7 @@ class PoolGuardrails(Part):
 
     share_tolerance: Tolerance | None = None
     largest_shift_points: Percent | None = None
+    most_moved_clients_percent: Percent | None = None
     largest_fair_ratio: Ratio | None = None
     least_fair_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
     minimum_active_servers: Annotated[int, Field(ge=0)] | None = None
@@ -240,6 +241,9 @@ class Guardrails(Part):
     )
     largest_shift_points: Percent = Field(
         25, description="how far a server's share may move among the servers that stay, in points"
+    )
+    most_moved_clients_percent: Percent | None = Field(
+        None, description="clients that another server answers after the change; judged when set"
     )
     largest_fair_ratio: Ratio = Field(
         2.0, description="a server's share over its fair one (by capacity, or else equal), at most"

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evenkeel.errors import Fault, Faults, Refused
-from evenkeel.records import sha256_of
 
 # A table of at most a few hundred rows; what is larger is no profile.
 LARGEST_PROFILE_BYTES = 1024 * 1024
@@ -78,14 +77,14 @@ class Profile(Part):
     mean_requests_per_second: Rate | None = None
     peak_requests_per_second: Rate | None = None
     largest_header_bytes: Annotated[int, Field(ge=256, le=1024**2)] = Field(
-        4096, description="a request's whole head: its first line, headers and cookies"
+        8000, description="a request's whole head: its first line, headers and cookies"
     )
     largest_body_bytes: Annotated[int, Field(ge=0, le=1024**3)] = Field(
-        65_536, description="a request's body"
+        262_144, description="a request's body"
     )
     largest_answer_bytes: Count | None = None
     slowest_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        2.0, description="the slowest answer of a server that users wait for"
+        5.0, description="the slowest answer of a server that users wait for"
     )
     heaviness: Heaviness = Heaviness()
     methods: Annotated[dict[Method, Share], Field(min_length=1)] = Field(
@@ -104,15 +103,29 @@ def facts(profile: Profile) -> dict[str, Any]:
     """Give what the staging container is told of a profile; the units are in the names."""
     names = {
         "concurrency", "largest_header_bytes", "largest_body_bytes", "slowest_seconds", "clients",
-        "requests_per_connection", "methods",
+        "requests_per_connection", "methods", "other_share",
     }  # fmt: skip
     return profile.model_dump(mode="json", include=names)
 
 
+def words_of(profile: Profile) -> str:
+    """Give what a person reads of a profile: what it was learnt from, and its main numbers."""
+    source = profile.source
+    of = f"a profile of {source.lines} requests ({source.format})" if source else "a profile"
+    methods = ", ".join(f"{name} {share:.1%}" for name, share in profile.methods.items())
+    return (
+        f"{of}: {len(profile.rows)} groups, {profile.clients} clients, {methods},"
+        f" {profile.concurrency} requests at one time, answers up to {profile.slowest_seconds:g} s"
+    )
+
+
 def parse_profile(data: object, *, where: str = "") -> Profile:
-    """Give the profile that `data` describes; raises Faults with every fault at once."""
+    """Give the profile that `data` describes, a value or the bytes of its JSON.
+
+    Raises Faults with every fault at once.
+    """
     try:
-        return Profile.model_validate_json(json.dumps(data))
+        return Profile.model_validate_json(data if isinstance(data, bytes) else json.dumps(data))
     except ValidationError as error:
         faults = [
             Fault(
@@ -125,8 +138,8 @@ def parse_profile(data: object, *, where: str = "") -> Profile:
     raise Faults("The traffic profile is not usable", faults, where=where, next_step=_NEXT)
 
 
-def read_profile(path: Path) -> tuple[Profile, str]:
-    """Give the profile in the file at `path` and the sha256 of its bytes.
+def read_profile(path: Path) -> tuple[Profile, bytes]:
+    """Give the profile in the file at `path` and its bytes.
 
     Raises Refused for a file that is missing, too large or no JSON, Faults for wrong values.
     """
@@ -144,4 +157,4 @@ def read_profile(path: Path) -> tuple[Profile, str]:
             got=(getattr(error, "strerror", None) or str(error))[:_LONGEST_SHOWN],
             next_step=_NEXT,
         ) from None
-    return parse_profile(value, where=str(path)), sha256_of(data)
+    return parse_profile(value, where=str(path)), data

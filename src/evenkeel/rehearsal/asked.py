@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from evenkeel.rehearsal.mix import calm
 from evenkeel.rehearsal.stub import SLOW
 from evenkeel.rehearsal.traffic import Client
 
@@ -57,7 +58,7 @@ class Asked:
         met.sent += 1
         began = time.monotonic()
         try:
-            request = self.client.maker.request(kind)
+            request = self.client.maker.request(calm(kind))
             answer = await asyncio.wait_for(self.client.one(kind, request), patience)
         except TimeoutError:
             met.hung += 1
@@ -84,7 +85,7 @@ class Asked:
         async def one(kind: dict[str, Any]) -> None:
             mine = met.setdefault(kind["pool"], Met())
             mine.sent += 1
-            request = self.client.maker.request(kind, {SLOW: f"{seconds:g}"})
+            request = self.client.maker.request(calm(kind), {SLOW: f"{seconds:g}"})
             answer = None
             with suppress(TimeoutError):
                 asking = self.client.one(kind, request)

@@ -11,6 +11,7 @@ from typing import Any
 
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA, PASS, worst
 from evenkeel.rehearsal import effect as effects
+from evenkeel.rehearsal.asked_checks import asked_check
 from evenkeel.rehearsal.by_hand import as_measured
 from evenkeel.rehearsal.failing_checks import failing_check, slow_check
 from evenkeel.rehearsal.line import Check, Data, check, verdict_for
@@ -31,6 +32,7 @@ def judge(world: Data, measured: Data, reloads: Data | None) -> list[Check]:
         return checks
     checks += [route_test(test, measured["after"]) for test in world["route_tests"]]
     checks += question_checks(world, measured["before"], measured["after"])
+    checks.append(asked_check(world, measured["before"], measured["after"]))
     checks.append(answers(world, measured["after"]))
     effect = effects.effect(world, measured)
     for name in sorted(world["pools"]):

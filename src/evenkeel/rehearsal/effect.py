@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evenkeel.intent.guardrails import among_those_that_stay as among_those_that_stay
+from evenkeel.rehearsal.visitors import moved
 
 Data = Mapping[str, Any]
 
@@ -61,10 +62,12 @@ def intended(pool: Data) -> dict[str, float]:
 
 
 def effect(world: Data, measured: Data) -> dict[str, dict[str, Any]]:
-    """Give {pool: {"servers": {server: {before, after, intended}}, "largest_shift_points"}}.
+    """Give {pool: {"servers": {server: {before, after, intended}}, "largest_shift_points", …}}.
 
     Shares are 0 to 1, or None where nothing was measured. A server that only what was live before
     has is named by its endpoint; it has no `after`.
+    `moved_clients` is {"clients", "moved", "percent"}: how many of the clients that had a server of
+    their own land on another one; it is not there where clients of a pool have none.
     """
     return {name: _pool(world, measured, name) for name in sorted(world["pools"])}
 
@@ -88,10 +91,21 @@ def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
         for row in servers.values()
         if before and after
     ]
+    clients = moved(
+        pool, *(_visitors(world, measured[phase], name) for phase in ("before", "after"))
+    )
     return {
         "servers": servers,
         "largest_shift_points": round(max(points), 2) if points else None,
+        **({"moved_clients": clients} if clients else {}),
     }
+
+
+def _visitors(world: Data, phase: Data | None, name: str) -> Data | None:
+    """Give what the clients met who asked one of the pool's classes."""
+    mine = {kind["name"] for kind in world["classes"] if kind["pool"] == name}
+    asked = (phase or {}).get("visitors", {}).values()
+    return next((one for one in asked if one["class"] in mine), None)
 
 
 def _shares(found: Counts) -> dict[str, float]:
@@ -140,5 +154,15 @@ def lines(effects: Mapping[str, Data]) -> list[str]:
         shown = [f"{server} {move(row)}" for server, row in rows[:_SHOWN]]
         if len(rows) > _SHOWN:
             shown.append(f"and {len(rows) - _SHOWN} more servers")
+        if one.get("moved_clients"):
+            shown.append(in_words(one["moved_clients"]))
         found.append(f"pool {pool}: {', '.join(shown)}")
     return found
+
+
+def in_words(clients: Data) -> str:
+    """Give "31 of 120 clients (25.8 %) are answered by another server"."""
+    return (
+        f"{clients['moved']} of {clients['clients']} clients ({clients['percent']:.1f} %)"
+        " are answered by another server"
+    )

@@ -18,10 +18,11 @@ from typing import Any
 
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, machine, probes, stub, traffic
+from evenkeel.rehearsal import asking, machine, mix, probes, scouting, stub, traffic
 from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
 from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.trials import Trials
+from evenkeel.rehearsal.visitors import Visitors
 
 PHASE_SECONDS = 60.0
 # During a switch: enough requests that a lost one shows, and processor time left for the switch.
@@ -46,23 +47,33 @@ class Rehearsal:
         self.stubs = StubControl(STUB_SOCKET)
         self.client = traffic.Client(world["seed"])
         self.trials = Trials(world, self.client, self.stubs, self.driver)
+        self.visitors = Visitors(world["seed"])
         self.seconds: dict[str, float] = {}
 
     async def measure(self, count: str) -> dict[str, Any]:
         """Send every class its requests, `count` of them, with nothing else going on."""
-        numbers = {kind["name"]: kind[count] for kind in self.world["classes"]}
+        scouted = await scouting.scout(
+            traffic.Client(self.world["seed"] + 3), self.world["classes"]
+        )
+        kinds = scouting.open_to(self.world, scouted)
+        numbers = {kind["name"]: kind[count] for kind in kinds}
         clients = probes.Returning(self.world)
+        # The same requests of the same clients, before and after.
+        self.client.maker.restart()
+        self.stubs.order("reset")
         # What a redirect or a rule of the balancer answered is made up for by the other routes.
         for again in (False, True):
             wanted = probes.missing(self.world, numbers, self.client.tallies) if again else numbers
             await self.client.run(
-                asking.shuffled(self.world["classes"], wanted, self.world["seed"]),
+                asking.shuffled(kinds, wanted, self.world["seed"]),
                 concurrency=self.world["concurrency"],
                 seconds=PHASE_SECONDS,
                 heard=clients.heard,
             )
-        found: dict[str, Any] = {"classes": self.client.take()}
-        found["peak"] = await probes.peaks(self.stubs, self.world, found["classes"])
+        found: dict[str, Any] = {"classes": self.client.take(), "scouted": scouted}
+        told = self.stubs.order("report")
+        found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
+        found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
         found["questions"] = await self.trials.ask()
@@ -180,12 +191,23 @@ class Rehearsal:
         proof = await asyncio.to_thread(self.driver.reload, 30.0)
         return {"ok": True, "exit": 0, "proof": proof}
 
-    async def measure_candidate(self) -> dict[str, Any]:
+    async def measure_base(self) -> dict[str, Any]:
+        """Measure what is live now, which is what was live before, with its clients' servers."""
+        found = await self.measure("requests_before")
+        kinds = scouting.open_to(self.world, found["scouted"])
+        found["visitors"] = await self.visitors.before(self.client, kinds, found["classes"])
+        self.client.take()
+        return found
+
+    async def measure_candidate(self, before: dict[str, Any] | None) -> dict[str, Any]:
         """Measure what is live now, which is the candidate, with its route tests and health."""
         found = await self.measure("requests")
+        met = before["visitors"] if before else None
+        found["visitors"] = await self.visitors.after(self.client, met, self.world)
+        self.client.take()
         found["health"] = probes.health(self.driver.observe())
         found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
-        found["failing"] = await self.trials.first(_steady(self.world, found))
+        found["failing"] = await self.trials.first(scouting.steady(self.world, found))
         return found
 
 
@@ -210,8 +232,8 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
     base = json.loads(_BASE_FILE.read_text())
     before = None
     if base["release"] and base["runs"]:
-        before = await rehearsal.measure("requests_before")
-    steady = _steady(world, before)
+        before = await rehearsal.measure_base()
+    steady = [mix.certain(kind) for kind in scouting.steady(world, before)]
     prepared = await rehearsal.prepare(steady)
     rehearsal.stubs.order("reset")
     switch, after = None, None
@@ -223,7 +245,7 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
             ("confirm", rehearsal.confirm),
         )
         if switch["answers"].get("confirm", {}).get("ok"):
-            after = await rehearsal.measure_candidate()
+            after = await rehearsal.measure_candidate(before)
     return {
         "base": base,
         "before": before,
@@ -241,14 +263,15 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
         return {"reloads": []}
     rehearsal, trials = Rehearsal(world), {}
     first = measured["after"]["failing"]
-    well = _steady(world, measured["after"])
+    well = scouting.steady(world, measured["after"], measured["before"])
     if measured["before"] is None:
         again = await rehearsal.under_load(well, ("reload", rehearsal.reload))
         trials["again"] = await rehearsal.trials.again(first, None, well)
         return {"reloads": [{"name": "new to new", **again}], "failing": trials}
-    before = _steady(world, measured["before"])
+    before = scouting.steady(world, measured["before"], measured["after"])
+    names = {kind["name"] for kind in before}
     await rehearsal.recovered(measured["after"]["health"])
-    steady = [kind for kind in well if kind in before]
+    steady = [kind for kind in well if kind["name"] in names]
     back = await rehearsal.under_load(steady, ("rollback", lambda: rehearsal.host("rollback")))
     reloads = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:
@@ -263,16 +286,6 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
         if forth["answers"].get("confirm", {}).get("ok"):
             trials["again"] = await rehearsal.trials.again(first, base, well)
     return {"reloads": reloads, "failing": trials}
-
-
-def _steady(world: dict[str, Any], measured: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Give the classes of which every request was answered: what a switch must not disturb."""
-    counted = measured["classes"] if measured else {}
-    return [
-        kind
-        for kind in world["classes"]
-        if (tally := counted.get(kind["name"])) and tally["answered"] == tally["sent"] > 0
-    ]
 
 
 async def _command(words: Sequence[str], stdin: bytes = b"") -> dict[str, Any]:

@@ -34,6 +34,7 @@ def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterato
         yield _idle(name, pool, counts)
         yield _guarded(name, pool, effect)
         yield _shift(name, pool, effect)
+    yield from _moved(name, pool, effect)
     if name in after["sticky"]:
         yield _sticky(name, after["sticky"][name])
     if name in after["peak"]:
@@ -169,6 +170,19 @@ def _shift(name: str, pool: Data, effect: Data) -> Check:
     if pool.get(KEY):
         numbers["declared"] = sorted(pool[KEY])
     return check(f"shift:{name}", title, verdict_for(reasons), numbers, few(reasons))
+
+
+def _moved(name: str, pool: Data, effect: Data) -> Iterator[Check]:
+    """Clients keep their server, as far as a guardrail says so; without one it is only shown."""
+    limit, found = pool["guards"]["most_moved_clients_percent"], effect.get("moved_clients")
+    if limit is None or not found:
+        return
+    reasons = []
+    if found["percent"] > limit:
+        said = effects.in_words(found)
+        reasons.append(f"pool {name}: {said}, wanted at most {limit:g} %")
+    title = f"Clients of pool {name} keep their server"
+    yield check(f"moved:{name}", title, verdict_for(reasons), found, reasons)
 
 
 def _sticky(name: str, found: Data) -> Check:

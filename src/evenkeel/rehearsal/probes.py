@@ -10,6 +10,7 @@ from typing import Any
 
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal.connection import Answer
+from evenkeel.rehearsal.mix import calm
 from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.traffic import Client, Tally
 
@@ -89,7 +90,10 @@ def missing(
 
 
 async def peaks(
-    stubs: StubControl, world: dict[str, Any], counted: dict[str, Any]
+    stubs: StubControl,
+    world: dict[str, Any],
+    kinds: list[dict[str, Any]],
+    counted: dict[str, Any],
 ) -> dict[str, dict[str, Any]]:
     """Have many requests of each pool under way at once.
 
@@ -99,14 +103,14 @@ async def peaks(
     """
     found: dict[str, dict[str, Any]] = {}
     asked = PEAK * world["concurrency"]
-    for kind in world["classes"]:
+    for kind in kinds:
         tally = counted.get(kind["name"])
         if kind["pool"] in found or not tally or not tally["answered"]:
             continue
         for attempt in range(2):
             client = Client(world["seed"] + attempt)
             stubs.order("reset")
-            await client.peak(kind, asked)
+            await client.peak(calm(kind), asked)
             reached = int(stubs.order("report")["peak"])
             met = client.take()[kind["name"]]
             found[kind["pool"]] = {

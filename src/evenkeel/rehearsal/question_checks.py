@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
-from evenkeel.rehearsal.question_plan import declared, untested, was_known
+from evenkeel.rehearsal.question_plan import MOST_BODY_BYTES, declared, untested, was_known
 
 # What is the same in every request like this one; others may hold a number of their own.
 _STEADY = (
@@ -19,7 +19,6 @@ _STEADY = (
     *("x-forwarded-for", "x-forwarded-proto", "x-rehearsal-probe"),
 )
 _NOTHING: Data = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
-_LARGE = {"head": "a request with 8 kB of headers", "body": "an upload of 256 kB, half of it late"}
 
 
 def question_checks(world: Data, before: Data | None, after: Data) -> Iterator[Check]:
@@ -30,7 +29,7 @@ def question_checks(world: Data, before: Data | None, after: Data) -> Iterator[C
     yield routes(world, was, now)
     yield told(was["routes"], now["routes"])
     yield spoken(was["manners"], now["manners"])
-    yield limits(was["limits"], now["limits"])
+    yield limits(was["limits"], now["limits"], world["profile"])
 
 
 def coverage(world: Data) -> Check:
@@ -150,15 +149,20 @@ def _said(answer: Data) -> str:
     return "no answer" if answer["status"] is None else f"status {answer['status']}"
 
 
-def limits(before: Data, after: Data) -> Check:
+def limits(before: Data, after: Data, profile: Data) -> Check:
     """Large requests pass as they did before; without a before, they have to pass."""
+    body = min(MOST_BODY_BYTES, profile["largest_body_bytes"])
+    large = {
+        "head": f"a request with {profile['largest_header_bytes'] / 1000:g} kB of headers",
+        "body": f"an upload of {body / 1024:g} kB, half of it late",
+    }
     reasons, told_as_before, asked = [], [], 0
     for name, answers in after.items():
         for what, status in answers.items():
             asked += 1
             if status is not None and status < 400:
                 continue
-            said = f"{name}: {_LARGE[what]} gets {status or 'no answer'}"
+            said = f"{name}: {large[what]} gets {status or 'no answer'}"
             was = before.get(name, {}).get(what)
             worked = was is not None and was < 400
             if worked:

@@ -17,8 +17,11 @@ Data = Mapping[str, Any]
 
 MOST_WORDS = 60
 MOST_QUESTIONS = 300
-# What stands for every name that no route is meant for; see `world.NO_HOST`.
-_ANY_HOST = "rehearsal.invalid"
+# No route can be meant for this name (RFC 6761): it is how a default pool is reached, and what a
+# route that takes any host is asked for.
+ANY_HOST = "rehearsal.invalid"
+# A larger upload than this measures the container and not the balancer.
+MOST_BODY_BYTES = 4 * 1024 * 1024
 # Of the hosts, so many are asked for every path.
 _MAIN_HOSTS = 3
 _PATH = re.compile(r"/[A-Za-z0-9_./-]{0,120}")
@@ -129,20 +132,22 @@ def _takes(kind: Data, request: Data) -> bool:
     host, path = request["hosts"][0], request["paths"][0][0]
     has = {name.lower(): value for name, value in request["headers"].items()}
     return (
-        any(_is_host(host, one) for one in kind["hosts"])
-        and any(_is_path(path, one, grows) for one, grows in kind["paths"])
+        any(is_host(host, one) for one in kind["hosts"])
+        and any(is_path(path, one, grows) for one, grows in kind["paths"])
         and all(has.get(name.lower()) == value for name, value in kind["headers"].items())
     )
 
 
-def _is_host(host: str, of_class: str) -> bool:
+def is_host(host: str, of_class: str) -> bool:
+    """Whether a class that is asked for as host `of_class` takes `host`."""
     # A class without hosts takes any; one of *.example is asked for as rehearsal.example.
-    if of_class in (host, _ANY_HOST):
+    if of_class in (host, ANY_HOST):
         return True
     return of_class.startswith("rehearsal.") and host.endswith(of_class[len("rehearsal") :])
 
 
-def _is_path(path: str, of_class: str, grows: bool) -> bool:
+def is_path(path: str, of_class: str, grows: bool) -> bool:
+    """Whether a class of path `of_class`, a prefix where it `grows`, takes `path`."""
     return path == of_class or (grows and path.startswith(of_class.rstrip("/") + "/"))
 
 
@@ -156,7 +161,7 @@ def declared(world: Data, asked: Data) -> list[Data]:
         for test in world["route_tests"]
         for request in test["requests"][:1]
         if request["listener"] == asked["listener"]
-        and asked["host"] in (request["hosts"][0], _ANY_HOST)
+        and asked["host"] in (request["hosts"][0], ANY_HOST)
         and _covers(request["paths"][0][0], asked["path"])
     ]
 
@@ -174,7 +179,7 @@ def was_known(world: Data, asked: Data) -> bool:
     hosts = [_a_host(word) for word in words["hosts"]]
     return (
         (asked["path"] == "/" or asked["path"] in words["paths"])
-        and (asked["host"] == _ANY_HOST or asked["host"] in hosts)
+        and (asked["host"] == ANY_HOST or asked["host"] in hosts)
         and all(value in words["headers"] for value in asked["headers"].values())
     )
 

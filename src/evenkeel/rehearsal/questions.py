@@ -14,7 +14,7 @@ from typing import Any
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal.asking import SOURCE_PREFIX_6
 from evenkeel.rehearsal.connection import Answer
-from evenkeel.rehearsal.question_plan import binds, manners, questions
+from evenkeel.rehearsal.question_plan import MOST_BODY_BYTES, binds, manners, questions
 from evenkeel.rehearsal.stub import ECHO
 from evenkeel.rehearsal.traffic import Client
 from evenkeel.rehearsal.wire import endpoint
@@ -22,10 +22,6 @@ from evenkeel.rehearsal.wire import endpoint
 AT_ONCE = 16
 PATIENCE_SECONDS = 4.0
 TRIES = 2
-# As large as production's largest, as long as no profile says so: the head that browsers and
-# common servers agree on, and an upload that no single buffer holds.
-HEAD_BYTES = 8000
-BODY_BYTES = 256 * 1024
 # A user's line is slow: so long the second half of a body is on its way.
 UPLOAD_SECONDS = 1.0
 # What users send along and servers rely on.
@@ -110,20 +106,21 @@ def _told(
 
 async def _head(client: Client, kind: dict[str, Any]) -> int | None:
     """Send a request with a large head; gives the status, None without an answer."""
-    parts = {f"X-Rehearsal-{n}": "h" * (HEAD_BYTES // 8) for n in range(4)}
-    cookie = {"Cookie": "rehearsal=" + "c" * (HEAD_BYTES // 2 - 200)}
+    size = int(kind["largest_header_bytes"])
+    parts = {f"X-Rehearsal-{n}": "h" * (size // 8) for n in range(4)}
+    cookie = {"Cookie": "rehearsal=" + "c" * max(0, size // 2 - 200)}
     answer = await _patient(client, kind, {**parts, **cookie})
     return answer.status if answer else None
 
 
 async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
     """Send a body in two halves, the second one late; gives the status, None without an answer."""
-    head = client.maker.request(kind, {"Content-Length": str(BODY_BYTES)}, vary=False)
-    half = b"b" * (BODY_BYTES // 2)
+    half = b"b" * (min(MOST_BODY_BYTES, int(kind["largest_body_bytes"])) // 2)
+    head = client.maker.request(kind, {"Content-Length": str(2 * len(half))}, vary=False)
     begun = replace(head, method="POST", body=half)
     for _ in range(TRIES):
         try:
-            connection = await client.connect(kind)
+            connection = await client.connect(kind, head.source)
             answer = asyncio.create_task(connection.ask(begun.as_bytes()))
             await asyncio.wait({answer}, timeout=UPLOAD_SECONDS)
             if not answer.done():

@@ -29,7 +29,8 @@ from evenkeel import program
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.records import canonical_json, read_json, write_atomically
+from evenkeel.profile.model import DEFAULT, Profile, read_profile
+from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal import places, world
 from evenkeel.rehearsal.plan import Bundle, Settings
 from evenkeel.rehearsal.question_plan import words_of_all
@@ -87,7 +88,9 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
     change.verify_bundle()
     manifest = change.manifest()
     intent = _intent(settings.change / "intent" / f"{bundle.host}.json")
-    facts = _world(manifest, change.digest(), bundle, settings, intent)
+    profile, sum_ = _profile(change)
+    facts = _world(manifest, change.digest(), bundle, settings, world.build(intent, profile))
+    facts["profile"]["sha256"] = sum_
     write_atomically(settings.results / f"{bundle.name}.world.json", canonical_json(facts))
     driver = (settings.role / "files" / "driver.py").read_bytes()
     _write(target, places.HOST_PROGRAM, program.program_bytes(), 0o755)
@@ -138,16 +141,23 @@ def _intent(path: Path) -> dict[str, Any]:
     return intent
 
 
+def _profile(change: ChangeFolder) -> tuple[Profile, str | None]:
+    """Give the traffic profile of a change and its sha256; None for the default."""
+    if not change.profile_json.exists():
+        return DEFAULT, None
+    profile, data = read_profile(change.profile_json)
+    return profile, sha256_of(data)
+
+
 def _world(
     manifest: Mapping[str, Any],
     digest: str,
     bundle: Bundle,
     settings: Settings,
-    intent: Mapping[str, Any],
+    made: Mapping[str, Any],
 ) -> dict[str, Any]:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
-    made = world.build(intent)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {

@@ -272,6 +272,8 @@ def judged(
         "unreached": world["unreached"],
         # Why what is live now could not be compared with, when it could not.
         "base_said": measured["base"]["said"],
+        # What it was rehearsed with; without a sum it is the documented default.
+        "traffic": {**world["profile"], "seen": (measured["after"] or {}).get("seen")},
         "checks": found,
         "effect": effect.effect(world, measured) if measured["after"] else {},
         "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},

@@ -9,7 +9,8 @@ It is steered over a unix socket: one JSON object in, one out, a line each. Orde
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
 `fail`, `well`, `where`: see `stub_faults.obey`;
-`report` {} -> {"checked": [endpoint, ...], "peak": n}; `reset` {} -> {}.
+`report` {} -> {"checked": [endpoint, ...], "peak": n, "requests": {"GET shop.example": n,
+...}, "bodies": n, "largest_body_bytes": n}, all since the last `reset` {} -> {}.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import resource
 import socket
+from collections import Counter
 from contextlib import suppress
 from typing import Any
 
@@ -44,6 +46,9 @@ ANSWER_SECONDS = 0.003
 HOLD_SECONDS = 2.0
 # What waited in a queue while others were held back is still a slow request.
 QUEUED_SECONDS = 0.1
+# Of what clients asked, so many different ones are told apart.
+_MOST_SEEN = 500
+_LONGEST_SEEN = 260
 # The first byte of a TLS connection (RFC 8446, 5.1), which no server here speaks.
 _TLS_HELLO = b"\x16"
 # Thousands of servers mean thousands of health checks a second, and an order waits its turn.
@@ -63,6 +68,16 @@ class Stubs:
         self.faults = Faults()
         self.peak = 0
         self.drains = False
+        self.seen: Counter[str] = Counter()
+        self.bodies: Counter[int] = Counter()
+
+    def note(self, head: Head) -> None:
+        """Count a request of the load client by its method and host, and its body by its size."""
+        name = f"{head.first_line.partition(' ')[0]} {head.headers.get('host', '')}"[:_LONGEST_SEEN]
+        if name in self.seen or len(self.seen) < _MOST_SEEN:
+            self.seen[name] += 1
+        if head.body_bytes:
+            self.bodies[head.body_bytes] += 1
 
     async def serve(self, address: str, port: int) -> bool:
         """Listen at an endpoint unless it is listened at already; False when that is not possible.
@@ -199,6 +214,8 @@ class Connection(asyncio.Protocol):
         if OURS not in head.headers:
             self.stubs.checked.add(self.here)
             self.stubs.faults.asked.add(self.here)
+        else:
+            self.stubs.note(head)
         mode = self.stubs.faults.mode(self.here)
         loop = asyncio.get_running_loop()
         if SLOW in head.headers:
@@ -265,8 +282,16 @@ async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
         stubs.checked.clear()
         stubs.peak = 0
         stubs.drains = False
+        stubs.seen.clear()
+        stubs.bodies.clear()
         return {}
-    return {"checked": sorted(stubs.checked), "peak": stubs.peak}
+    return {
+        "checked": sorted(stubs.checked),
+        "peak": stubs.peak,
+        "requests": dict(stubs.seen),
+        "bodies": sum(stubs.bodies.values()),
+        "largest_body_bytes": max(stubs.bodies, default=0),
+    }
 
 
 async def _control(

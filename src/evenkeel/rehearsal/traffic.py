@@ -23,8 +23,6 @@ from evenkeel.rehearsal.connection import Answer, Connection
 from evenkeel.rehearsal.stub import ECHO, HOLD
 
 CONNECT_SECONDS = 3.0
-# Requests that one kept-alive connection carries before its client, one source address, leaves.
-REQUESTS_PER_CONNECTION = 8
 # Nothing is learnt from a listener that has refused so many requests on end.
 HOPELESS = 96
 
@@ -93,9 +91,8 @@ class Client:
         self.tallies: dict[str, Tally] = {}
         self.on_end: dict[str, int] = {}
 
-    async def connect(self, kind: dict[str, Any]) -> Connection:
-        """Open a connection to the class's listener from an address of its own."""
-        source = self.maker.source(kind["address"])
+    async def connect(self, kind: dict[str, Any], source: str) -> Connection:
+        """Open a connection to the class's listener from the address `source`."""
         options: dict[str, Any] = {}
         if kind["tls"] and not kind["accept_proxy"]:
             options = {"ssl": self.tls, "server_hostname": kind["hosts"][0]}
@@ -154,7 +151,7 @@ class Client:
                         raise
                     tally.again += 1
             if answer is None:
-                connection = await self.connect(kind)
+                connection = await self.connect(kind, request.source)
                 answer = await connection.ask(request.as_bytes())
         except (OSError, TimeoutError) as error:
             tally.failed += 1
@@ -185,32 +182,30 @@ class Client:
 
         Ends when `kinds` does or after `seconds`, and gives up a class that nobody answers.
         With `pause`, the seconds between two requests of one client, it is a steady load that
-        never gives up. Half of the clients keep their connection where the class allows it.
+        never gives up. Who asks what over which connection is the maker's word (`visits`).
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        stream = iter(kinds)
+        visits = self.maker.visits(kinds, whole=not pause)
 
-        async def client(keeps: bool) -> None:
-            kept: dict[str, Connection] = {}
-            carried = 0
-            for kind in stream:
+        async def client() -> None:
+            for visit in visits:
+                kept: dict[str, Connection] | None = {} if len(visit) > 1 else None
+                for kind, request in visit:
+                    if loop.time() > deadline:
+                        break
+                    if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
+                        continue
+                    answer = await self.one(kind, request, kept)
+                    if answer and heard:
+                        heard(kind, answer)
+                    if pause:
+                        await asyncio.sleep(pause)
+                _close_all(kept or {})
                 if loop.time() > deadline:
                     break
-                if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
-                    continue
-                keep = keeps and kind["may_keep"]
-                answer = await self.one(kind, self.maker.request(kind), kept if keep else None)
-                if answer and heard:
-                    heard(kind, answer)
-                carried += 1
-                if carried % REQUESTS_PER_CONNECTION == 0:
-                    _close_all(kept)
-                if pause:
-                    await asyncio.sleep(pause)
-            _close_all(kept)
 
-        await asyncio.gather(*(client(number % 2 == 0) for number in range(concurrency)))
+        await asyncio.gather(*(client() for _ in range(concurrency)))
 
     async def peak(self, kind: dict[str, Any], wanted: int) -> None:
         """Have `wanted` requests of one class under way at the same time; the stubs count them."""

@@ -14,18 +14,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evenkeel.profile.model import DEFAULT, Profile, facts
+from evenkeel.rehearsal import classes
+from evenkeel.rehearsal.classes import LEAST_REQUESTS, MOST_REQUESTS, target
 from evenkeel.rehearsal.failing_plan import check_facts
+from evenkeel.rehearsal.mix import unrouted
+from evenkeel.rehearsal.question_plan import ANY_HOST
 from evenkeel.rehearsal.wire import endpoint
 
-# No route can be meant for this name (RFC 6761): it is how a default pool is reached.
-NO_HOST = "rehearsal.invalid"
 CONCURRENCY = 32
 # More at the same time than this measures the container's two ends and not the balancer.
 MOST_CONCURRENCY = 256
-LEAST_REQUESTS = 300
-MOST_REQUESTS = 60_000
-# For comparing with what is live now, a few points of noise do no harm.
-MOST_REQUESTS_BEFORE = 6_000
+# A slow answer is at least slower than a usual one; nobody waits longer for it in a rehearsal.
+LEAST_SLOW_SECONDS = 1.0
+MOST_SLOW_SECONDS = 8.0
 # Round robin is exact, so few rounds show everything; with hashing, luck has to shrink first.
 ROUNDS = 20
 # Sample for luck of at most a tolerance: judge.fixed allows 3 to 4.5 standard deviations of luck.
@@ -44,13 +45,14 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
         for listener in intent["listeners"]
         for bind in listener["binds"]
     }
-    classes = list(_classes(intent["listeners"], pools))
+    told = {**facts(profile), "rows": [row.model_dump() for row in profile.rows]}
+    asked = classes.classes(intent["listeners"], pools, told)
     judged = {
         name: _pool(pool, intent["guardrails"], names)
         for name, pool in pools.items()
-        if any(kind["pool"] == name for kind in classes)
+        if any(kind["pool"] == name for kind in asked)
     }
-    _share_out(classes, judged)
+    classes.share_out(asked, judged)
     return {
         "by_hand": bool(intent.get("by_hand")),
         "names": names,
@@ -74,13 +76,14 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
                 if bind["tls"] and not intent.get("by_hand")
             }
         ),
-        "classes": classes,
+        "classes": asked,
         "pools": judged,
         "unreached": sorted(set(pools) - set(judged)),
         "route_tests": [_route_test(test, intent["listeners"]) for test in intent["route_tests"]],
         "untested_routes": intent["guardrails"].get("untested_routes", "allow"),
         "concurrency": min(MOST_CONCURRENCY, max(CONCURRENCY, profile.concurrency)),
-        "profile": facts(profile),
+        "slow_seconds": min(MOST_SLOW_SECONDS, max(LEAST_SLOW_SECONDS, profile.slowest_seconds)),
+        "profile": facts(profile) | {"unrouted_share": unrouted(asked, told["rows"])},
     }
 
 
@@ -158,61 +161,6 @@ def _health(intent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, di
     return answers
 
 
-def _classes(
-    listeners: list[Mapping[str, Any]], pools: Mapping[str, Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    for listener in listeners:
-        http = listener["mode"] == "http"
-        routes = list(listener["routes"]) if http else []
-        if listener["default_pool"]:
-            routes.append({"name": "default", "pool": listener["default_pool"]})
-        for bind in listener["binds"]:
-            for route in routes:
-                yield _class(listener, bind, route, pools[route["pool"]])
-
-
-def _class(
-    listener: Mapping[str, Any],
-    bind: Mapping[str, Any],
-    route: Mapping[str, Any],
-    pool: Mapping[str, Any],
-) -> dict[str, Any]:
-    hosts = [_a_host(host) for host in route.get("hosts", [])] or [NO_HOST]
-    paths = [[path, False] for path in route.get("paths", [])]
-    paths += [[prefix, True] for prefix in route.get("path_prefixes", [])]
-    algorithm = pool["algorithm"]
-    hashed = algorithm["key"] if algorithm["kind"] == "hash" else None
-    tcp = "tcp" in (listener["mode"], pool["mode"])
-    return {
-        **_target(listener, bind),
-        "name": f"{listener['name']}:{bind['port']}/{route['name']}",
-        "route": route["name"],
-        "pool": pool["name"],
-        "hosts": hosts,
-        "paths": paths or [["/", True]],
-        "headers": {header["name"]: header["value"] for header in route.get("headers", [])},
-        "key_header": algorithm["name"] if hashed == "header" else None,
-        "key_cookie": algorithm["name"] if hashed == "cookie" else None,
-        # One connection is one decision for a TCP pool, and one key for a hash of the source.
-        "may_keep": not tcp and hashed != "source",
-    }
-
-
-def _a_host(match: str) -> str:
-    return f"rehearsal{match[1:]}" if match.startswith("*.") else match
-
-
-def _target(listener: Mapping[str, Any], bind: Mapping[str, Any]) -> dict[str, Any]:
-    wild = {"*": "127.0.0.1", "::": "::1"}
-    return {
-        "listener": listener["name"],
-        "address": wild.get(bind["address"], bind["address"]),
-        "port": bind["port"],
-        "tls": bool(bind["tls"]),
-        "accept_proxy": bind["accept_proxy"],
-    }
-
-
 def _route_test(test: Mapping[str, Any], listeners: list[Mapping[str, Any]]) -> dict[str, Any]:
     listener = next(one for one in listeners if one["name"] == test["listener"])
     return {
@@ -221,9 +169,9 @@ def _route_test(test: Mapping[str, Any], listeners: list[Mapping[str, Any]]) -> 
         "expect_status": test["expect_status"],
         "requests": [
             {
-                **_target(listener, bind),
+                **target(listener, bind),
                 "name": f"{test['name']} at port {bind['port']}",
-                "hosts": [test["host"] or NO_HOST],
+                "hosts": [test["host"] or ANY_HOST],
                 "paths": [[test["path"], False]],
                 "headers": dict(test["headers"]),
             }
@@ -279,6 +227,7 @@ def _guards(guardrails: Mapping[str, Any], pool: str) -> dict[str, Any]:
     defaults = {
         "share_tolerance": 0.3,
         "largest_shift_points": 25.0,
+        "most_moved_clients_percent": None,
         "minimum_active_servers": 1,
         "largest_fair_ratio": _LARGEST_FAIR_RATIO,
         "least_fair_ratio": _LEAST_FAIR_RATIO,
@@ -286,17 +235,3 @@ def _guards(guardrails: Mapping[str, Any], pool: str) -> dict[str, Any]:
     }
     merged = {**defaults, **common, **own}
     return {name: merged[name] for name in defaults}
-
-
-def _share_out(classes: list[dict[str, Any]], pools: dict[str, dict[str, Any]]) -> None:
-    """Divide each pool's requests among the classes that lead to it."""
-    total = sum(pool["requests"] for pool in pools.values())
-    scale = min(1.0, MOST_REQUESTS / max(1, total))
-    for kind in classes:
-        pool = pools[kind["pool"]]
-        alike = sum(1 for other in classes if other["pool"] == kind["pool"])
-        wanted = max(1.0, pool["requests"] * scale)
-        kind["requests"] = math.ceil(wanted / alike)
-        kind["requests_before"] = math.ceil(
-            min(wanted, max(LEAST_REQUESTS, MOST_REQUESTS_BEFORE * scale)) / alike
-        )

@@ -20,6 +20,17 @@ def effects(reading: Reading) -> list[dict[str, Any]]:
     return [_group(group, _measured(group, bundles)) for group in groups]
 
 
+def traffic(reading: Reading) -> str:
+    """Say which traffic the rehearsal sent; nothing where none is on record."""
+    bundles = list((reading.staging.body.get("bundles") if reading.staging else None) or [])
+    told = (bundles[0].get("traffic") if bundles else None) or {}
+    if not told:
+        return ""
+    if not told.get("sha256"):
+        return "the default traffic, as no profile is in the inventory"
+    return f"the traffic profile {str(told['sha256'])[:16]}, clients: {told['clients']}"
+
+
 def _measured(group: Object, bundles: list[Any]) -> Object:
     """The effect that was measured for a group: that of the first bundle with a host of it."""
     hosts = set(group.get("hosts") or [])
@@ -44,11 +55,16 @@ def _group(group: Object, measured: Object) -> dict[str, Any]:
 
 def _pool(name: str, forecast: Object, measured: Object) -> dict[str, Any]:
     rows, more = effect_rows(forecast.get("servers") or {}, measured.get("servers") or {})
-    moves = forecast.get("change") not in ("same", None) or any(
-        abs(row[side]["points"]) >= 0.05
-        for row in rows
-        for side in ("forecast", "measured")
-        if row[side]
+    clients = measured.get("moved_clients") or {}
+    moves = (
+        forecast.get("change") not in ("same", None)
+        or bool(clients.get("moved"))
+        or any(
+            abs(row[side]["points"]) >= 0.05
+            for row in rows
+            for side in ("forecast", "measured")
+            if row[side]
+        )
     )
     algorithms = [str(kind) for kind in forecast.get("algorithm") or [] if kind]
     return {
@@ -59,5 +75,16 @@ def _pool(name: str, forecast: Object, measured: Object) -> dict[str, Any]:
         "rows": rows,
         "more": more,
         "moves": moves,
+        "clients": _clients(clients),
         "was_measured": any(row["measured"] for row in rows),
     }
+
+
+def _clients(found: Object) -> str:
+    """Say how many clients land on another server; nothing where they have none of their own."""
+    if not found:
+        return ""
+    return (
+        f"{found['moved']} of {found['clients']} clients ({found['percent']:.1f} %)"
+        " are answered by another server"
+    )

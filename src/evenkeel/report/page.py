@@ -12,7 +12,7 @@ from evenkeel.change.ledger import furthest_station, next_after, next_command
 from evenkeel.change.signature import fingerprint
 from evenkeel.errors import Refused
 from evenkeel.records import Record, sha256_of
-from evenkeel.report.effect import effects
+from evenkeel.report.effect import effects, traffic
 from evenkeel.report.reading import Reading, read
 from evenkeel.report.rollout import rollout_lines
 from evenkeel.report.stages import stages
@@ -58,6 +58,7 @@ def page(folder: ChangeFolder) -> dict[str, Any]:
         "effects": effects(reading),
         "policy": _policy(reading),
         "rollout": list(rollout_lines(reading.rollout)) if reading.rollout else [],
+        "traffic": traffic(reading),
         "checks": _checks(reading),
         "approvals": [_approval(reading, name) for name in reading.approvals],
         "stages": stages(reading),

@@ -59,6 +59,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.verbs import render
     from evenkeel.verbs.by_hand import configurations
     from evenkeel.verbs.policy import declared_in
+    from evenkeel.verbs.traffic import profile_diff, profile_of
 
     names = _names(task_vars)
     hostvars = task_vars["hostvars"]
@@ -89,12 +90,17 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         not_after=str(args.get("not_after") or ""),
         rollout=_rollout(task_vars),
         declared=declared_in(names, hostvars),
+        profile=profile_of(names, hostvars),
     )
     result = render.render(request, hosts, write=not task.check_mode)
     for line in result["summary"]:
         task.show(line)
     if task.diff_mode:
-        result["diff"] = [{"prepared": result["diff_text"]}]
+        carried = [host.carries for host in hosts.values()]
+        result["diff"] = [
+            {"prepared": result["diff_text"]},
+            *profile_diff(folder, carried, request.profile),
+        ]
     if not task.check_mode:
         write_report(folder)
     return {key: value for key, value in result.items() if key != "diff_text"}

@@ -39,6 +39,7 @@ from evenkeel.records import (
 )
 from evenkeel.verbs.policy import Marks, judge_policy, policy_lines
 from evenkeel.verbs.rollout import from_inventory
+from evenkeel.verbs.traffic import traffic_lines
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Request:
 
     `fleet` names all hosts of the fleet, also those that this change leaves out. `rollout` is how
     it goes over its hosts; without one, as an inventory that says nothing of it has it. `declared`
-    is what the change waives and which shifts it intends.
+    is what the change waives and which shifts it intends. `profile` is the traffic profile that the
+    rehearsal follows, as it was checked; None for the default.
     """
 
     folder: ChangeFolder
@@ -77,6 +79,7 @@ class Request:
     not_after: str = ""
     rollout: Rollout | None = None
     declared: Declared = field(default_factory=Declared)
+    profile: bytes | None = None
 
 
 def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         for host, facts in hosts.items()
     }
     about = (folder.change_id, request.author, request.balancer_kind)
-    value = manifest(*about, bundle, bases, request.declared.as_dict())
+    value = manifest(*about, bundle, bases, request.declared.as_dict(), request.profile)
     digest = sha256_of(canonical_json(value))
     dialect = load_dialect(request.role_dir)
     befores = {
@@ -138,6 +141,7 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         "summary": [
             *(line for group in groups for line in _summary(group)),
             *policy_lines(judged),
+            *traffic_lines(request.profile),
         ],
         "diff_text": _diff_text(hosts, bundle),
     }
@@ -227,6 +231,10 @@ def _write(
         for name, data in (hosts[host].live or {}).items():
             write_atomically(folder.path / "base" / host / name, data)
         folder.write_json(f"intent/{host}.json", bundle.intents[host])
+    if request.profile:
+        write_atomically(folder.profile_json, request.profile)
+    else:
+        folder.profile_json.unlink(missing_ok=True)
     folder.write_json("manifest.json", value)
     folder.write_json(
         "change.json",

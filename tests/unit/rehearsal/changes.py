@@ -65,10 +65,12 @@ def write_change(
     intents: Mapping[str, Mapping[str, Any]],
     bases: Mapping[str, str],
     edits: Mapping[str, tuple[str, str]] | None = None,
+    profile: bytes | None = None,
 ) -> ChangeFolder:
     """Render `intents` into a change folder at `path`, over what is live on each host.
 
     `edits` replaces a text in a host's rendered file: a template that prints something else.
+    `profile` is the traffic profile that the rehearsal follows.
     """
     bundle = render_fleet(intents, role_dir=ROLE)
     files = {host: dict(content) for host, content in bundle.files.items()}
@@ -84,7 +86,9 @@ def write_change(
         _write(path / "intent" / f"{host}.json", canonical_json(bundle.intents[host]))
     for host, text in bases.items():
         _write(path / "base" / host / "haproxy.cfg", text.encode())
-    value = manifest(path.name, "ann", "haproxy", rendered, live)
+    value = manifest(path.name, "ann", "haproxy", rendered, live, profile=profile)
+    if profile:
+        _write(path / "traffic_profile.json", profile)
     _write(path / "manifest.json", canonical_json(value))
     return ChangeFolder(path)
 

@@ -142,7 +142,9 @@ def test_clients_that_were_understood_before_and_are_not_now_fail():
     [({"head": 200}, "fail", ", and passed before"), ({"head": 400}, "pass", "as before: ")],
 )
 def test_a_large_head_that_passed_before_has_to_pass(before, verdict, told):
-    found = question_checks.limits({"port 80": before}, {"port 80": {"head": 400}})
+    found = question_checks.limits(
+        {"port 80": before}, {"port 80": {"head": 400}}, world()["profile"]
+    )
     assert found["verdict"] == verdict
     assert told in found["reasons"][0]
 

@@ -31,6 +31,8 @@ def kind(port, **more):
         "paths": [["/", True]],
         "headers": {},
         "may_keep": True,
+        "largest_header_bytes": 8000,
+        "largest_body_bytes": 262144,
         **more,
     }
 
@@ -56,7 +58,7 @@ def test_every_request_is_counted_for_the_endpoint_that_answered():
 
 def test_requests_come_from_many_addresses():
     maker = asking.Maker(7)
-    sources = {maker.source(HERE) for _ in range(600)}
+    sources = {maker.request(kind(80)).source for _ in range(600)}
     assert len(sources) > 256
     assert all(source.startswith("127.") for source in sources)
 
@@ -208,7 +210,31 @@ def test_stubs_are_steered_over_their_socket(tmp_path):
     port, (served, released, report) = asyncio.run(scene())
     assert served == {"missing": ["192.0.2.1:80"], "added": 1}
     assert released == {"released": [[HERE, port]]}
-    assert report == {"checked": [], "peak": 0}
+    assert report == {
+        "checked": [],
+        "peak": 0,
+        "requests": {},
+        "bodies": 0,
+        "largest_body_bytes": 0,
+    }
+
+
+def test_servers_tell_what_they_saw_by_method_and_host_and_body():
+    async def scene():
+        port = free_port()
+        stubs = await stubs_at(port)
+        web = kind(port, web=True, mix=[])
+        post = {**web["headers"], "share": 1, "host": "", "path": "/", "grows": False}
+        post |= {"method": "POST", "learnt": True}
+        await traffic.Client(1).run(
+            [web] * 5 + [{**web, "mix": [post]}] * 3, concurrency=2, seconds=9
+        )
+        return await _obey(stubs, {"order": "report"})
+
+    report = asyncio.run(scene())
+    assert report["requests"] == {"GET shop.example": 5, "POST shop.example": 3}
+    assert 0 < report["largest_body_bytes"] <= 8192
+    assert report["bodies"] == 3
 
 
 def test_the_same_seed_asks_the_same():

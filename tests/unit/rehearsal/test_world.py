@@ -66,7 +66,7 @@ def test_each_route_has_a_class_of_requests_made_for_it():
         [["/v1", True]],
     )
     assert api["headers"] == {"X-Beta": "yes"}
-    assert (default["pool"], default["hosts"]) == ("web", [world.NO_HOST])
+    assert (default["pool"], default["hosts"]) == ("web", ["rehearsal.invalid"])
 
 
 def test_a_pool_that_no_listener_leads_to_is_named_and_not_judged():
@@ -133,9 +133,9 @@ def test_without_a_profile_the_world_has_the_documented_default():
     profile = built()["profile"]
     wanted = {
         "concurrency": 32,
-        "largest_header_bytes": 4096,
-        "largest_body_bytes": 65536,
-        "slowest_seconds": 2.0,
+        "largest_header_bytes": 8000,
+        "largest_body_bytes": 262144,
+        "slowest_seconds": 5.0,
     }
     assert {key: profile[key] for key in wanted} == wanted
 

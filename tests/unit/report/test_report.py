@@ -5,12 +5,19 @@ from html.parser import HTMLParser
 
 import pytest
 from unit.change.build import CONFIG, Sample, observed
-from unit.report.samples import FOUR, caught_on_the_canary, confirmed, stopped_in_staging
+from unit.report.samples import (
+    FOUR,
+    bundle,
+    caught_on_the_canary,
+    confirmed,
+    stopped_in_staging,
+)
 
 from evenkeel.canary.plan import load
 from evenkeel.canary.stage import judge
 from evenkeel.canary.watch import CANARY, Watch, follow
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.commands.approve import summary
 from evenkeel.errors import Refused
 from evenkeel.records import canonical_json
 from evenkeel.remote import Answer
@@ -225,3 +232,53 @@ def test_the_page_is_the_same_when_written_again(tmp_path):
 def test_a_change_that_is_not_there_has_no_report(tmp_path):
     with pytest.raises(Refused, match="There is no change"):
         render_report(ChangeFolder(tmp_path / "nothing"))
+
+
+MOVED = {"clients": 120, "moved": 31, "percent": 25.8}
+
+
+def rehearsed_with(tmp_path, effect, **more):
+    change = Sample(tmp_path).rendered(CONFIG, FOUR)
+    made = bundle(change.hosts, FOUR)
+    made["effect"]["app"] |= effect
+    return change.rehearsed(bundles=[made | more])
+
+
+def test_clients_who_change_servers_are_shown_to_the_reader_and_the_approver(tmp_path):
+    change = rehearsed_with(tmp_path, {"moved_clients": MOVED})
+    said = "31 of 120 clients (25.8 %) are answered by another server"
+    assert said in read(change).text
+    assert any(said in line for line in summary(page(change.folder)))
+
+
+def test_a_pool_without_clients_of_its_own_says_nothing_of_them(tmp_path):
+    change = rehearsed_with(tmp_path, {})
+    assert "are answered by another server" not in read(change).text
+
+
+def test_even_shares_with_other_clients_are_no_pool_that_is_as_before(tmp_path):
+    even = {f"web{n}": (0.25, 0.249) for n in range(1, 5)}
+    for moved, still in ((MOVED, 0), (MOVED | {"moved": 0, "percent": 0.0}, 1)):
+        change = Sample(tmp_path, f"c{still}").rendered(CONFIG, FOUR)
+        made = bundle(change.hosts, even)
+        made["effect"]["app"]["moved_clients"] = moved
+        change.rehearsed(bundles=[made])
+        forecast = {"pools": {"app": {"change": "same", "servers": {}}}}
+        change.folder.write_json(
+            "forecast.json", {"groups": [{"hosts": change.hosts, "forecast": forecast}]}
+        )
+        (effect,) = page(change.folder)["effects"]
+        assert len(effect["still"]) == still
+
+
+@pytest.mark.parametrize(
+    ("traffic", "said"),
+    [
+        ({"sha256": None, "clients": 65536}, "the default traffic"),
+        ({"sha256": "ab" * 32, "clients": 700}, "the traffic profile abababababababab"),
+    ],
+)
+def test_which_traffic_was_sent_stands_beside_the_checks(tmp_path, traffic, said):
+    change = rehearsed_with(tmp_path, {}, traffic=traffic)
+    assert said in read(change).text
+    assert any(said in line for line in summary(page(change.folder)))
