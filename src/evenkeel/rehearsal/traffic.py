@@ -1,28 +1,22 @@
 """The load client: many source addresses, keep-alive and new connections, counted per server.
 
 A *class* of requests is what one route of one listener is made for (a dict of `world.classes`).
-Which server answered is read from the answer itself. Standard library only: it runs inside the
-staging container.
+Which server answered is read from the answer itself. It runs inside the staging container.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
-import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evenkeel.rehearsal import wire
 from evenkeel.rehearsal.asking import Maker, Request
-from evenkeel.rehearsal.connection import Answer, Connection
+from evenkeel.rehearsal.carrying import Carrier, Sockets
+from evenkeel.rehearsal.connection import Answer, Exchange, NoAnswer, Way, server_name
 from evenkeel.rehearsal.stub import ECHO, HOLD
 
-CONNECT_SECONDS = 3.0
 # Requests that one kept-alive connection carries before its client, one source address, leaves.
 REQUESTS_PER_CONNECTION = 8
 # Nothing is learnt from a listener that has refused so many requests on end.
@@ -41,11 +35,13 @@ class Tally:
     servers: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
     def note(self, answer: Answer, seconds: float) -> None:
         """Count an answer. A redirect or a question for a password is no failure and no share."""
         self.statuses[str(answer.status)] += 1
+        self.versions[answer.version] += 1
         self.seconds.append(seconds)
         if answer.status < 400 and answer.server:
             self.answered += 1
@@ -72,16 +68,33 @@ class Tally:
             "servers": dict(self.servers),
             "statuses": dict(self.statuses),
             "errors": dict(self.errors),
+            "versions": dict(self.versions),
             "milliseconds": {"median": at(0.5), "p95": at(0.95), "largest": at(1.0)},
         }
 
 
-def _tls() -> ssl.SSLContext:
-    # The container has stand-in certificates, so there is nobody to prove an identity to.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+class Visit:
+    """One client while it is there: its addresses, and the connections that it keeps.
+
+    With `h2` it offers HTTP/2 where the class allows it, and the listener chooses.
+    """
+
+    def __init__(self, *, h2: bool = False) -> None:
+        self.h2 = h2
+        self.carrier = Carrier()
+        self.sources: dict[bool, str] = {}
+        self.kept: set[tuple[object, ...]] = set()
+
+    def source(self, address: str, maker: Maker) -> str:
+        """Give the client's address, of the family of the listener's."""
+        family = ":" in address
+        if family not in self.sources:
+            self.sources[family] = maker.source(address)
+        return self.sources[family]
+
+    def leave(self) -> None:
+        """Close every connection."""
+        self.carrier.close()
 
 
 class Client:
@@ -89,88 +102,99 @@ class Client:
 
     def __init__(self, seed: int) -> None:
         self.maker = Maker(seed)
-        self.tls = _tls()
         self.tallies: dict[str, Tally] = {}
         self.on_end: dict[str, int] = {}
 
-    async def connect(self, kind: dict[str, Any]) -> Connection:
-        """Open a connection to the class's listener from an address of its own."""
-        source = self.maker.source(kind["address"])
-        options: dict[str, Any] = {}
-        if kind["tls"] and not kind["accept_proxy"]:
-            options = {"ssl": self.tls, "server_hostname": kind["hosts"][0]}
-        loop = asyncio.get_running_loop()
-        sock = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
-        try:
-            # An IPv6 source is local by a route only, which is enough with this option.
-            sock.setsockopt(socket.IPPROTO_IP, wire.IP_FREEBIND, 1)
-            sock.setblocking(False)
-            sock.bind((source, 0))
-            target = (kind["address"], kind["port"])
-            await asyncio.wait_for(loop.sock_connect(sock, target), CONNECT_SECONDS)
-        except BaseException:
-            sock.close()
-            raise
-        # From here on the socket is its transport's: closed under it, its number would soon be
-        # that of another connection.
-        _, connection = await asyncio.wait_for(
-            loop.create_connection(Connection, sock=sock, **options), CONNECT_SECONDS
-        )
-        if kind["accept_proxy"]:
-            header = wire.proxy_header_v1(source, 40000, kind["address"], kind["port"])
-            connection.transport.write(header)
-            if kind["tls"]:
-                new = await loop.start_tls(
-                    connection.transport,
-                    connection,
-                    self.tls,
-                    server_hostname=kind["hosts"][0],
-                )
-                assert isinstance(new, asyncio.Transport)  # noqa: S101 (narrows the type)
-                connection.transport = new
-        return connection
-
     async def one(
-        self, kind: dict[str, Any], request: Request, kept: dict[str, Connection] | None = None
+        self,
+        kind: dict[str, Any],
+        request: Request,
+        visit: Visit | None = None,
+        *,
+        h2: bool = False,
     ) -> Answer | None:
         """Send one request and count it; None when no answer came.
 
-        A request on a kept connection that was closed before a byte of its answer is sent again on
-        a new one, as every client does (RFC 9110, 9.2.2); it counts as failed when that fails too.
+        Without a `visit` it comes from an address of its own, on a new connection that offers
+        HTTP/2 as `h2` says.
         """
         tally = self.tallies.setdefault(kind["name"], Tally())
         tally.sent += 1
         loop = asyncio.get_running_loop()
         began = loop.time()
-        listener = f"{kind['address']} {kind['port']}"
-        connection = kept.pop(listener, None) if kept is not None else None
         try:
-            answer = None
-            if connection is not None:
-                try:
-                    answer = await connection.ask(request.as_bytes())
-                except ConnectionError:
-                    if connection.heard:
-                        raise
-                    tally.again += 1
-            if answer is None:
-                connection = await self.connect(kind)
-                answer = await connection.ask(request.as_bytes())
-        except (OSError, TimeoutError) as error:
+            answer = await self._send(self._way(kind, request, visit, h2), request, visit, tally)
+        except NoAnswer as error:
             tally.failed += 1
-            tally.errors[_kind_of(error)] += 1
+            tally.errors[str(error)] += 1
             self.on_end[kind["name"]] = self.on_end.get(kind["name"], 0) + 1
-            if connection is not None:
-                connection.close()
             return None
         tally.note(answer, loop.time() - began)
         self.on_end[kind["name"]] = 0 if answer.server else self.on_end.get(kind["name"], 0) + 1
-        assert connection is not None  # noqa: S101 (narrows the type)
-        if kept is not None and connection.open:
-            kept[listener] = connection
-        else:
-            connection.close()
         return answer
+
+    def _way(
+        self, kind: dict[str, Any], request: Request, visit: Visit | None, h2: bool = False
+    ) -> Way:
+        address = kind["address"]
+        source = visit.source(address, self.maker) if visit else self.maker.source(address)
+        return Way(
+            address,
+            kind["port"],
+            source,
+            name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
+            h2=bool(kind.get("h2")) and (visit.h2 if visit else h2),
+            proxy=kind["accept_proxy"],
+        )
+
+    async def _send(self, way: Way, request: Request, visit: Visit | None, tally: Tally) -> Answer:
+        """Send a request and give its answer; raises NoAnswer.
+
+        A request on a kept connection that was closed before a byte of its answer is sent again on
+        a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
+        """
+        sockets = Sockets.here()
+        carrier = visit.carrier if visit else sockets.for_once()
+        kept = visit is not None and way.place in visit.kept
+        exchange = sockets.exchange()
+        try:
+            exchange.prepare(way, request, fresh=not kept, keep=visit is not None)
+            try:
+                await carrier.carry(exchange)
+            except NoAnswer as error:
+                if not (kept and error.died):
+                    raise
+                exchange.prepare(way, request, fresh=True, keep=True)
+                await carrier.carry(exchange)
+            return exchange.answer()
+        finally:
+            tally.again += kept and exchange.connected
+            if visit:
+                (visit.kept.add if exchange.kept else visit.kept.discard)(way.place)
+            sockets.idle.append(exchange)
+
+    async def upload(
+        self, kind: dict[str, Any], body_bytes: int, late_seconds: float
+    ) -> Answer | None:
+        """Send a body in two halves, the second one late, and count nothing; None: no answer."""
+        request = replace(self.maker.request(kind, vary=False), method="POST")
+        carrier, exchange = Sockets.here().for_once(), Exchange()
+        exchange.prepare(self._way(kind, request, None), request, fresh=True, keep=False)
+        go_on = exchange.late(body_bytes, body_bytes // 2)
+        sending = asyncio.create_task(carrier.carry(exchange))
+        try:
+            await asyncio.wait({sending}, timeout=late_seconds)
+            if not sending.done():
+                go_on()
+                carrier.settle()
+            await sending
+            return exchange.answer()
+        except NoAnswer:
+            return None
+        finally:
+            sending.cancel()
+            await asyncio.wait({sending})
+            exchange.close()
 
     async def run(
         self,
@@ -185,32 +209,39 @@ class Client:
 
         Ends when `kinds` does or after `seconds`, and gives up a class that nobody answers.
         With `pause`, the seconds between two requests of one client, it is a steady load that
-        never gives up. Half of the clients keep their connection where the class allows it.
+        never gives up. Half of the clients keep their connections where the class allows it, and
+        half of either kind offer HTTP/2.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         stream = iter(kinds)
 
-        async def client(keeps: bool) -> None:
-            kept: dict[str, Connection] = {}
+        async def client(keeps: bool, h2: bool) -> None:
+            visit: Visit | None = None
             carried = 0
             for kind in stream:
                 if loop.time() > deadline:
                     break
                 if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
                     continue
-                keep = keeps and kind["may_keep"]
-                answer = await self.one(kind, self.maker.request(kind), kept if keep else None)
+                request = self.maker.request(kind)
+                if keeps and kind["may_keep"]:
+                    visit = visit or Visit(h2=h2)
+                    answer = await self.one(kind, request, visit)
+                else:
+                    answer = await self.one(kind, request, h2=h2)
                 if answer and heard:
                     heard(kind, answer)
                 carried += 1
-                if carried % REQUESTS_PER_CONNECTION == 0:
-                    _close_all(kept)
+                if visit and carried % REQUESTS_PER_CONNECTION == 0:
+                    visit.leave()
+                    visit = None
                 if pause:
                     await asyncio.sleep(pause)
-            _close_all(kept)
+            if visit:
+                visit.leave()
 
-        await asyncio.gather(*(client(number % 2 == 0) for number in range(concurrency)))
+        await asyncio.gather(*(client(n % 2 == 0, n % 4 < 2) for n in range(concurrency)))
 
     async def peak(self, kind: dict[str, Any], wanted: int) -> None:
         """Have `wanted` requests of one class under way at the same time; the stubs count them."""
@@ -229,21 +260,3 @@ class Client:
         self.tallies.clear()
         self.on_end.clear()
         return taken
-
-
-def _close_all(kept: dict[str, Connection]) -> None:
-    for connection in kept.values():
-        with suppress(RuntimeError):
-            connection.close()
-    kept.clear()
-
-
-def _kind_of(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, ConnectionResetError):
-        return "connection reset"
-    number = getattr(error, "errno", None)
-    return errno.errorcode.get(number, "") if number else str(error)[:80] or type(error).__name__

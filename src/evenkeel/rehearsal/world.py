@@ -195,6 +195,8 @@ def _class(
         "key_cookie": algorithm["name"] if hashed == "cookie" else None,
         # One connection is one decision for a TCP pool, and one key for a hash of the source.
         "may_keep": not tcp and hashed != "source",
+        # A server behind tcp would get whatever the clients have agreed on with the listener.
+        "h2": bool(bind["tls"]) and not tcp,
     }
 
 

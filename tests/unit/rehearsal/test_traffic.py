@@ -87,9 +87,10 @@ def test_a_kept_connection_that_closes_before_an_answer_is_tried_again_on_a_new_
             writer.close()
 
         server = await asyncio.start_server(one_answer_then_close, HERE, port)
-        client, kept = traffic.Client(1), {}
+        client, visit = traffic.Client(1), traffic.Visit()
         for _ in range(2):
-            await client.one(kind(port), client.maker.request(kind(port)), kept)
+            await client.one(kind(port), client.maker.request(kind(port)), visit)
+        visit.leave()
         server.close()
         return client.take()["c"]
 

@@ -1,0 +1,301 @@
+"""What the load client says on the wire, to servers of a few lines that look at it."""
+
+import asyncio
+import json
+import socket
+import ssl
+import struct
+
+import pytest
+from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
+
+from evenkeel.rehearsal import ship, traffic
+from evenkeel.rehearsal.asking import Request
+from evenkeel.rehearsal.carrying import Sockets
+
+ANSWER = b"HTTP/1.1 200 OK\r\nX-Evenkeel-Server: s\r\nContent-Length: 0\r\n\r\n"
+# RFC 9113: frames of these types, and the flags that end headers and a stream.
+_HEADERS, _SETTINGS = 1, 4
+_END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
+_PREFACE_BYTES = 24
+
+
+def frame(what, flags, stream, body=b""):
+    return len(body).to_bytes(3, "big") + bytes([what, flags]) + stream.to_bytes(4, "big") + body
+
+
+async def speak_h2(reader, writer):
+    await reader.readexactly(_PREFACE_BYTES)
+    writer.write(frame(_SETTINGS, 0, 0))
+    while True:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3], "big"))
+        if head[3] == _SETTINGS and not head[4] & _ACK:
+            writer.write(frame(_SETTINGS, _ACK, 0))
+        if head[3] == _HEADERS:
+            # HPACK: `:status: 200` of the static table, then a literal name and value.
+            told = b"\x88\x00\x11x-evenkeel-server\x01s"
+            stream = int.from_bytes(head[5:], "big")
+            writer.write(frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, told))
+
+
+async def speak_h1(reader, writer):
+    while True:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+
+
+async def served(speak, port, **more):
+    async def client(reader, writer):
+        try:
+            await speak(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(client, HERE, port, **more)
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """Give a server's TLS context with stand-in certificates, and the names it was asked for."""
+    (tmp_path / "pem").write_bytes(ship.stand_in_certificate(["shop.example"]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem")
+    names = []
+    context.sni_callback = lambda sock, name, context: names.append(name)
+    return context, names
+
+
+async def https(tls, alpn, **more):
+    context, _ = tls
+    if alpn:
+        context.set_alpn_protocols(alpn)
+
+    async def speak(reader, writer):
+        chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+        await (speak_h2 if chosen == "h2" else speak_h1)(reader, writer)
+
+    port = free_port()
+    server = await served(speak, port, ssl=context)
+    client = traffic.Client(1)
+    asked = kind(port, tls=True, h2=True, **more)
+    await client.run([asked] * 80, concurrency=8, seconds=20)
+    server.close()
+    return client.take()["c"]
+
+
+def test_a_tls_listener_is_asked_in_http_2_by_half_of_the_clients(tls):
+    tally = asyncio.run(https(tls, ["h2", "http/1.1"]))
+    assert (tally["answered"], tally["failed"], tally["again"]) == (80, 0, 0)
+    assert tally["servers"] == {"s": 80}
+    assert tally["versions"].keys() == {"1.1", "2"}
+    assert min(tally["versions"].values()) > 20
+
+
+@pytest.mark.parametrize("alpn", [["http/1.1"], []])
+def test_a_listener_without_http_2_is_asked_in_http_1_by_all(tls, alpn):
+    assert asyncio.run(https(tls, alpn))["versions"] == {"1.1": 80}
+
+
+def test_the_name_in_the_handshake_is_the_host_that_is_asked_for(tls):
+    hosts = ["shop.example", "www.shop.example", "rehearsal.other.example"]
+    asyncio.run(https(tls, ["h2"], hosts=hosts))
+    assert set(tls[1]) == set(hosts)
+
+
+def test_a_visit_keeps_one_connection_and_one_address_until_its_client_leaves():
+    async def scene():
+        peers, ended, port = [], asyncio.Event(), free_port()
+
+        async def speak(reader, writer):
+            peers.append(writer.get_extra_info("peername")[0])
+            try:
+                await speak_h1(reader, writer)
+            finally:
+                ended.set()
+
+        server = await served(speak, port)
+        client, visit = traffic.Client(1), traffic.Visit()
+        for _ in range(5):
+            await client.one(kind(port), client.maker.request(kind(port)), visit)
+        still_there = not ended.is_set()
+        visit.leave()
+        await asyncio.wait_for(ended.wait(), 5)
+        await client.run([kind(port, may_keep=False)] * 20, concurrency=4, seconds=20)
+        server.close()
+        return peers, still_there, client.take()["c"]
+
+    peers, still_there, tally = asyncio.run(scene())
+    assert still_there
+    assert len(peers) == len(set(peers)) == 21
+    assert (tally["answered"], tally["again"]) == (25, 0)
+
+
+def test_a_request_that_is_given_up_closes_its_connection_and_frees_its_handle():
+    async def scene():
+        port, ended = free_port(), asyncio.Event()
+
+        async def hang(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.read()
+            ended.set()
+
+        server = await served(hang, port)
+        client = traffic.Client(1)
+        for _ in range(3):
+            ended.clear()
+            with pytest.raises(TimeoutError):
+                asking = client.one(kind(port), client.maker.request(kind(port)))
+                await asyncio.wait_for(asking, 0.2)
+            await asyncio.wait_for(ended.wait(), 5)
+        server.close()
+        sockets = Sockets.here()
+        return len(sockets.idle), sockets.owners, sockets.for_once().under_way
+
+    assert asyncio.run(scene()) == (1, {}, {})
+
+
+async def echoed(request, **more):
+    port = free_port()
+    await stubs_at(port)
+    sent = Request(request.path, {"X-Evenkeel": "1", "X-Evenkeel-Echo": "1", **request.headers},
+                   request.method, request.body)  # fmt: skip
+    answer = await traffic.Client(1).one(kind(port, **more), sent)
+    return json.loads(answer.body)
+
+
+def test_a_request_arrives_as_it_was_made_and_nothing_is_added():
+    headers = {"Host": "shop.example", "X-Empty": "", "Cookie": "a=1"}
+    said = asyncio.run(echoed(Request("/a/../b//%2F?q=[1]&r=a b", headers)))
+    assert said["line"] == "GET /a/../b//%2F?q=[1]&r=a%20b HTTP/1.1"
+    assert said["headers"] == {
+        "host": "shop.example", "x-empty": "", "cookie": "a=1",
+        "x-evenkeel": "1", "x-evenkeel-echo": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a_body_arrives_whole_with_its_length(method):
+    body = b"b" * 3_000_000
+    given = {"Host": "shop.example", "Content-Length": str(len(body))}
+    said = asyncio.run(echoed(Request("/", given, method, body)))
+    assert said["line"] == f"{method} / HTTP/1.1"
+    assert said["headers"]["content-length"] == "3000000"
+    assert "expect" not in said["headers"]
+
+
+def test_methods_follow_one_another_on_the_same_handle():
+    async def scene():
+        port = free_port()
+        await stubs_at(port)
+        client = traffic.Client(1)
+        for request in (
+            Request("/", {"X-Evenkeel": "1"}, "POST", b"body"),
+            Request("/", {"X-Evenkeel": "1"}, "HEAD"),
+            Request("/", {"X-Evenkeel": "1"}),
+            Request("/", {"X-Evenkeel": "1"}, "OPTIONS"),
+            Request("/", {"X-Evenkeel": "1"}, "PUT", b"body"),
+        ):
+            assert (await client.one(kind(port), request)).status == 200
+        return len(Sockets.here().idle)
+
+    assert asyncio.run(scene()) == 1
+
+
+def test_a_listener_that_accepts_proxy_is_told_the_client_s_address():
+    said = asyncio.run(echoed(Request("/", {"Host": "shop.example"}), accept_proxy=True))
+    version, _, source = said["proxy"].partition(" ")
+    assert version == "v1"
+    assert source.startswith("127.")
+
+
+def test_the_second_half_of_an_upload_is_late():
+    async def scene():
+        port, arrived = free_port(), []
+
+        async def take(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            loop = asyncio.get_running_loop()
+            for _ in range(2):
+                await reader.readexactly(50_000)
+                arrived.append(loop.time())
+            writer.write(ANSWER)
+
+        server = await served(take, port)
+        answer = await traffic.Client(1).upload(kind(port), 100_000, 0.3)
+        server.close()
+        return answer.status, arrived[1] - arrived[0]
+
+    status, late = asyncio.run(scene())
+    assert status == 200
+    assert late > 0.25
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Evenkeel-Server: s\r\nTransfer-Encoding: chunked\r\n\r\n"
+         b"2\r\nab\r\n0\r\n\r\n", (200, "s", b"ab")),
+        (b"HTTP/1.1 103 Early Hints\r\nX-Evenkeel-Server: no\r\n\r\n" + ANSWER, (200, "s", b"")),
+        (b"HTTP/1.0 200 OK\r\nX-Evenkeel-Server: s\r\n\r\nto the end", (200, "s", b"to the end")),
+    ],
+)  # fmt: skip
+def test_answers_are_understood_in_every_shape_that_they_have(said, found):
+    async def scene():
+        port = free_port()
+
+        async def speak(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(said)
+
+        server = await served(speak, port)
+        client = traffic.Client(1)
+        answer = await client.one(kind(port), client.maker.request(kind(port)))
+        server.close()
+        return answer.status, answer.server, answer.body
+
+    assert asyncio.run(scene()) == found
+
+
+async def reset(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    no_lingering = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)
+
+
+async def babble(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"hello, who are you?\r\n\r\n")
+
+
+async def break_off(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort")
+
+
+async def refuse(reader, writer):
+    await reader.readexactly(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("speak", "tls", "word"),
+    [
+        (reset, False, "connection reset"),
+        (babble, False, "an answer that is not HTTP"),
+        (break_off, False, "connection closed without an answer"),
+        (refuse, True, "no TLS handshake"),
+    ],
+)
+def test_a_failure_is_told_in_words_of_our_own(speak, tls, word):
+    async def scene():
+        port = free_port()
+        server = await served(speak, port)
+        client = traffic.Client(1)
+        await client.one(kind(port, tls=tls), client.maker.request(kind(port)))
+        server.close()
+        return client.take()["c"]["errors"]
+
+    assert asyncio.run(scene()) == {word: 1}
