@@ -259,6 +259,23 @@ def test_answers_are_understood_in_every_shape_that_they_have(said, found):
     assert asyncio.run(scene()) == found
 
 
+def test_every_cookie_that_an_answer_sets_is_kept():
+    async def scene():
+        port = free_port()
+
+        async def speak(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: b=2\r\n\r\n")
+
+        server = await served(speak, port)
+        client = traffic.Client(1)
+        answer = await client.one(kind(port), client.maker.request(kind(port)))
+        server.close()
+        return answer.cookies
+
+    assert asyncio.run(scene()) == ["a=1; Path=/", "b=2"]
+
+
 async def reset(reader, writer):
     await reader.readuntil(b"\r\n\r\n")
     no_lingering = struct.pack("ii", 1, 0)

@@ -8,7 +8,6 @@ import pytest
 
 from evenkeel.rehearsal import asking, traffic
 from evenkeel.rehearsal.stub import StubControl, Stubs, _obey, main
-from evenkeel.rehearsal.wire import proxy_header_v1
 
 HERE = "127.77.0.1"
 
@@ -157,7 +156,7 @@ def test_an_echo_shows_the_headers_and_the_client_that_the_proxy_protocol_names(
         port = free_port()
         await stubs_at(port)
         reader, writer = await asyncio.open_connection(HERE, port)
-        writer.write(proxy_header_v1("192.0.2.7", 4000, HERE, port))
+        writer.write(b"PROXY TCP4 192.0.2.7 127.77.0.1 4000 80\r\n")
         writer.write(b"GET / HTTP/1.1\r\nX-Evenkeel: 1\r\nX-Evenkeel-Echo: 1\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
