@@ -123,6 +123,8 @@ class Exchange:
             # The container has stand-in certificates: there is nobody to prove an identity to.
             (pycurl.SSL_VERIFYPEER, 0),
             (pycurl.SSL_VERIFYHOST, 0),
+            # As browsers do; libcurl with GnuTLS would go down to 1.0.
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
             # Every connection is another client's, so it can have no session to take up again.
             (pycurl.SSL_SESSIONID_CACHE, 0),
         ):

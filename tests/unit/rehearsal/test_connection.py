@@ -316,3 +316,13 @@ def test_a_failure_is_told_in_words_of_our_own(speak, tls, word):
         return client.take()["c"]["errors"]
 
     assert asyncio.run(scene()) == {word: 1}
+
+
+# The old versions are deprecated, which is why they are tried.
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_a_listener_of_a_tls_version_that_browsers_refuse_is_refused(tls):
+    tls[0].minimum_version = ssl.TLSVersion.TLSv1
+    tls[0].maximum_version = ssl.TLSVersion.TLSv1_1
+    tls[0].set_ciphers("ALL:@SECLEVEL=0")
+    tally = asyncio.run(https(tls, []))
+    assert (tally["answered"], set(tally["errors"])) == (0, {"no TLS handshake"})
