@@ -144,7 +144,7 @@ class Exchange:
             self.curl.setopt(pycurl.URL, f"http://{bare}:{way.port}{path}")
         else:
             self.curl.setopt(pycurl.URL, f"https://{way.name}:{way.port}{path}")
-        self._set(pycurl.CONNECT_TO, () if way.name is None else (f"::{bare}:{way.port}",))
+        self._set(pycurl.CONNECT_TO, None if way.name is None else (f"::{bare}:{way.port}",))
         version = pycurl.CURL_HTTP_VERSION_2TLS if way.h2 else pycurl.CURL_HTTP_VERSION_1_1
         self._set(pycurl.HTTP_VERSION, version)
         self._set(pycurl.INTERFACE, f"host!{way.source}")

@@ -99,6 +99,26 @@ def test_a_listener_without_http_2_is_asked_in_http_1_by_all(tls, alpn):
     assert asyncio.run(https(tls, alpn))["versions"] == {"1.1": 80}
 
 
+def test_a_handle_goes_from_tls_to_plain_http_and_back(tls):
+    async def scene():
+        ports = free_port(), free_port()
+        servers = [
+            await served(speak_h1, ports[0], ssl=tls[0]),
+            await served(speak_h1, ports[1]),
+        ]
+        client = traffic.Client(1)
+        for _ in range(3):
+            for port, secure in zip(ports, (True, False), strict=True):
+                asked = kind(port, tls=secure)
+                await client.one(asked, client.maker.request(asked))
+        for server in servers:
+            server.close()
+        return client.take()["c"], len(Sockets.here().idle)
+
+    tally, handles = asyncio.run(scene())
+    assert (tally["answered"], tally["failed"], handles) == (6, 0, 1)
+
+
 def test_the_name_in_the_handshake_is_the_host_that_is_asked_for(tls):
     hosts = ["shop.example", "www.shop.example", "rehearsal.other.example"]
     asyncio.run(https(tls, ["h2"], hosts=hosts))
