@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -198,7 +198,7 @@ def drawn(value: Mapping[str, Any]) -> str:
             verdict = "" if not target else "missed" if key in value["missed"] else "met"
             rows.append((what, f"{value[key]:.2f}", target, verdict))
     head = f"{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
-    tables = [
+    tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = [
         (("what", "median s", "runs"), _medians(value, TIMED, 2)),
         (("what", "requests/s", "runs"), _medians(value, PER_SECOND, 0)),
         (("figure", "value", "target", ""), rows),

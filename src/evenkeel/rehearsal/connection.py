@@ -1,6 +1,6 @@
 """One exchange of the load client: a request out and its answer back, by libcurl.
 
-The one place that knows libcurl's options, errors and numbers; `carrying` moves the bytes. It runs
+The one place that knows libcurl's options, errors and numbers; `driving` moves the bytes. It runs
 inside the staging container, which has pycurl from its image.
 """
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.rehearsal.asking import Maker, Request
-from evenkeel.rehearsal.carrying import Carrier, Sockets
 from evenkeel.rehearsal.connection import Answer, Exchange, NoAnswer, Way, server_name
+from evenkeel.rehearsal.driving import Connections, Sockets
 from evenkeel.rehearsal.stub import ECHO, HOLD
 
 # Requests that one kept-alive connection carries before its client, one source address, leaves.
@@ -81,7 +81,7 @@ class Visit:
 
     def __init__(self, *, h2: bool = False) -> None:
         self.h2 = h2
-        self.carrier = Carrier()
+        self.connections = Connections()
         self.sources: dict[bool, str] = {}
         self.kept: set[tuple[object, ...]] = set()
 
@@ -94,7 +94,7 @@ class Visit:
 
     def leave(self) -> None:
         """Close every connection."""
-        self.carrier.close()
+        self.connections.close()
 
 
 class Client:
@@ -154,18 +154,18 @@ class Client:
         a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
         """
         sockets = Sockets.here()
-        carrier = visit.carrier if visit else sockets.for_once()
+        connections = visit.connections if visit else sockets.for_once()
         kept = visit is not None and way.place in visit.kept
         exchange = sockets.exchange()
         try:
             exchange.prepare(way, request, fresh=not kept, keep=visit is not None)
             try:
-                await carrier.carry(exchange)
+                await connections.send(exchange)
             except NoAnswer as error:
                 if not (kept and error.died):
                     raise
                 exchange.prepare(way, request, fresh=True, keep=True)
-                await carrier.carry(exchange)
+                await connections.send(exchange)
             return exchange.answer()
         finally:
             tally.again += kept and exchange.connected
@@ -178,15 +178,15 @@ class Client:
     ) -> Answer | None:
         """Send a body in two halves, the second one late, and count nothing; None: no answer."""
         request = replace(self.maker.request(kind, vary=False), method="POST")
-        carrier, exchange = Sockets.here().for_once(), Exchange()
+        connections, exchange = Sockets.here().for_once(), Exchange()
         exchange.prepare(self._way(kind, request, None), request, fresh=True, keep=False)
         go_on = exchange.late(body_bytes, body_bytes // 2)
-        sending = asyncio.create_task(carrier.carry(exchange))
+        sending = asyncio.create_task(connections.send(exchange))
         try:
             await asyncio.wait({sending}, timeout=late_seconds)
             if not sending.done():
                 go_on()
-                carrier.settle()
+                connections.settle()
             await sending
             return exchange.answer()
         except NoAnswer:

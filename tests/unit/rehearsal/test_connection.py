@@ -11,7 +11,7 @@ from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 
 from evenkeel.rehearsal import ship, traffic
 from evenkeel.rehearsal.asking import Request
-from evenkeel.rehearsal.carrying import Sockets
+from evenkeel.rehearsal.driving import Sockets
 
 ANSWER = b"HTTP/1.1 200 OK\r\nX-Evenkeel-Server: s\r\nContent-Length: 0\r\n\r\n"
 # RFC 9113: frames of these types, and the flags that end headers and a stream.

@@ -25,9 +25,9 @@ class Sockets:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.epoll = select.epoll()
-        self.owners: dict[int, Carrier] = {}
+        self.owners: dict[int, Connections] = {}
         self.idle: list[Exchange] = []
-        self.once: Carrier | None = None
+        self.once: Connections | None = None
         loop.add_reader(self.epoll.fileno(), self._ready)
 
     @classmethod
@@ -38,7 +38,7 @@ class Sockets:
             _of_loops[loop] = cls(loop)
         return _of_loops[loop]
 
-    def watch(self, number: int, events: int, owner: Carrier) -> None:
+    def watch(self, number: int, events: int, owner: Connections) -> None:
         """Wait for `events` of a socket, none at all to forget it."""
         known = self.owners.get(number)
         if not events:
@@ -51,10 +51,10 @@ class Sockets:
         else:
             self.epoll.modify(number, events)
 
-    def for_once(self) -> Carrier:
-        """Give the carrier of connections that nobody keeps."""
+    def for_once(self) -> Connections:
+        """Give the connections of connections that nobody keeps."""
         if self.once is None:
-            self.once = Carrier()
+            self.once = Connections()
         return self.once
 
     def exchange(self) -> Exchange:
@@ -62,18 +62,18 @@ class Sockets:
         return self.idle.pop() if self.idle else Exchange()
 
     def _ready(self) -> None:
-        carriers = {}
+        sets = {}
         for number, events in self.epoll.poll(0, _EVENTS_AT_ONCE):
             owner = self.owners.get(number)
             if owner is not None:
                 # An error or the end of a stream shows itself to whoever reads or writes.
                 owner.act(number, _FIRED.get(events, _BOTH))
-                carriers[owner] = True
-        for owner in carriers:
+                sets[owner] = True
+        for owner in sets:
             owner.settle()
 
 
-class Carrier:
+class Connections:
     """A set of connections, of one client or of many that keep none."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Carrier:
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
 
-    async def carry(self, exchange: Exchange) -> None:
+    async def send(self, exchange: Exchange) -> None:
         """Send a prepared exchange's request and wait for its answer; raises NoAnswer.
 
         One that is given up on the way is taken off, and its connection closed.
