@@ -49,6 +49,8 @@ _SYSTEM_ERRORS = {
     errno.EPIPE: "connection reset",
 }
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+# RFC 6761: a name that nobody has.
+_NO_NAME = "rehearsal.invalid"
 # A byte that no URL may have would end a request line early.
 _IN_A_PATH = "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
@@ -94,9 +96,12 @@ class Way:
 
 
 def server_name(request: Request, otherwise: str) -> str:
-    """Give the name that a client of `request` tells in its TLS handshake."""
+    """Give the name that a client of `request` tells in its TLS handshake: its host's.
+
+    Where that can be no name it is `otherwise`, and where that cannot either, nobody's.
+    """
     host = request.headers.get("Host", "").partition(":")[0]
-    return host if _NAME.fullmatch(host) else otherwise
+    return next((name for name in (host, otherwise) if _NAME.fullmatch(name)), _NO_NAME)
 
 
 class Exchange:

@@ -3,126 +3,15 @@
 import asyncio
 import json
 import socket
-import ssl
 import struct
 
 import pytest
-from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
+from unit.rehearsal.talkers import ANSWER, served, speak_h1
+from unit.rehearsal.test_traffic import free_port, kind, stubs_at
 
-from evenkeel.rehearsal import ship, traffic
+from evenkeel.rehearsal import traffic
 from evenkeel.rehearsal.asking import Request
 from evenkeel.rehearsal.driving import Sockets
-
-ANSWER = b"HTTP/1.1 200 OK\r\nX-Evenkeel-Server: s\r\nContent-Length: 0\r\n\r\n"
-# RFC 9113: frames of these types, and the flags that end headers and a stream.
-_HEADERS, _SETTINGS = 1, 4
-_END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
-_PREFACE_BYTES = 24
-
-
-def frame(what, flags, stream, body=b""):
-    return len(body).to_bytes(3, "big") + bytes([what, flags]) + stream.to_bytes(4, "big") + body
-
-
-async def speak_h2(reader, writer):
-    await reader.readexactly(_PREFACE_BYTES)
-    writer.write(frame(_SETTINGS, 0, 0))
-    while True:
-        head = await reader.readexactly(9)
-        await reader.readexactly(int.from_bytes(head[:3], "big"))
-        if head[3] == _SETTINGS and not head[4] & _ACK:
-            writer.write(frame(_SETTINGS, _ACK, 0))
-        if head[3] == _HEADERS:
-            # HPACK: `:status: 200` of the static table, then a literal name and value.
-            told = b"\x88\x00\x11x-evenkeel-server\x01s"
-            stream = int.from_bytes(head[5:], "big")
-            writer.write(frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, told))
-
-
-async def speak_h1(reader, writer):
-    while True:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(ANSWER)
-
-
-async def served(speak, port, **more):
-    async def client(reader, writer):
-        try:
-            await speak(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    return await asyncio.start_server(client, HERE, port, **more)
-
-
-@pytest.fixture
-def tls(tmp_path):
-    """Give a server's TLS context with stand-in certificates, and the names it was asked for."""
-    (tmp_path / "pem").write_bytes(ship.stand_in_certificate(["shop.example"]))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "pem")
-    names = []
-    context.sni_callback = lambda sock, name, context: names.append(name)
-    return context, names
-
-
-async def https(tls, alpn, **more):
-    context, _ = tls
-    if alpn:
-        context.set_alpn_protocols(alpn)
-
-    async def speak(reader, writer):
-        chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-        await (speak_h2 if chosen == "h2" else speak_h1)(reader, writer)
-
-    port = free_port()
-    server = await served(speak, port, ssl=context)
-    client = traffic.Client(1)
-    asked = kind(port, tls=True, h2=True, **more)
-    await client.run([asked] * 80, concurrency=8, seconds=20)
-    server.close()
-    return client.take()["c"]
-
-
-def test_a_tls_listener_is_asked_in_http_2_by_half_of_the_clients(tls):
-    tally = asyncio.run(https(tls, ["h2", "http/1.1"]))
-    assert (tally["answered"], tally["failed"], tally["again"]) == (80, 0, 0)
-    assert tally["servers"] == {"s": 80}
-    assert tally["versions"].keys() == {"1.1", "2"}
-    assert min(tally["versions"].values()) > 20
-
-
-@pytest.mark.parametrize("alpn", [["http/1.1"], []])
-def test_a_listener_without_http_2_is_asked_in_http_1_by_all(tls, alpn):
-    assert asyncio.run(https(tls, alpn))["versions"] == {"1.1": 80}
-
-
-def test_a_handle_goes_from_tls_to_plain_http_and_back(tls):
-    async def scene():
-        ports = free_port(), free_port()
-        servers = [
-            await served(speak_h1, ports[0], ssl=tls[0]),
-            await served(speak_h1, ports[1]),
-        ]
-        client = traffic.Client(1)
-        for _ in range(3):
-            for port, secure in zip(ports, (True, False), strict=True):
-                asked = kind(port, tls=secure)
-                await client.one(asked, client.maker.request(asked))
-        for server in servers:
-            server.close()
-        return client.take()["c"], len(Sockets.here().idle)
-
-    tally, handles = asyncio.run(scene())
-    assert (tally["answered"], tally["failed"], handles) == (6, 0, 1)
-
-
-def test_the_name_in_the_handshake_is_the_host_that_is_asked_for(tls):
-    hosts = ["shop.example", "www.shop.example", "rehearsal.other.example"]
-    asyncio.run(https(tls, ["h2"], hosts=hosts))
-    assert set(tls[1]) == set(hosts)
 
 
 def test_a_visit_keeps_one_connection_and_one_address_until_its_client_leaves():
@@ -296,6 +185,26 @@ def test_every_cookie_that_an_answer_sets_is_kept():
     assert asyncio.run(scene()) == ["a=1; Path=/", "b=2"]
 
 
+def test_a_server_that_says_that_it_closes_is_not_asked_again_on_that_connection():
+    async def scene():
+        port = free_port()
+
+        async def speak(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ANSWER.replace(b"X-", b"Connection: close\r\nX-", 1))
+
+        server = await served(speak, port)
+        client, visit = traffic.Client(1), traffic.Visit()
+        for _ in range(4):
+            await client.one(kind(port), client.maker.request(kind(port)), visit)
+        visit.leave()
+        server.close()
+        return client.take()["c"]
+
+    tally = asyncio.run(scene())
+    assert (tally["answered"], tally["again"]) == (4, 0)
+
+
 async def reset(reader, writer):
     await reader.readuntil(b"\r\n\r\n")
     no_lingering = struct.pack("ii", 1, 0)
@@ -336,13 +245,3 @@ def test_a_failure_is_told_in_words_of_our_own(speak, tls, word):
         return client.take()["c"]["errors"]
 
     assert asyncio.run(scene()) == {word: 1}
-
-
-# The old versions are deprecated, which is why they are tried.
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_a_listener_of_a_tls_version_that_browsers_refuse_is_refused(tls):
-    tls[0].minimum_version = ssl.TLSVersion.TLSv1
-    tls[0].maximum_version = ssl.TLSVersion.TLSv1_1
-    tls[0].set_ciphers("ALL:@SECLEVEL=0")
-    tally = asyncio.run(https(tls, []))
-    assert (tally["answered"], set(tally["errors"])) == (0, {"no TLS handshake"})
