@@ -11,7 +11,7 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote
 
 import pycurl
@@ -23,10 +23,13 @@ from evenkeel.rehearsal.wire import IP_FREEBIND
 CONNECT_SECONDS = 3.0
 # From the first step of connecting to the last byte of the answer.
 ANSWER_SECONDS = 10.0
-_IDENTITY = IDENTITY.encode()
+_IDENTITY = f"{IDENTITY}:".encode()
+_LONGEST_NAME = len(_IDENTITY)
 _VERSIONS = {1: "1.0", 2: "1.1", 3: "2"}
-# What libcurl would send of its own accord, and what a load client has no say in.
-_UNASKED = ("Accept", "User-Agent", "Expect", "Content-Type")
+# What libcurl would send of its own accord; a name with nothing behind it takes it away.
+_UNASKED = {
+    name.lower(): f"{name}:".encode() for name in ("Accept", "User-Agent", "Expect", "Content-Type")
+}
 _CLOSED = "connection closed without an answer"
 # By libcurl's numbers (libcurl-errors(3)): pycurl has no name for some of them.
 _ERRORS = {
@@ -51,8 +54,9 @@ _SYSTEM_ERRORS = {
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
 # RFC 6761: a name that nobody has.
 _NO_NAME = "rehearsal.invalid"
-# A byte that no URL may have would end a request line early.
+# Any other byte, a space above all, would end a request line early.
 _IN_A_PATH = "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_PATH = re.compile(f"[A-Za-z0-9{re.escape(_IN_A_PATH)}]*")
 
 
 @dataclass
@@ -74,17 +78,16 @@ class NoAnswer(Exception):
         self.died = died
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(NamedTuple):
     """How a request goes: to which endpoint, from which address, in which words.
 
     `name` is the server's name in the TLS handshake and None without TLS; `h2` offers HTTP/2 there,
     and the other end chooses. `proxy` sends a PROXY header first.
     """
 
+    source: str
     address: str
     port: int
-    source: str
     name: str | None = None
     h2: bool = False
     proxy: bool = False
@@ -113,7 +116,10 @@ class Exchange:
         self.body: list[bytes] = []
         self.connected = False
         self.kept = False
-        self.options: dict[int, object] = {}
+        # What the handle is set to, so that only what differs is set.
+        self.way: Way | None = None
+        self.method = ""
+        self.fresh = self.keeps = False
         for option, value in (
             (pycurl.HEADERFUNCTION, self.head.append),
             (pycurl.WRITEFUNCTION, self.body.append),
@@ -143,20 +149,18 @@ class Exchange:
         self.head.clear()
         self.body.clear()
         self.connected = self.kept = False
-        bare = f"[{way.address}]" if ":" in way.address else way.address
-        path = quote(request.path, safe=_IN_A_PATH)
-        if way.name is None:
-            self.curl.setopt(pycurl.URL, f"http://{bare}:{way.port}{path}")
-        else:
-            self.curl.setopt(pycurl.URL, f"https://{way.name}:{way.port}{path}")
-        self._set(pycurl.CONNECT_TO, None if way.name is None else (f"::{bare}:{way.port}",))
-        version = pycurl.CURL_HTTP_VERSION_2TLS if way.h2 else pycurl.CURL_HTTP_VERSION_1_1
-        self._set(pycurl.HTTP_VERSION, version)
-        self._set(pycurl.INTERFACE, f"host!{way.source}")
-        self._set(pycurl.SOCKOPTFUNCTION, _freebind if ":" in way.source else None)
-        self._set(pycurl.HAPROXYPROTOCOL, int(way.proxy))
-        self._set(pycurl.FRESH_CONNECT, int(fresh))
-        self._set(pycurl.FORBID_REUSE, int(not keep))
+        if way != self.way:
+            self._go(way)
+        if fresh != self.fresh:
+            self.fresh = fresh
+            self.curl.setopt(pycurl.FRESH_CONNECT, int(fresh))
+        if keep != self.keeps:
+            self.keeps = keep
+            self.curl.setopt(pycurl.FORBID_REUSE, int(not keep))
+        path = request.path
+        if not _PATH.fullmatch(path):
+            path = quote(path, safe=_IN_A_PATH)
+        self.curl.setopt(pycurl.URL, self.start + path)
         self._request(request)
 
     def late(self, body_bytes: int, at: int) -> Callable[[], None]:
@@ -191,15 +195,13 @@ class Exchange:
         """Give the answer that has come; the last one, when there were some before it."""
         server, cookies = "", list[str]()
         for line in self.head:
-            if line.startswith(b"HTTP/"):
+            start = line[:_LONGEST_NAME].lower()
+            if start.startswith(b"http/"):
                 server, cookies = "", []
-                continue
-            name, _, value = line.partition(b":")
-            name = name.lower()
-            if name == _IDENTITY:
-                server = value.strip().decode("latin-1")
-            elif name == b"set-cookie":
-                cookies.append(value.strip().decode("latin-1"))
+            elif start.startswith(_IDENTITY):
+                server = _value(line)
+            elif start.startswith(b"set-cookie:"):
+                cookies.append(_value(line))
         version = _VERSIONS.get(self.curl.getinfo(pycurl.INFO_HTTP_VERSION), "")
         status = int(self.curl.getinfo(pycurl.RESPONSE_CODE))
         return Answer(status, server, cookies, b"".join(self.body), version)
@@ -215,37 +217,54 @@ class Exchange:
         """Give everything back."""
         self.curl.close()
 
-    def _set(self, option: int, value: Any) -> None:
-        if self.options.get(option) == value:
+    def _go(self, way: Way) -> None:
+        was, self.way = self.way, way
+        self.curl.setopt(pycurl.INTERFACE, f"host!{way.source}")
+        if was and was[1:] == way[1:]:
             return
-        self.options[option] = value
-        if value is None:
-            self.curl.unsetopt(option)
+        curl = self.curl
+        bare = f"[{way.address}]" if ":" in way.address else way.address
+        if way.name is None:
+            self.start = f"http://{bare}:{way.port}"
+            # An empty list would be no order at all.
+            curl.unsetopt(pycurl.CONNECT_TO)
         else:
-            self.curl.setopt(option, list(value) if isinstance(value, tuple) else value)
+            self.start = f"https://{way.name}:{way.port}"
+            curl.setopt(pycurl.CONNECT_TO, [f"::{bare}:{way.port}"])
+        version = pycurl.CURL_HTTP_VERSION_2TLS if way.h2 else pycurl.CURL_HTTP_VERSION_1_1
+        curl.setopt(pycurl.HTTP_VERSION, version)
+        curl.setopt(pycurl.HAPROXYPROTOCOL, int(way.proxy))
+        if ":" in way.address:
+            curl.setopt(pycurl.SOCKOPTFUNCTION, _freebind)
+        else:
+            curl.unsetopt(pycurl.SOCKOPTFUNCTION)
 
     def _request(self, request: Request) -> None:
+        curl, body, method = self.curl, request.body, request.method
         given = {name.lower() for name in request.headers}
         lines = [
             # An empty value has a sign of its own: with a colon it would take the header away.
             f"{name}: {value}".encode() if value else f"{name};".encode()
             for name, value in request.headers.items()
-            if not (request.body and name.lower() == "content-length")
+            if not (body and name.lower() == "content-length")
         ]
-        lines += [f"{name}:".encode() for name in _UNASKED if name.lower() not in given]
-        self.curl.setopt(pycurl.HTTPHEADER, lines)
-        if request.body:
-            self.options.pop(pycurl.HTTPGET, None)
-            self.options.pop(pycurl.NOBODY, None)
-            self.curl.setopt(pycurl.POST, 1)
-            self.curl.setopt(pycurl.POSTFIELDS, request.body)
-        elif request.method == "HEAD":
-            self.options.pop(pycurl.HTTPGET, None)
-            self._set(pycurl.NOBODY, 1)
+        lines += [bare for name, bare in _UNASKED.items() if name not in given]
+        curl.setopt(pycurl.HTTPHEADER, lines)
+        if not body and method == self.method:
+            return
+        if body:
+            curl.setopt(pycurl.POST, 1)
+            curl.setopt(pycurl.POSTFIELDS, body)
+        elif method == "HEAD":
+            curl.setopt(pycurl.NOBODY, 1)
         else:
-            self.options.pop(pycurl.NOBODY, None)
-            self._set(pycurl.HTTPGET, 1)
-        self._set(pycurl.CUSTOMREQUEST, request.method)
+            curl.setopt(pycurl.HTTPGET, 1)
+        curl.setopt(pycurl.CUSTOMREQUEST, method)
+        self.method = "" if body else method
+
+
+def _value(line: bytes) -> str:
+    return line.partition(b":")[2].strip().decode("latin-1")
 
 
 def _freebind(number: int, purpose: int) -> int:

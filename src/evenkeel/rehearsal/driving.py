@@ -17,6 +17,11 @@ from evenkeel.rehearsal.connection import Exchange
 _EVENTS_AT_ONCE = 256
 _KEPT_AT_MOST = 256
 _FIRED = {select.EPOLLIN: pycurl.CSELECT_IN, select.EPOLLOUT: pycurl.CSELECT_OUT}
+_WANTED = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
 _BOTH = pycurl.CSELECT_IN | pycurl.CSELECT_OUT
 
 
@@ -34,9 +39,10 @@ class Sockets:
     def here(cls) -> Sockets:
         """Give those of the running event loop."""
         loop = asyncio.get_running_loop()
-        if loop not in _of_loops:
-            _of_loops[loop] = cls(loop)
-        return _of_loops[loop]
+        known = _of_loops.get(loop)
+        if known is None:
+            known = _of_loops[loop] = cls(loop)
+        return known
 
     def watch(self, number: int, events: int, owner: Connections) -> None:
         """Wait for `events` of a socket, none at all to forget it."""
@@ -57,10 +63,6 @@ class Sockets:
             self.once = Connections()
         return self.once
 
-    def exchange(self) -> Exchange:
-        """Give an exchange that nobody uses."""
-        return self.idle.pop() if self.idle else Exchange()
-
     def _ready(self) -> None:
         sets = {}
         for number, events in self.epoll.poll(0, _EVENTS_AT_ONCE):
@@ -80,12 +82,18 @@ class Connections:
         self.sockets = Sockets.here()
         self.loop = asyncio.get_running_loop()
         self.under_way: dict[pycurl.Curl, tuple[Exchange, asyncio.Future[None]]] = {}
+        self.idle: list[Exchange] = []
         self.due: float | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_MAXCONNECTS, _KEPT_AT_MOST)
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+
+    def exchange(self) -> Exchange:
+        """Give an exchange that nobody uses, the one that was used last here if there is one."""
+        idle = self.idle or self.sockets.idle
+        return idle.pop() if idle else Exchange()
 
     async def send(self, exchange: Exchange) -> None:
         """Send a prepared exchange's request and wait for its answer; raises NoAnswer.
@@ -127,6 +135,8 @@ class Connections:
         if self.timer is not None:
             self.timer.cancel()
         self.multi.close()
+        self.sockets.idle += self.idle
+        self.idle = []
         for number in [n for n, owner in self.sockets.owners.items() if owner is self]:
             del self.sockets.owners[number]
 
@@ -143,12 +153,7 @@ class Connections:
 
     def _on_socket(self, what: int, number: int, multi: object, data: object) -> None:
         del multi, data
-        events = 0
-        if what in (pycurl.POLL_IN, pycurl.POLL_INOUT):
-            events |= select.EPOLLIN
-        if what in (pycurl.POLL_OUT, pycurl.POLL_INOUT):
-            events |= select.EPOLLOUT
-        self.sockets.watch(number, events, self)
+        self.sockets.watch(number, _WANTED.get(what, 0), self)
 
     def _on_timer(self, milliseconds: int) -> None:
         self.due = None if milliseconds < 0 else self.loop.time() + milliseconds / 1000

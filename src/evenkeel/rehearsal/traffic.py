@@ -118,7 +118,7 @@ class Client:
         Without a `visit` it comes from an address of its own, on a new connection that offers
         HTTP/2 as `h2` says.
         """
-        tally = self.tallies.setdefault(kind["name"], Tally())
+        tally = self.tallies.get(kind["name"]) or self.tallies.setdefault(kind["name"], Tally())
         tally.sent += 1
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -139,9 +139,9 @@ class Client:
         address = kind["address"]
         source = visit.source(address, self.maker) if visit else self.maker.source(address)
         return Way(
+            source,
             address,
             kind["port"],
-            source,
             name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
             h2=bool(kind.get("h2")) and (visit.h2 if visit else h2),
             proxy=kind["accept_proxy"],
@@ -153,10 +153,10 @@ class Client:
         A request on a kept connection that was closed before a byte of its answer is sent again on
         a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
         """
-        sockets = Sockets.here()
-        connections = visit.connections if visit else sockets.for_once()
-        kept = visit is not None and way.place in visit.kept
-        exchange = sockets.exchange()
+        connections = visit.connections if visit else Sockets.here().for_once()
+        place = way.place
+        kept = visit is not None and place in visit.kept
+        exchange = connections.exchange()
         try:
             exchange.prepare(way, request, fresh=not kept, keep=visit is not None)
             try:
@@ -170,8 +170,8 @@ class Client:
         finally:
             tally.again += kept and exchange.connected
             if visit:
-                (visit.kept.add if exchange.kept else visit.kept.discard)(way.place)
-            sockets.idle.append(exchange)
+                (visit.kept.add if exchange.kept else visit.kept.discard)(place)
+            connections.idle.append(exchange)
 
     async def upload(
         self, kind: dict[str, Any], body_bytes: int, late_seconds: float

@@ -61,7 +61,7 @@ def test_a_request_that_is_given_up_closes_its_connection_and_frees_its_handle()
             await asyncio.wait_for(ended.wait(), 5)
         server.close()
         sockets = Sockets.here()
-        return len(sockets.idle), sockets.owners, sockets.for_once().under_way
+        return len(sockets.for_once().idle), sockets.owners, sockets.for_once().under_way
 
     assert asyncio.run(scene()) == (1, {}, {})
 
@@ -108,7 +108,7 @@ def test_methods_follow_one_another_on_the_same_handle():
             Request("/", {"X-Evenkeel": "1"}, "PUT", b"body"),
         ):
             assert (await client.one(kind(port), request)).status == 200
-        return len(Sockets.here().idle)
+        return len(Sockets.here().for_once().idle)
 
     assert asyncio.run(scene()) == 1
 
