@@ -236,6 +236,17 @@ def test_a_good_change_passes_on_every_distinct_bundle(good, lab):
     assert of_lab(lab) == []
 
 
+def test_half_of_the_clients_of_a_tls_listener_speak_http_2(good):
+    asked = {
+        host: next(c for c in bundle_of(good[0], host)["checks"] if c["id"] == "answers")["numbers"]
+        for host in ("lb1", "lb4")
+    }
+    assert asked["lb1"]["in_http_2"] == 0
+    # Of five listeners one has TLS, and it leads to five of seven pools.
+    assert 0.2 * asked["lb4"]["sent"] < asked["lb4"]["in_http_2"] < 0.5 * asked["lb4"]["sent"]
+    assert asked["lb4"]["failed"] == 0
+
+
 def test_the_effect_shows_each_server_s_share_before_and_after(good):
     web = bundle_of(good[0], "lb1")["effect"]["web"]["servers"]
     assert web["web1"] == {"before": 0.33333, "after": 0.2, "intended": 0.2}

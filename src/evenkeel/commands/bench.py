@@ -1,4 +1,7 @@
-"""scripts/bench: deploy and rollback beside others' ways of the same work, validate and render."""
+"""scripts/bench: deploy and rollback beside others' ways of the same work, and what needs no host.
+
+That is the rehearsal, its load client beside wrk, and the rendering of much.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +27,7 @@ from evenkeel.records import canonical_json, write_atomically
 # What is timed is made here and approved by nobody, as nothing is in the ways beside it.
 UNAPPROVED = {"host_switch_approvals_required": "0"}
 
-# Key in the JSON: what it is, the timed thing above, the one below (none: seconds), the target.
+# Key in the JSON: what it is, what was measured above, and below (none: seconds), the target.
 RESULTS: dict[str, tuple[str, str, str, str]] = {
     "deploy_over_ssh": ("deploy / bare ssh", "deploy", "ssh_deploy", "<= 3"),
     "rollback_over_ssh": ("rollback / bare ssh", "rollback", "ssh_rollback", "<= 2.5"),
@@ -35,6 +38,8 @@ RESULTS: dict[str, tuple[str, str, str, str]] = {
         "deploy",
         "",
     ),
+    "load_over_wrk_kept": ("load client / wrk, kept", "load_kept", "wrk_kept", ">= 0.5"),
+    "load_over_wrk_new": ("load client / wrk, new", "load_new", "wrk_new", ">= 0.5"),
     "validate_seconds": ("validate.yml, s", "validate", "", "<= 45"),
     "render_10000_servers_seconds": ("render 10,000 servers, s", "render_10000_servers", "", ""),
     "render_100_hosts_seconds": ("render 100 hosts, s", "render_100_hosts", "", ""),
@@ -50,6 +55,12 @@ TIMED = {
     "render_10000_servers": "render 1 pool of 10,000 servers",
     "render_100_hosts": "render 100 hosts of 10 pools of 10 servers",
 }
+PER_SECOND = {
+    "load_kept": "load client, kept connections",
+    "wrk_kept": "wrk, kept connections",
+    "load_new": "load client, new connections",
+    "wrk_new": "wrk, new connections",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -57,14 +68,21 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     os.environ["EVENKEEL_LAB"] = f"{lab_name(ROOT)[:34]}-bench"
     changes = Path(tempfile.mkdtemp(prefix="evenkeel-bench-"))
+    measured: dict[str, list[float]] = {}
     try:
-        bench = _bench(given.hosts, changes)
-        for part in given.only or PARTS:
-            PARTS[part](bench, given.runs)
+        if LOAD in (given.only or [LOAD]):
+            say("the load client and wrk, in one staging container")
+            measured |= bench_alone.load(changes, given.runs)
+        parts = [part for part in given.only or PARTS if part != LOAD]
+        if parts:
+            bench = _bench(given.hosts, changes)
+            for part in parts:
+                PARTS[part](bench, given.runs)
+            measured |= bench.seconds
     finally:
         lab.stop()
         shutil.rmtree(changes, ignore_errors=True)
-    value = report(bench.seconds, machine(given.hosts))
+    value = report(measured, machine(given.hosts))
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
     say("\n" + drawn(value))
@@ -79,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         action="append",
-        choices=["fleet", "render", "validate"],
+        choices=[LOAD, *PARTS],
         help="measure this part alone; can be given twice",
     )
     return parser
@@ -118,6 +136,8 @@ PARTS: dict[str, Callable[[Bench, int], None]] = {
     "render": lambda bench, _: bench_alone.rendering(bench),
     "validate": lambda bench, _: bench_alone.validate(bench),
 }
+# Needs no lab, so it comes first, on a quiet machine.
+LOAD = "load"
 
 
 def machine(hosts: int) -> dict[str, Any]:
@@ -133,18 +153,19 @@ def machine(hosts: int) -> dict[str, Any]:
     }
 
 
-def report(seconds: Mapping[str, list[float]], of: Mapping[str, Any]) -> dict[str, Any]:
+def report(measured: Mapping[str, list[float]], of: Mapping[str, Any]) -> dict[str, Any]:
     """Give what --json writes: a figure for each of RESULTS, "raw" medians, all "runs", "missed".
 
-    A ratio is the median of the ratios of runs side by side. What was not timed is None.
+    `measured` holds seconds, and requests a second of what is named in PER_SECOND. A ratio is the
+    median of the ratios of runs side by side. What was not measured is None.
     """
     value: dict[str, Any] = {"machine": dict(of), "raw": {}, "runs": {}, "missed": []}
     for key, (_, above, below, target) in RESULTS.items():
-        figure = figure_of(seconds, above, below)
+        figure = figure_of(measured, above, below)
         value[key] = figure
         if figure is not None and not is_met(figure, target):
             value["missed"].append(key)
-    for name, taken in seconds.items():
+    for name, taken in measured.items():
         value["raw"][name] = round(median(taken), 3)
         value["runs"][name] = [round(each, 3) for each in taken]
     return value
@@ -171,25 +192,32 @@ def is_met(figure: float, target: str) -> bool:
 def drawn(value: Mapping[str, Any]) -> str:
     """Draw the figures for a person."""
     of = value["machine"]
-    raw = [
-        (TIMED[name], f"{value['raw'][name]:.2f}", " ".join(f"{each:.2f}" for each in runs))
-        for name, runs in value["runs"].items()
-    ]
     rows = []
     for key, (what, _, _, target) in RESULTS.items():
         if value[key] is not None:
             verdict = "" if not target else "missed" if key in value["missed"] else "met"
             rows.append((what, f"{value[key]:.2f}", target, verdict))
     head = f"{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
-    return "\n".join(
-        [
-            head,
-            "",
-            table(("what", "median s", "runs"), raw),
-            "",
-            table(("figure", "value", "target", ""), rows),
-        ]
-    )
+    tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = [
+        (("what", "median s", "runs"), _medians(value, TIMED, 2)),
+        (("what", "requests/s", "runs"), _medians(value, PER_SECOND, 0)),
+        (("figure", "value", "target", ""), rows),
+    ]
+    return "\n\n".join([head, *(table(top, rows) for top, rows in tables if rows)])
+
+
+def _medians(
+    value: Mapping[str, Any], names: Mapping[str, str], digits: int
+) -> list[tuple[str, str, str]]:
+    return [
+        (
+            what,
+            f"{value['raw'][name]:.{digits}f}",
+            " ".join(f"{each:.{digits}f}" for each in value["runs"][name]),
+        )
+        for name, what in names.items()
+        if name in value["runs"]
+    ]
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What `scripts/bench` times without the hosts: a whole rehearsal, and the rendering of much."""
+"""What `scripts/bench` measures without the hosts: a rehearsal, its load client, much rendering."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from evenkeel.commands import ROOT
 from evenkeel.commands.bench_fleet import Bench
 from evenkeel.commands.bench_lab import lab_intent
 from evenkeel.commands.story import ADD_SERVERS
+from evenkeel.corpus import containers
+from evenkeel.rehearsal import places, plan, ship
 from evenkeel.verbs import render
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
@@ -21,6 +23,9 @@ LARGE_FLEET = 100
 POOLS_OF_THE_LARGE_FLEET = 10
 SERVERS_OF_ITS_POOLS = 10
 RENDERS = 3
+LOAD_HOST = "lb1"
+LOAD_SERVERS = 4
+LOAD_SECONDS = 3.0
 
 
 def validate(bench: Bench) -> None:
@@ -49,6 +54,26 @@ def rendering(bench: Bench) -> None:
             hosts = {host: render.Host(intent, None) for host, intent in intents.items()}
             with bench.timed(name):
                 render.render(request, hosts, write=True)
+
+
+def load(changes: Path, runs: int) -> dict[str, list[float]]:
+    """Give requests a second of the rehearsal's load client and of wrk, by turns in one container.
+
+    What they are called is `corpus.rates.measure`'s word; `changes` is a folder for a change.
+    """
+    intent = large_intent(1, LOAD_SERVERS)
+    live = render_fleet({LOAD_HOST: intent}, role_dir=ROLE).files[LOAD_HOST]
+    request = _request(changes / "load", (LOAD_HOST,))
+    render.render(request, {LOAD_HOST: render.Host(intent, live)}, write=True)
+    settings = plan.Settings(request.folder.path, changes / "load-results", ROLE, None)
+    settings.results.mkdir()
+    (bundle,) = settings.bundles()
+    payload = changes / "load-payload"
+    ship.payload(bundle, settings, payload, ship.Keys.make())
+    with containers.kept(1, ROLE) as (container,):
+        container.take(payload)
+        container.run(places.PROGRAM, "prepare")
+        return container.run(containers.PROGRAM, "rates", str(runs), str(LOAD_SECONDS))
 
 
 def large_intent(pools: int, servers: int) -> dict[str, Any]:

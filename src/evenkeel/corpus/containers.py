@@ -118,7 +118,7 @@ def _program() -> bytes:
         for name in rehearsal.namelist():
             if name != "__main__.py":
                 archive.writestr(name, rehearsal.read(name))
-        for name in ("corpus/__init__.py", "corpus/inside.py"):
+        for name in ("corpus/__init__.py", "corpus/inside.py", "corpus/rates.py"):
             archive.write(top / name, f"evenkeel/{name}")
         archive.writestr(
             "__main__.py", "from evenkeel.corpus.inside import main\n\nraise SystemExit(main())\n"

@@ -1,8 +1,9 @@
-"""What runs in a corpus container beside the rehearsal's own program. Standard library only.
+"""What runs in a corpus container beside the rehearsal's own program.
 
 `reset` makes the container as it was when it started, for the next case. `facts` says what it is.
 `native` is the balancer's own check alone. `canary` runs the candidate under the traffic that
-production has, with the host's own judge watching, as the first host of a rollout would.
+production has, with the host's own judge watching, as the first host of a rollout would. `rates`
+measures the load client beside another.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evenkeel.corpus import rates
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
 from evenkeel.rehearsal import asking, inside, machine, mix
@@ -215,6 +217,8 @@ def main() -> int:
                 found = facts(world)
             elif verb == "native":
                 found = native(world)
+            elif verb == "rates":
+                found = rates.measure(world, int(sys.argv[2]), float(sys.argv[3]))
             else:
                 found = asyncio.run(in_production(world, json.load(sys.stdin)))
     except (machine.Trouble, OSError, HostFault, subprocess.TimeoutExpired) as error:

@@ -50,7 +50,7 @@ class Request:
     headers: dict[str, str]
     method: str = "GET"
     body: bytes = field(default=b"", repr=False)
-    source: str = ""
+    source: str = "127.0.0.1"
 
     def as_bytes(self) -> bytes:
         """Give it as HTTP/1.1; a body stands behind its `Content-Length`."""

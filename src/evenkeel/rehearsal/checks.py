@@ -109,6 +109,7 @@ def answers(world: Data, after: Data) -> Check:
             )
     tallies = list(after["classes"].values())
     numbers = {key: sum(tally[key] for tally in tallies) for key in ("sent", "answered", "failed")}
+    numbers["in_http_2"] = sum(tally.get("versions", {}).get("2", 0) for tally in tallies)
     return check("answers", "Every request is answered", verdict_for(reasons), numbers, reasons)
 
 

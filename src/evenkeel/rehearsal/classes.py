@@ -78,6 +78,8 @@ def _class(listener: Data, bind: Data, route: Data, pool: Data) -> dict[str, Any
         # One connection is one decision for a TCP pool, and one key for a hash of the source.
         "may_keep": not tcp and hashed != "source",
         "web": not tcp,
+        # A server behind tcp would get whatever the clients have agreed on with the listener.
+        "h2": bool(bind["tls"]) and not tcp,
     }
 
 

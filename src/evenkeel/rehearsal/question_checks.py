@@ -134,11 +134,20 @@ def _told(was: Data, now: Data) -> Iterator[str]:
 
 
 def spoken(before: Data, after: Data) -> Check:
-    """Clients that were understood before are understood still: TLS or plain, PROXY or not."""
+    """Clients that were understood before are understood still: TLS or plain, PROXY or not.
+
+    One that speaks HTTP/2 alone, as gRPC does, has nothing from an answer in HTTP/1.1.
+    """
+    both = {name: (was, after[name]) for name, was in before.items() if name in after}
     reasons = [
-        f"{name}: answered before, now {_said(after[name])}"
-        for name, was in before.items()
-        if name in after and _worked(was) and not _worked(after[name])
+        f"{name}: answered before, now {_said(now)}"
+        for name, (was, now) in both.items()
+        if _worked(was) and not _worked(now)
+    ]
+    reasons += [
+        f"{name}: HTTP/2 was spoken before, now HTTP/{now['version']}"
+        for name, (was, now) in both.items()
+        if _worked(was) and _worked(now) and was.get("version") == "2" != now.get("version")
     ]
     numbers = {"compared": sum(1 for was in before.values() if _worked(was))}
     title = "Listeners understand those whom they understood before"

@@ -71,16 +71,19 @@ def questions(world: Data) -> list[dict[str, Any]]:
 
 
 def manners(world: Data) -> list[dict[str, Any]]:
-    """Give one question for each way to speak to each place: with TLS, with a PROXY header."""
+    """Give one question for each way to speak to each place: TLS, HTTP/2, a PROXY header."""
     found = []
     for bind in binds(world):
-        for tls in (False, True):
+        ways = {"plain": (False, False), "TLS": (True, False)}
+        if bind.get("h2"):
+            ways["TLS with HTTP/2"] = True, True
+        for way, (tls, h2) in ways.items():
             for proxy in (False, True):
-                spoken = ("TLS" if tls else "plain") + (" after a PROXY header" if proxy else "")
+                spoken = way + (" after a PROXY header" if proxy else "")
                 name = f"port {bind['port']} spoken to in {spoken}"
                 host, (path, _) = bind["hosts"][0], bind["paths"][0]
                 asked = _question(bind, name, host, path, bind["headers"])
-                found.append({**asked, "tls": tls, "accept_proxy": proxy})
+                found.append({**asked, "tls": tls, "accept_proxy": proxy, "offers_h2": h2})
     return found
 
 

@@ -1,14 +1,13 @@
 """Single questions whose whole answer is kept: who answered, and what that server was told.
 
 Asked of what was live and of the candidate in the same words; `question_checks` compares. Runs
-inside the staging container, standard library only.
+inside the staging container.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from typing import Any
 
 from evenkeel.host.driver import Driver
@@ -71,7 +70,8 @@ async def _patient(client: Client, kind: dict[str, Any], extra: dict[str, str]) 
     for _ in range(TRIES):
         request = client.maker.request(kind, extra, vary=False)
         try:
-            answer = await asyncio.wait_for(client.one(kind, request), PATIENCE_SECONDS)
+            asking = client.one(kind, request, h2=bool(kind.get("offers_h2")))
+            answer = await asyncio.wait_for(asking, PATIENCE_SECONDS)
         except TimeoutError:
             answer = None
         if answer and answer.status < 500:
@@ -86,6 +86,7 @@ def _told(
     told: dict[str, Any] = {
         "asked": kind["asked"],
         "status": answer.status if answer else None,
+        "version": answer.version if answer else "",
         "server": answer.server if answer else "",
         "pools": pools.get(answer.server, []) if answer else [],
     }
@@ -115,22 +116,15 @@ async def _head(client: Client, kind: dict[str, Any]) -> int | None:
 
 async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
     """Send a body in two halves, the second one late; gives the status, None without an answer."""
-    half = b"b" * (min(MOST_BODY_BYTES, int(kind["largest_body_bytes"])) // 2)
-    head = client.maker.request(kind, {"Content-Length": str(2 * len(half))}, vary=False)
-    begun = replace(head, method="POST", body=half)
+    body_bytes = min(MOST_BODY_BYTES, int(kind["largest_body_bytes"]))
     for _ in range(TRIES):
         try:
-            connection = await client.connect(kind, head.source)
-            answer = asyncio.create_task(connection.ask(begun.as_bytes()))
-            await asyncio.wait({answer}, timeout=UPLOAD_SECONDS)
-            if not answer.done():
-                connection.transport.write(half)
-            status = (await asyncio.wait_for(answer, PATIENCE_SECONDS)).status
-            connection.close()
-        except (OSError, TimeoutError):
+            asking = client.upload(kind, body_bytes, UPLOAD_SECONDS)
+            answer = await asyncio.wait_for(asking, UPLOAD_SECONDS + PATIENCE_SECONDS)
+        except TimeoutError:
             continue
-        if status < 500:
-            return status
+        if answer and answer.status < 500:
+            return answer.status
     return None
 
 

@@ -1,28 +1,22 @@
 """The load client: many source addresses, keep-alive and new connections, counted per server.
 
 A *class* of requests is what one route of one listener is made for (a dict of `world.classes`).
-Which server answered is read from the answer itself. Standard library only: it runs inside the
-staging container.
+Which server answered is read from the answer itself. It runs inside the staging container.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
-import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evenkeel.rehearsal import wire
 from evenkeel.rehearsal.asking import Maker, Request
-from evenkeel.rehearsal.connection import Answer, Connection
+from evenkeel.rehearsal.connection import Answer, Exchange, NoAnswer, Way, server_name
+from evenkeel.rehearsal.driving import Connections, Sockets
 from evenkeel.rehearsal.stub import ECHO, HOLD
 
-CONNECT_SECONDS = 3.0
 # Nothing is learnt from a listener that has refused so many requests on end.
 HOPELESS = 96
 
@@ -39,11 +33,13 @@ class Tally:
     servers: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
     def note(self, answer: Answer, seconds: float) -> None:
         """Count an answer. A redirect or a question for a password is no failure and no share."""
         self.statuses[str(answer.status)] += 1
+        self.versions[answer.version] += 1
         self.seconds.append(seconds)
         if answer.status < 400 and answer.server:
             self.answered += 1
@@ -70,16 +66,21 @@ class Tally:
             "servers": dict(self.servers),
             "statuses": dict(self.statuses),
             "errors": dict(self.errors),
+            "versions": dict(self.versions),
             "milliseconds": {"median": at(0.5), "p95": at(0.95), "largest": at(1.0)},
         }
 
 
-def _tls() -> ssl.SSLContext:
-    # The container has stand-in certificates, so there is nobody to prove an identity to.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+class Kept:
+    """The connections that one client keeps while it is there."""
+
+    def __init__(self) -> None:
+        self.connections = Connections()
+        self.places: set[tuple[object, ...]] = set()
+
+    def close(self) -> None:
+        """Close every one of them: the client leaves."""
+        self.connections.close()
 
 
 class Client:
@@ -87,87 +88,85 @@ class Client:
 
     def __init__(self, seed: int) -> None:
         self.maker = Maker(seed)
-        self.tls = _tls()
         self.tallies: dict[str, Tally] = {}
         self.on_end: dict[str, int] = {}
 
-    async def connect(self, kind: dict[str, Any], source: str) -> Connection:
-        """Open a connection to the class's listener from the address `source`."""
-        options: dict[str, Any] = {}
-        if kind["tls"] and not kind["accept_proxy"]:
-            options = {"ssl": self.tls, "server_hostname": kind["hosts"][0]}
-        loop = asyncio.get_running_loop()
-        sock = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
-        try:
-            # An IPv6 source is local by a route only, which is enough with this option.
-            sock.setsockopt(socket.IPPROTO_IP, wire.IP_FREEBIND, 1)
-            sock.setblocking(False)
-            sock.bind((source, 0))
-            target = (kind["address"], kind["port"])
-            await asyncio.wait_for(loop.sock_connect(sock, target), CONNECT_SECONDS)
-        except BaseException:
-            sock.close()
-            raise
-        # From here on the socket is its transport's: closed under it, its number would soon be
-        # that of another connection.
-        _, connection = await asyncio.wait_for(
-            loop.create_connection(Connection, sock=sock, **options), CONNECT_SECONDS
-        )
-        if kind["accept_proxy"]:
-            header = wire.proxy_header_v1(source, 40000, kind["address"], kind["port"])
-            connection.transport.write(header)
-            if kind["tls"]:
-                new = await loop.start_tls(
-                    connection.transport,
-                    connection,
-                    self.tls,
-                    server_hostname=kind["hosts"][0],
-                )
-                assert isinstance(new, asyncio.Transport)  # noqa: S101 (narrows the type)
-                connection.transport = new
-        return connection
-
     async def one(
-        self, kind: dict[str, Any], request: Request, kept: dict[str, Connection] | None = None
+        self,
+        kind: dict[str, Any],
+        request: Request,
+        kept: Kept | None = None,
+        *,
+        h2: bool = False,
     ) -> Answer | None:
         """Send one request and count it; None when no answer came.
 
-        A request on a kept connection that was closed before a byte of its answer is sent again on
-        a new one, as every client does (RFC 9110, 9.2.2); it counts as failed when that fails too.
+        Without `kept` it goes over a new connection that nobody keeps. HTTP/2 is offered if `h2`
+        says so and the class allows it; the listener chooses.
         """
-        tally = self.tallies.setdefault(kind["name"], Tally())
+        tally = self.tallies.get(kind["name"]) or self.tallies.setdefault(kind["name"], Tally())
         tally.sent += 1
         loop = asyncio.get_running_loop()
         began = loop.time()
-        listener = f"{kind['address']} {kind['port']}"
-        connection = kept.pop(listener, None) if kept is not None else None
         try:
-            answer = None
-            if connection is not None:
-                try:
-                    answer = await connection.ask(request.as_bytes())
-                except ConnectionError:
-                    if connection.heard:
-                        raise
-                    tally.again += 1
-            if answer is None:
-                connection = await self.connect(kind, request.source)
-                answer = await connection.ask(request.as_bytes())
-        except (OSError, TimeoutError) as error:
+            answer = await self._send(_way(kind, request, h2), request, kept, tally)
+        except NoAnswer as error:
             tally.failed += 1
-            tally.errors[_kind_of(error)] += 1
+            tally.errors[str(error)] += 1
             self.on_end[kind["name"]] = self.on_end.get(kind["name"], 0) + 1
-            if connection is not None:
-                connection.close()
             return None
         tally.note(answer, loop.time() - began)
         self.on_end[kind["name"]] = 0 if answer.server else self.on_end.get(kind["name"], 0) + 1
-        assert connection is not None  # noqa: S101 (narrows the type)
-        if kept is not None and connection.open:
-            kept[listener] = connection
-        else:
-            connection.close()
         return answer
+
+    async def _send(self, way: Way, request: Request, kept: Kept | None, tally: Tally) -> Answer:
+        """Send a request and give its answer; raises NoAnswer.
+
+        A request on a kept connection that was closed before a byte of its answer is sent again on
+        a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
+        """
+        connections = kept.connections if kept else Sockets.here().for_once()
+        place = way.place
+        is_open = kept is not None and place in kept.places
+        exchange = connections.exchange()
+        try:
+            exchange.prepare(way, request, fresh=not is_open, keep=kept is not None)
+            try:
+                await connections.send(exchange)
+            except NoAnswer as error:
+                if not (is_open and error.died):
+                    raise
+                exchange.prepare(way, request, fresh=True, keep=True)
+                await connections.send(exchange)
+            return exchange.answer()
+        finally:
+            tally.again += is_open and exchange.connected
+            if kept:
+                (kept.places.add if exchange.kept else kept.places.discard)(place)
+            connections.idle.append(exchange)
+
+    async def upload(
+        self, kind: dict[str, Any], body_bytes: int, late_seconds: float
+    ) -> Answer | None:
+        """Send a body in two halves, the second one late, and count nothing; None: no answer."""
+        request = replace(self.maker.request(kind, vary=False), method="POST")
+        connections, exchange = Sockets.here().for_once(), Exchange()
+        exchange.prepare(_way(kind, request), request, fresh=True, keep=False)
+        go_on = exchange.late(body_bytes, body_bytes // 2)
+        sending = asyncio.create_task(connections.send(exchange))
+        try:
+            await asyncio.wait({sending}, timeout=late_seconds)
+            if not sending.done():
+                go_on()
+                connections.settle()
+            await sending
+            return exchange.answer()
+        except NoAnswer:
+            return None
+        finally:
+            sending.cancel()
+            await asyncio.wait({sending})
+            exchange.close()
 
     async def run(
         self,
@@ -182,26 +181,32 @@ class Client:
 
         Ends when `kinds` does or after `seconds`, and gives up a class that nobody answers.
         With `pause`, the seconds between two requests of one client, it is a steady load that
-        never gives up. Who asks what over which connection is the maker's word (`visits`).
+        never gives up. Who asks what over which connection is the maker's word (`visits`); of those
+        that keep theirs, and of those that do not, one in two offers HTTP/2.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         visits = self.maker.visits(kinds, whole=not pause)
+        turns: Counter[bool] = Counter()
 
         async def client() -> None:
             for visit in visits:
-                kept: dict[str, Connection] | None = {} if len(visit) > 1 else None
+                keeps = len(visit) > 1
+                turns[keeps] += 1
+                h2 = bool(turns[keeps] % 2)
+                kept = Kept() if keeps else None
                 for kind, request in visit:
                     if loop.time() > deadline:
                         break
                     if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
                         continue
-                    answer = await self.one(kind, request, kept)
+                    answer = await self.one(kind, request, kept, h2=h2)
                     if answer and heard:
                         heard(kind, answer)
                     if pause:
                         await asyncio.sleep(pause)
-                _close_all(kept or {})
+                if kept:
+                    kept.close()
                 if loop.time() > deadline:
                     break
 
@@ -226,19 +231,12 @@ class Client:
         return taken
 
 
-def _close_all(kept: dict[str, Connection]) -> None:
-    for connection in kept.values():
-        with suppress(RuntimeError):
-            connection.close()
-    kept.clear()
-
-
-def _kind_of(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, ConnectionResetError):
-        return "connection reset"
-    number = getattr(error, "errno", None)
-    return errno.errorcode.get(number, "") if number else str(error)[:80] or type(error).__name__
+def _way(kind: dict[str, Any], request: Request, h2: bool = False) -> Way:
+    return Way(
+        request.source,
+        kind["address"],
+        kind["port"],
+        name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
+        h2=h2 and bool(kind.get("h2")),
+        proxy=kind["accept_proxy"],
+    )

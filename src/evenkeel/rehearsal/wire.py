@@ -1,14 +1,14 @@
-"""The few bytes of HTTP/1.1 and PROXY protocol that the stub servers and the load client speak.
+"""The few bytes of HTTP/1.1 and PROXY protocol that the stub servers understand.
 
-Not a general parser: both ends are ours, with a balancer between them. Standard library only,
-since it runs inside the staging container.
+Not a general parser: a balancer stands before them. Standard library only, since it runs inside
+the staging container.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # A head that is longer than this is not one that our client or a balancer before it would send.
 LARGEST_HEAD_BYTES = 256 * 1024
@@ -29,7 +29,6 @@ class Head:
 
     first_line: str
     headers: dict[str, str]
-    cookies_set: list[str] = field(default_factory=list)
 
     @property
     def body_bytes(self) -> int:
@@ -61,19 +60,8 @@ def take_head(buffer: bytearray) -> Head | None:
         name, colon, value = line.partition(":")
         if not colon:
             raise WireError(f"a header without a colon: {line[:40]!r}")
-        name = name.lower()
-        if name == "set-cookie":
-            head.cookies_set.append(value.strip())
-        head.headers[name] = value.strip()
+        head.headers[name.lower()] = value.strip()
     return head
-
-
-def status_of(head: Head) -> int:
-    """The status code of an answer's head; raises WireError when it has none."""
-    words = head.first_line.split(" ", 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
-        raise WireError(f"no status line: {head.first_line[:40]!r}")
-    return int(words[1])
 
 
 def take_proxy_header(buffer: bytearray) -> str | None:
@@ -111,12 +99,6 @@ def _take_version_2(buffer: bytearray) -> str | None:
     if family == 2 and length >= 36:
         return f"v2 {socket.inet_ntop(socket.AF_INET6, body[:16])}"
     return "v2 unknown"
-
-
-def proxy_header_v1(source: str, source_port: int, target: str, target_port: int) -> bytes:
-    """Give the PROXY protocol header, version 1, that a balancer before ours would send."""
-    family = "TCP6" if ":" in source else "TCP4"
-    return f"PROXY {family} {source} {target} {source_port} {target_port}\r\n".encode()
 
 
 def endpoint(address: str, port: int) -> str:

@@ -66,7 +66,17 @@ def test_wrong_arguments_end_with_the_code_for_usage(
 
 def test_every_figure_and_every_timed_thing_has_a_name_to_print() -> None:
     timed = {name for _, above, below, _ in bench.RESULTS.values() for name in (above, below)}
-    assert timed - {""} == set(bench.TIMED)
+    assert timed - {""} == set(bench.TIMED) | set(bench.PER_SECOND)
+
+
+def test_requests_a_second_have_a_table_of_their_own() -> None:
+    rates = {"load_kept": [4100.0, 4000.0], "wrk_kept": [5000.0, 8000.0]}
+    value = bench.report({**SECONDS, **rates}, OF)
+    assert (value["load_over_wrk_kept"], value["load_over_wrk_new"]) == (0.66, None)
+    lines = bench.drawn(value).splitlines()
+    (load,) = [line for line in lines if line.startswith("load client, kept connections")]
+    assert load.split()[-3:] == ["4050", "4100", "4000"]
+    assert bench.is_met(value["load_over_wrk_kept"], ">= 0.5")
 
 
 def test_a_mark_is_on_every_answer_and_the_intent_stays_valid() -> None:
@@ -103,7 +113,7 @@ def test_the_bench_has_a_lab_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(bench.lab, "start", start)
     monkeypatch.setattr(bench.lab, "stop", lambda: seen.append(bench.lab_name()))
     with pytest.raises(KeyboardInterrupt):
-        bench.main(["--hosts", "4"])
+        bench.main(["--hosts", "4", "--only", "validate"])
     assert seen == [("someone-elses-bench", 4, True), "someone-elses-bench"]
 
 

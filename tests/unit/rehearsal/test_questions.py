@@ -138,6 +138,25 @@ def test_clients_that_were_understood_before_and_are_not_now_fail():
 
 
 @pytest.mark.parametrize(
+    ("was", "now", "verdict"), [("2", "1.1", "fail"), ("2", "2", "pass"), ("1.1", "2", "pass")]
+)
+def test_clients_of_http_2_who_are_answered_in_http_1_now_fail(was, now, verdict):
+    found = question_checks.spoken({"q": answer(version=was)}, {"q": answer(version=now)})
+    assert found["verdict"] == verdict
+    assert found["reasons"] == (["q: HTTP/2 was spoken before, now HTTP/1.1"] * (verdict == "fail"))
+
+
+def test_http_2_is_asked_for_where_a_class_may_be_asked_in_it():
+    made = world()
+    made["classes"][0]["h2"] = True
+    asked = {question["name"]: question for question in question_plan.manners(made)}
+    assert asked["port 80 spoken to in TLS with HTTP/2"]["offers_h2"]
+    assert not asked["port 80 spoken to in TLS"]["offers_h2"]
+    made["classes"][0]["h2"] = False
+    assert not any(question["offers_h2"] for question in question_plan.manners(made))
+
+
+@pytest.mark.parametrize(
     ("before", "verdict", "told"),
     [({"head": 200}, "fail", ", and passed before"), ({"head": 400}, "pass", "as before: ")],
 )

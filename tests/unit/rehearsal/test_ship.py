@@ -1,7 +1,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import pycurl
 import pytest
 from cryptography import x509
 from unit.rehearsal.changes import hand_made, intent, write_change
@@ -43,9 +45,19 @@ def test_a_host_with_nothing_live_has_no_base(shipped):
     assert world(shipped(intent()))["base"] == {"release": None, "files": []}
 
 
-def test_the_program_in_the_container_needs_nothing_but_the_standard_library(shipped):
+def test_the_program_in_the_container_needs_nothing_but_pycurl_and_the_standard_library(
+    shipped, tmp_path
+):
     program = shipped(intent()) / places.PROGRAM[1:]
-    words = [sys.executable, "-I", "-S", str(program), "converge"]
+    library = tmp_path / "library"
+    library.mkdir()
+    for part in Path(pycurl.__file__).parents[1].glob("pycurl*"):
+        (library / part.name).symlink_to(part)
+    start = (
+        f"import runpy, sys; sys.path.append({str(library)!r});"
+        f" sys.argv[1:] = ['converge']; runpy.run_path({str(program)!r}, run_name='__main__')"
+    )
+    words = [sys.executable, "-I", "-S", "-c", start]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     # It gets as far as looking for its own folder, which only the container has.
     assert (done.returncode, done.stdout) == (1, "")

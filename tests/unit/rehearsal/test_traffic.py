@@ -8,7 +8,6 @@ import pytest
 
 from evenkeel.rehearsal import asking, traffic
 from evenkeel.rehearsal.stub import StubControl, Stubs, _obey, main
-from evenkeel.rehearsal.wire import proxy_header_v1
 
 HERE = "127.77.0.1"
 
@@ -89,9 +88,10 @@ def test_a_kept_connection_that_closes_before_an_answer_is_tried_again_on_a_new_
             writer.close()
 
         server = await asyncio.start_server(one_answer_then_close, HERE, port)
-        client, kept = traffic.Client(1), {}
+        client, kept = traffic.Client(1), traffic.Kept()
         for _ in range(2):
-            await client.one(kind(port), client.maker.request(kind(port)), kept)
+            await client.one(kind(port), client.maker.request(kind(port), source="127.5.6.7"), kept)
+        kept.close()
         server.close()
         return client.take()["c"]
 
@@ -158,7 +158,7 @@ def test_an_echo_shows_the_headers_and_the_client_that_the_proxy_protocol_names(
         port = free_port()
         await stubs_at(port)
         reader, writer = await asyncio.open_connection(HERE, port)
-        writer.write(proxy_header_v1("192.0.2.7", 4000, HERE, port))
+        writer.write(b"PROXY TCP4 192.0.2.7 127.77.0.1 4000 80\r\n")
         writer.write(b"GET / HTTP/1.1\r\nX-Evenkeel: 1\r\nX-Evenkeel-Echo: 1\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
