@@ -167,6 +167,10 @@ class Configuration:
         self.proxies.append(proxy)
         self._by_name.setdefault((proxy.kind, proxy.name), proxy)
 
+    def also(self, kind: str, name: str, proxy: Proxy) -> None:
+        """Let a section be found under one more name."""
+        self._by_name.setdefault((kind, name), proxy)
+
     def setting(self, *first: str) -> Optional[Line]:
         """Give the line of `global` that begins so; the last one counts."""
         found = None

@@ -144,7 +144,8 @@ def address_of_another_pool(now: Configuration, before: Configuration) -> Iterat
         if old.address == new.address or proxy.name in shares:
             continue
         here = endpoint(new.address)
-        others = owners.get(here, set()) - {proxy.name}
+        was = before.back(proxy.name)
+        others = owners.get(here, set()) - {proxy.name, was.name if was else proxy.name}
         if others and len(others) == len(owners[here]):
             got = f"{new.address}, which pool {sorted(others)[0]} has"
             yield Hit(got, new.line, proxy.name, new.name)

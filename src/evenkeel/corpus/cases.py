@@ -12,12 +12,16 @@ from typing import Any
 
 import yaml
 
+from evenkeel.change import declared
+from evenkeel.change.declared import Declared
 from evenkeel.corpus import edits
-from evenkeel.errors import UsageError
+from evenkeel.errors import Faults, UsageError
 
 RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "alert")
 LARGEST_FILE_BYTES = 4 * 1024 * 1024
-_KEYS = {"name", "intent", "class", "wrong", "harmless", "stop", "edits", "production", "waive"}
+_KEYS = {"name", "intent", "class", "wrong", "harmless", "stop", "edits", "production"}
+# What a change declares beside its intent, as `-e` gives it on the road (docs/policy.md).
+_DECLARED = {"waivers", "intended_shifts"}
 # What production is like where the staging container cannot know it, with its least and most.
 _PRODUCTION = {
     "clients": (1, 1_000_000),
@@ -31,7 +35,8 @@ class Case:
     """One change. `wrong` says what is wrong with it, or is empty for a harmless one.
 
     `intent` is what the edits start from, `stop` the last station that may let it pass.
-    `production` is how the users' traffic and servers differ from what the container assumes.
+    `production` is how the users' traffic and servers differ from what the container assumes,
+    `declared` what the change waives and which shifts it intends.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Case:
     edits: Sequence[Mapping[str, Any]]
     where: str
     production: Mapping[str, Any] = field(default_factory=dict)
+    declared: Declared = field(default_factory=Declared)
 
     def intent(self) -> dict[str, Any]:
         """Give the intent after the edits; raises UsageError for a place that is not there."""
@@ -95,9 +101,10 @@ def _case(item: object, path: Path) -> Case:
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise _wrong(path, "a mapping with a name", repr(item)[:120])
     where = f"{path}: {item['name']}"
-    unknown = set(map(str, item)) - _KEYS
+    unknown = set(map(str, item)) - _KEYS - _DECLARED
     if unknown:
-        raise _wrong(where, f"keys out of {', '.join(sorted(_KEYS))}", ", ".join(sorted(unknown)))
+        known = ", ".join(sorted(_KEYS | _DECLARED))
+        raise _wrong(where, f"keys out of {known}", ", ".join(sorted(unknown)))
     if ("wrong" in item) == ("harmless" in item):
         raise _wrong(where, "wrong or harmless, with a sentence", "both or neither")
     wrong = "wrong" in item
@@ -119,7 +126,24 @@ def _case(item: object, path: Path) -> Case:
         edits=[edits.checked(edit, where) for edit in listed],
         where=where,
         production=_production(item.get("production", {}), where),
+        declared=_declared({key: item[key] for key in _DECLARED & set(item)}, where),
     )
+
+
+def load_declared(path: Path) -> Declared:
+    """Read `waivers` and `intended_shifts` from a file; raises UsageError for anything else."""
+    value = _yaml(path)
+    if not isinstance(value, dict) or set(value) - _DECLARED:
+        raise _wrong(path, f"a mapping with {' and '.join(sorted(_DECLARED))}", repr(value)[:80])
+    return _declared(value, str(path))
+
+
+def _declared(values: Mapping[str, Any], where: str) -> Declared:
+    try:
+        return declared.read(values)
+    except Faults as error:
+        first = error.faults[0]
+        raise _wrong(f"{where}: {first.path}", first.wanted, first.got) from None
 
 
 def _production(value: object, where: str) -> dict[str, Any]:
