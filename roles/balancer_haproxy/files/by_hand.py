@@ -29,6 +29,8 @@ _KINDS = {
 # Under this weight a ring is uneven by its nature, whatever is live.
 _EVEN_WEIGHT = 10
 _UNEVEN_TOLERANCE = 0.75
+# More servers of one template are not stood in for.
+_MOST_SLOTS = 64
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -101,16 +103,29 @@ def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
     acls: Dict[str, List[Line]] = {}
     for line in front.all("acl"):
         acls.setdefault(line.value(1), []).append(line)
+    kept = _kept(front)
     for number, line in enumerate(front.all("use_backend"), 1):
         pool = line.value(1)
         if pool not in known or line.value(2) != "if":
             continue
-        asked = _asked(line.words[3:], acls)
+        asked = _asked(line.words[3:], acls, kept)
         if asked is not None:
             yield {"name": f"{pool}-{number}", "pool": pool, **asked}
 
 
-def _asked(words: Sequence[str], acls: Mapping[str, List[Line]]) -> Optional[Data]:
+def _kept(front: Proxy) -> Dict[str, str]:
+    """Give {var(NAME): the sample that it was set to} of variables that rules set at once."""
+    found: Dict[str, str] = {}
+    for line in front.all("http-request"):
+        name = re.fullmatch(r"set-var\(([A-Za-z0-9_.]+)\)", line.value(1))
+        if name:
+            found[f"var({name[1]})"] = line.value(2)
+    return found
+
+
+def _asked(
+    words: Sequence[str], acls: Mapping[str, List[Line]], kept: Mapping[str, str]
+) -> Optional[Data]:
     """Give hosts, paths and headers that meet the first alternative of a condition."""
     asked: Data = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
     at = 0
@@ -128,7 +143,7 @@ def _asked(words: Sequence[str], acls: Mapping[str, List[Line]]) -> Optional[Dat
         if word.startswith("!"):
             # Most requests do not match what is excepted.
             continue
-        if not any(_met(test, asked) for test in tests):
+        if not any(_met((kept.get(test[0], test[0]), *test[1:]), asked) for test in tests if test):
             return None
     return asked if any(asked.values()) else None
 
@@ -194,7 +209,7 @@ def _path(value: str, how: str) -> str:
 def _pool(back: Proxy) -> Data:
     algorithm = _algorithm(back)
     cookie = _cookie(back)
-    servers = [one for one in (_server(server) for server in back.servers) if one]
+    servers = [one for server in back.servers for one in _slots(server)]
     return {
         "name": back.name,
         "mode": back.mode,
@@ -274,17 +289,34 @@ def _expected(back: Proxy) -> List[int]:
     return [int(first[0])] if first else [200]
 
 
+def _slots(server: Server) -> Iterator[Data]:
+    """Give a server, or those that a template makes.
+
+    Resolved once, all of them have the one address of their name, and are one. A name server gives
+    each an address: that of `slot2.NAME` is the second one of NAME (rehearsal/stub_names.py).
+    """
+    one = _server(server) if server.slots else None
+    if one is None:
+        return
+    if server.slots == 1 or not server.has("resolvers"):
+        yield {**one, "weight": one["weight"] * server.slots}
+        return
+    for at in range(min(server.slots, _MOST_SLOTS)):
+        address = f"slot{at + 1}.{one['address']}" if at else one["address"]
+        yield {**one, "name": f"{server.name}{server.low + at}", "address": address}
+
+
 def _server(server: Server) -> Optional[Data]:
     """Give one server; None for one that no stand-in can be reached at."""
     found = _SERVER.fullmatch(server.address)
-    if not found or server.slots != 1 or not 0 < int(found[2]) < 65536:
+    if not found or not 0 < int(found[2]) < 65536:
         return None
     weight = server.number("weight")
     slow = milliseconds(server.options.get("slowstart", ""))
     proxy = "v2" if server.has("send-proxy-v2") else "v1" if server.has("send-proxy") else "none"
     state = "inactive" if server.has("disabled") else "draining" if weight == 0 else "active"
     return {
-        "name": server.name,
+        "name": server.first,
         "address": found[1].strip("[]"),
         "port": int(found[2]),
         "weight": 1 if weight is None else max(weight, 1),

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from evenkeel.rehearsal.running import by_process
+
 Data = Mapping[str, Any]
 
 
@@ -21,6 +23,7 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     """
     if not world.get("by_hand") or not measured["after"]:
         return dict(world)
+    world = by_process(world, measured["after"].get("process"))
     owners: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
         for here in pool["endpoints"].values():

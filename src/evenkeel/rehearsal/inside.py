@@ -18,7 +18,7 @@ from typing import Any
 
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, machine, probes, stub, traffic
+from evenkeel.rehearsal import asking, machine, probes, running, stub, traffic
 from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
 from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.trials import Trials
@@ -158,6 +158,10 @@ class Rehearsal:
         """Confirm the candidate, so that there is something to go back from."""
         return await self.host("confirm", "--change", self.world["change_id"])
 
+    def know(self, process: dict[str, Any] | None) -> None:
+        """Go by the servers that the process has, where a person wrote the configuration."""
+        self.world = self.trials.world = running.by_process(self.world, process)
+
     async def settle(self) -> dict[str, Any]:
         """Wait for the health checks; gives the servers that were not checked."""
         machine.stand_in(self.stubs, self.driver.observe())
@@ -182,7 +186,10 @@ class Rehearsal:
 
     async def measure_candidate(self) -> dict[str, Any]:
         """Measure what is live now, which is the candidate, with its route tests and health."""
+        process = running.facts(self.driver.observe())
+        self.know(process)
         found = await self.measure("requests")
+        found["process"] = process if self.world["by_hand"] else None
         found["health"] = probes.health(self.driver.observe())
         found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
         found["failing"] = await self.trials.first(_steady(self.world, found))
@@ -195,13 +202,19 @@ def prepare(world: dict[str, Any]) -> dict[str, Any]:
     machine.make_local(world, asking.SOURCE_PREFIX_6)
     driver = drivers.load(world["balancer"])
     stubs = machine.start_stubs(world)
+    bounded = machine.fit(driver)
     said = ""
     if world["base"]["release"]:
         said = machine.put_base(world, driver)
     if machine.stand_in(stubs, driver.observe()):
         # Its servers were not there when it started: it may hold them for down already.
         machine.run(["systemctl", "restart", driver.UNIT])
-    return {"release": world["base"]["release"], "runs": not said, "said": said}
+    return {
+        "release": world["base"]["release"],
+        "runs": not said,
+        "said": said,
+        "bounded": bounded,
+    }
 
 
 async def converge(world: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +223,9 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
     base = json.loads(_BASE_FILE.read_text())
     before = None
     if base["release"] and base["runs"]:
+        if world["by_hand"]:
+            # A check that a stand-in cannot pass shows only now, and not as the change's doing.
+            await rehearsal.checked()
         before = await rehearsal.measure("requests_before")
     steady = _steady(world, before)
     prepared = await rehearsal.prepare(steady)
@@ -240,6 +256,7 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     if measured["after"] is None:
         return {"reloads": []}
     rehearsal, trials = Rehearsal(world), {}
+    rehearsal.know(measured["after"]["process"])
     first = measured["after"]["failing"]
     well = _steady(world, measured["after"])
     if measured["before"] is None:

@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 import evenkeel
 from evenkeel import program
-from evenkeel.change.dialect import load_dialect
+from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.records import canonical_json, read_json, write_atomically
@@ -38,6 +38,8 @@ _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py
 # Not for the container: what only the controller can do.
 _OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome")}
 _LONGEST_NAME = 64
+# What a dialect names beside files.
+_NO_FILES = ("hosts", "nameservers")
 
 
 def rehearsal_program() -> bytes:
@@ -118,7 +120,8 @@ def _stand_ins(
         source = settings.change / folder / bundle.host
         files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
         for kind, paths in (dialect.needs(files) if files else {}).items():
-            named.setdefault(kind, set()).update(paths)
+            if kind not in _NO_FILES:
+                named.setdefault(kind, set()).update(paths)
     with_key = stand_in_certificate(hosts)
     contents = {
         "lists": b"",
@@ -147,7 +150,7 @@ def _world(
 ) -> dict[str, Any]:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
-    made = world.build(intent)
+    made = _with_all_named(world.build(intent), load_dialect(settings.role), settings, bundle)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
@@ -165,6 +168,32 @@ def _world(
         "base": {"release": bundle.base if names else None, "files": names},
         # The same bundle is given the same traffic, every time.
         "seed": int(bundle.release[:8], 16),
+    }
+
+
+def _with_all_named(
+    made: dict[str, Any], dialect: Dialect, settings: Settings, bundle: Bundle
+) -> dict[str, Any]:
+    """Give the world with each host name that either file names, and what is live listens at."""
+    hosts, addresses = set(made["names"]), set(made["addresses"])
+    nameservers: set[tuple[str, int]] = set()
+    for folder in ("base", "bundle"):
+        source = settings.change / folder / bundle.host
+        files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
+        if files:
+            needs = dialect.needs(files)
+            hosts.update(needs.get("hosts", ()))
+            for place in needs.get("nameservers", ()):
+                address, _, port = place.rpartition(":")
+                nameservers.add((address, int(port)))
+            binds = [bind for one in dialect.by_hand(files)["listeners"] for bind in one["binds"]]
+            addresses |= {bind["address"] for bind in binds} - {"*", "::"}
+    more = sorted(hosts - set(made["names"]))
+    return {
+        **made,
+        "names": {**made["names"], **world.more_stand_ins(made["names"], more)},
+        "addresses": sorted(addresses),
+        "nameservers": sorted(nameservers),
     }
 
 

@@ -5,7 +5,8 @@ what tells one server from another. It answers a health check as the intent expe
 requests in flight, and holds requests back when asked, so that a limit shows itself.
 
 It is steered over a unix socket: one JSON object in, one out, a line each. Orders:
-`serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}}}
+`serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}},
+"nameservers": [[address, port], ...], "names": {host name: address}}
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
 `fail`, `well`, `where`: see `stub_faults.obey`;
@@ -22,6 +23,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+from evenkeel.rehearsal import stub_names
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, Faults, obey
 from evenkeel.rehearsal.wire import (
     IP_FREEBIND,
@@ -250,6 +252,7 @@ class Connection(asyncio.Protocol):
 async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
     if order["order"] == "serve":
         stubs.health.update(order.get("health", {}))
+        await stub_names.serve(order.get("nameservers", []), order.get("names", {}))
         before = len(stubs.listening)
         missing = [
             endpoint(address, port)
