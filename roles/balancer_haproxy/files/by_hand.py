@@ -34,8 +34,6 @@ _MOST_SLOTS = 64
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-# What a driver demands of a release (driver.py, IDENTITY).
-_IDENTITY = ("chroot /var/lib/haproxy", "user haproxy", "group haproxy")
 _COOKIE_MODES = ("insert",)
 
 Data = Dict[str, Any]
@@ -327,23 +325,3 @@ def _server(server: Server) -> Optional[Data]:
         "state": state,
         "proxy_protocol": proxy,
     }
-
-
-def acceptable(files: Mapping[str, Any]) -> Tuple[Dict[str, bytes], List[str]]:
-    """Give the files with what a host demands of `global` and they do not say, and what was added.
-
-    For a rehearsal of a configuration whose live one does not say it either. A host refuses to
-    have it deployed without.
-    """
-    told: List[str] = []
-    result = {}
-    for name, data in files.items():
-        text = data if isinstance(data, str) else bytes(data).decode("utf-8", "surrogateescape")
-        configuration = read({name: text})
-        missing = [one for one in _IDENTITY if not configuration.setting(one.split()[0])]
-        if missing:
-            told += [line for line in missing if line not in told]
-            # At the end, so that what HAProxy says of a line is true of the person's file.
-            text = "\n".join([text, "global", *(f"    {line}" for line in missing), ""])
-        result[name] = text.encode("utf-8", "surrogateescape")
-    return result, told

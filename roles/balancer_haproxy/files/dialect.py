@@ -15,7 +15,8 @@ import hashlib
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .by_hand import acceptable, by_hand
+from .acceptable import acceptable
+from .by_hand import by_hand
 from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .needs import needs

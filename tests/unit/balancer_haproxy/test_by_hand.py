@@ -178,10 +178,3 @@ backend rest
 """
     (route,) = read(text)["listeners"][0]["routes"]
     assert (route["pool"], route["hosts"]) == ("app", ["app.corp.test"])
-
-
-def test_what_a_host_demands_is_added_at_the_end_and_told():
-    files, told = DIALECT.acceptable({"haproxy.cfg": b"global\n    user haproxy\n"})
-    assert told == ["chroot /var/lib/haproxy", "group haproxy"]
-    assert files["haproxy.cfg"].startswith(b"global\n    user haproxy\n")
-    assert DIALECT.acceptable(files) == (files, [])

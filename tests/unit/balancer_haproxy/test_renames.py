@@ -33,3 +33,22 @@ def test_what_a_renamed_pool_loses_stops():
 def test_a_pool_with_other_servers_is_a_new_one():
     text = edited(*RENAMED, ("10.0.1.", "10.0.9."), text=UNCHECKED)
     assert "no-check" in stopped(text, UNCHECKED)
+
+
+LOOKED_UP = edited(
+    ("    use_backend api if", "    use_backend shard-%[path,field(3,/)] if { path_beg /shard/ }\n"
+     "    use_backend api if"),
+    ("backend api\n", "backend shard-eu\n    server e1 10.7.0.1:80 check\n"
+     "    server e2 10.7.0.2:80 check\n\nbackend api\n"),
+)  # fmt: skip
+
+
+def test_a_pool_that_a_lookup_may_name_is_not_taken_away_or_renamed():
+    for name in ("shard-ue", "shard-eu2"):
+        text = LOOKED_UP.replace("backend shard-eu\n", f"backend {name}\n")
+        assert stopped(text, LOOKED_UP) == {"looked-up-pool-gone"}
+    assert stopped(LOOKED_UP.replace("shard-%[", "part-%["), LOOKED_UP) == set()
+
+
+def test_a_pool_that_a_route_names_may_be_renamed_beside_a_lookup():
+    assert stopped(edited(*RENAMED, text=LOOKED_UP), LOOKED_UP) == set()
