@@ -14,6 +14,7 @@ import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .reading import Configuration, Line, Proxy, Server, milliseconds, read
+from .speaking import speech
 
 _BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):([0-9]{1,5})(?:-[0-9]+)?")
 _SERVER = re.compile(
@@ -215,6 +216,7 @@ def _pool(back: Proxy) -> Data:
         "algorithm": algorithm,
         "stickiness": cookie,
         "check": _check(back),
+        "speaks": speech(back),
         "servers": servers,
         "extra": [],
         "guardrails": _guardrails(back, algorithm, servers),

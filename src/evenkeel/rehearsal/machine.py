@@ -143,6 +143,7 @@ def _with_stubs(world: Mapping[str, Any]) -> StubControl:
         health=world["health"],
         nameservers=world["nameservers"],
         names=world["names"],
+        speaks=world["speaks"],
     )
     if answer["missing"]:
         missing = answer["missing"]

@@ -33,6 +33,7 @@ from evenkeel.records import canonical_json, read_json, write_atomically
 from evenkeel.rehearsal import places, world
 from evenkeel.rehearsal.plan import Bundle, Settings
 from evenkeel.rehearsal.question_plan import words_of_all
+from evenkeel.rehearsal.wire import endpoint
 
 _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
@@ -177,6 +178,7 @@ def _with_all_named(
     """Give the world with each host name that either file names, and what is live listens at."""
     hosts, addresses = set(made["names"]), set(made["addresses"])
     nameservers: set[tuple[str, int]] = set()
+    speaking: list[tuple[Mapping[str, Any], Any]] = []
     for folder in ("base", "bundle"):
         source = settings.change / folder / bundle.host
         files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
@@ -186,12 +188,20 @@ def _with_all_named(
             for place in needs.get("nameservers", ()):
                 address, _, port = place.rpartition(":")
                 nameservers.add((address, int(port)))
-            binds = [bind for one in dialect.by_hand(files)["listeners"] for bind in one["binds"]]
+            read = dialect.by_hand(files)
+            binds = [bind for one in read["listeners"] for bind in one["binds"]]
+            speaking += [(s, p["speaks"]) for p in read["pools"] for s in p["servers"]]
             addresses |= {bind["address"] for bind in binds} - {"*", "::"}
     more = sorted(hosts - set(made["names"]))
+    names = {**made["names"], **world.more_stand_ins(made["names"], more)}
     return {
         **made,
-        "names": {**made["names"], **world.more_stand_ins(made["names"], more)},
+        "names": names,
+        "speaks": {
+            endpoint(names.get(server["address"], server["address"]), server["port"]): speech
+            for server, speech in speaking
+            if speech
+        },
         "addresses": sorted(addresses),
         "nameservers": sorted(nameservers),
     }

@@ -6,7 +6,8 @@ requests in flight, and holds requests back when asked, so that a limit shows it
 
 It is steered over a unix socket: one JSON object in, one out, a line each. Orders:
 `serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}},
-"nameservers": [[address, port], ...], "names": {host name: address}}
+"nameservers": [[address, port], ...], "names": {host name: address},
+"speaks": {endpoint: speech}}
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
 `fail`, `well`, `where`: see `stub_faults.obey`;
@@ -23,7 +24,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from evenkeel.rehearsal import stub_names
+from evenkeel.rehearsal import stub_names, stub_speech
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, Faults, obey
 from evenkeel.rehearsal.wire import (
     IP_FREEBIND,
@@ -63,6 +64,7 @@ class Stubs:
         self.held: list[Connection] = []
         self.holding: asyncio.TimerHandle | None = None
         self.faults = Faults()
+        self.speaks: dict[str, stub_speech.Speech] = {}
         self.peak = 0
         self.drains = False
 
@@ -139,6 +141,7 @@ class Connection(asyncio.Protocol):
         self.head: Head | None = None
         self.skip = 0
         self.said_something = False
+        self.speech: stub_speech.Speech | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn which endpoint was reached."""
@@ -147,6 +150,27 @@ class Connection(asyncio.Protocol):
         address, port = transport.get_extra_info("sockname")[:2]
         self.here = endpoint(address, port)
         self.stubs.faults.opened(self.here, self)
+        self.speech = self.stubs.speaks.get(self.here)
+        if self.speech and self.speech.greets:
+            loop = asyncio.get_running_loop()
+            loop.call_later(stub_speech.GREETING_SECONDS, self.greet)
+
+    def greet(self) -> None:
+        """Speak first, to a health check that waits for it."""
+        well = self.stubs.faults.mode(self.here) not in (HANG, ERRORS)
+        if self.speech and well and not self.buffer and not self.transport.is_closing():
+            self.stubs.checked.add(self.here)
+            self.transport.write(self.speech.greets)
+
+    def replied(self) -> bool:
+        """Answer a health check of the server's own protocol; False for anything else."""
+        said = self.speech.reply(bytes(self.buffer)) if self.speech else b""
+        if said:
+            self.buffer.clear()
+            self.stubs.checked.add(self.here)
+            if self.stubs.faults.mode(self.here) not in (HANG, ERRORS):
+                self.transport.write(said)
+        return bool(said)
 
     def break_off(self) -> None:
         """Reset the connection, as a server does that goes away; a slow answer is spared."""
@@ -177,6 +201,8 @@ class Connection(asyncio.Protocol):
         if self.proxy is None:
             self.proxy = take_proxy_header(self.buffer)
         if self.proxy is None or (self.head is not None and not self.skip):
+            return
+        if self.head is None and self.replied():
             return
         if self.buffer[:1] == _TLS_HELLO:
             raise WireError("TLS")
@@ -252,6 +278,7 @@ class Connection(asyncio.Protocol):
 async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
     if order["order"] == "serve":
         stubs.health.update(order.get("health", {}))
+        stubs.speaks.update(stub_speech.read(order.get("speaks", {})))
         await stub_names.serve(order.get("nameservers", []), order.get("names", {}))
         before = len(stubs.listening)
         missing = [
