@@ -16,6 +16,7 @@ import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .acceptable import acceptable
+from .alike import unchanged
 from .by_hand import by_hand
 from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
@@ -37,6 +38,7 @@ __all__ = [
     "rules",
     "spread",
     "spread_otherwise",
+    "unchanged",
     "view",
 ]
 

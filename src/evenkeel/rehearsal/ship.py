@@ -26,18 +26,18 @@ from cryptography.x509.oid import NameOID
 
 import evenkeel
 from evenkeel import program
-from evenkeel.change.dialect import Dialect, load_dialect
+from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.records import canonical_json, read_json, write_atomically
 from evenkeel.rehearsal import places, world
+from evenkeel.rehearsal.named import with_all_named
 from evenkeel.rehearsal.plan import Bundle, Settings
 from evenkeel.rehearsal.question_plan import words_of_all
-from evenkeel.rehearsal.wire import endpoint
 
 _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
-_OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome")}
+_OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome", "named")}
 _LONGEST_NAME = 64
 # What a dialect names beside files.
 _NO_FILES = ("hosts", "nameservers")
@@ -118,8 +118,7 @@ def _stand_ins(
     dialect = load_dialect(settings.role)
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
-        source = settings.change / folder / bundle.host
-        files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
+        files = _files(settings.change / folder / bundle.host)
         for kind, paths in (dialect.needs(files) if files else {}).items():
             if kind not in _NO_FILES:
                 named.setdefault(kind, set()).update(paths)
@@ -151,7 +150,8 @@ def _world(
 ) -> dict[str, Any]:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
-    made = _with_all_named(world.build(intent), load_dialect(settings.role), settings, bundle)
+    files = [_files(settings.change / part / bundle.host) for part in ("base", "bundle")]
+    made = with_all_named(world.build(intent), load_dialect(settings.role), *files)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
@@ -172,39 +172,8 @@ def _world(
     }
 
 
-def _with_all_named(
-    made: dict[str, Any], dialect: Dialect, settings: Settings, bundle: Bundle
-) -> dict[str, Any]:
-    """Give the world with each host name that either file names, and what is live listens at."""
-    hosts, addresses = set(made["names"]), set(made["addresses"])
-    nameservers: set[tuple[str, int]] = set()
-    speaking: list[tuple[Mapping[str, Any], Any]] = []
-    for folder in ("base", "bundle"):
-        source = settings.change / folder / bundle.host
-        files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
-        if files:
-            needs = dialect.needs(files)
-            hosts.update(needs.get("hosts", ()))
-            for place in needs.get("nameservers", ()):
-                address, _, port = place.rpartition(":")
-                nameservers.add((address, int(port)))
-            read = dialect.by_hand(files)
-            binds = [bind for one in read["listeners"] for bind in one["binds"]]
-            speaking += [(s, p["speaks"]) for p in read["pools"] for s in p["servers"]]
-            addresses |= {bind["address"] for bind in binds} - {"*", "::"}
-    more = sorted(hosts - set(made["names"]))
-    names = {**made["names"], **world.more_stand_ins(made["names"], more)}
-    return {
-        **made,
-        "names": names,
-        "speaks": {
-            endpoint(names.get(server["address"], server["address"]), server["port"]): speech
-            for server, speech in speaking
-            if speech
-        },
-        "addresses": sorted(addresses),
-        "nameservers": sorted(nameservers),
-    }
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
 def _texts(folder: Path) -> Iterator[str]:
