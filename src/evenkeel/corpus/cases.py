@@ -5,7 +5,7 @@ docs/corpus.md describes the format. A file holds one case, or a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from evenkeel.corpus import edits
 from evenkeel.errors import Faults, UsageError
 
 RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "alert")
+_OF_TEXTS = set(edits.OF_TEXTS)
 LARGEST_FILE_BYTES = 4 * 1024 * 1024
-_KEYS = {"name", "intent", "class", "wrong", "harmless", "stop", "edits", "production"}
+_KEYS = {"name", "intent", "file", "class", "wrong", "harmless", "stop", "edits", "production"}
 # What a change declares beside its intent, as `-e` gives it on the road (docs/policy.md).
 _DECLARED = {"waivers", "intended_shifts"}
 # What production is like where the staging container cannot know it, with its least and most.
@@ -49,6 +50,8 @@ class Case:
     where: str
     production: Mapping[str, Any] = field(default_factory=dict)
     declared: Declared = field(default_factory=Declared)
+    # A configuration that somebody wrote by hand; then there is no intent.
+    file: str = ""
 
     def intent(self) -> dict[str, Any]:
         """Give the intent after the edits; raises UsageError for a place that is not there."""
@@ -83,7 +86,7 @@ def load_all(folder: Path) -> list[Case]:
     """Read every case below `folder`; raises UsageError for a name that two of them have."""
     found: dict[str, Case] = {}
     for path in sorted(folder.glob("*/*.yml")):
-        if path.parent.name == "intents":
+        if path.parent.name in ("intents", "files"):
             continue
         for case in load(path):
             if case.name in found:
@@ -116,18 +119,40 @@ def _case(item: object, path: Path) -> Case:
     listed = item.get("edits")
     if not isinstance(listed, list) or not listed:
         raise _wrong(where, "edits: a list of at least one", repr(listed)[:120])
+    by_hand = "file" in item
+    if by_hand and ("intent" in item or "production" in item or set(_kinds(listed)) - _OF_TEXTS):
+        raise _wrong(where, "a file with edits of its text alone", "an intent or production too")
     return Case(
         name=item["name"],
         kind=str(item.get("class") or "other"),
         says=says.strip(),
         wrong=wrong,
         stop=stop,
-        base=_base(item.get("intent"), path, where),
+        base={} if by_hand else _base(item.get("intent"), path, where),
         edits=[edits.checked(edit, where) for edit in listed],
         where=where,
         production=_production(item.get("production", {}), where),
         declared=_declared({key: item[key] for key in _DECLARED & set(item)}, where),
+        file=_configuration(item["file"], path, where) if by_hand else "",
     )
+
+
+def _kinds(listed: list[Any]) -> Iterator[str]:
+    for edit in listed:
+        if isinstance(edit, dict):
+            yield from (kind for kind in (*edits.OF_INTENTS, *edits.OF_TEXTS) if kind in edit)
+
+
+def _configuration(given: object, path: Path, where: str) -> str:
+    """Give the text of a configuration: of a name in `files`, or of a path beside the case."""
+    here = path.resolve().parent
+    for folder in (here, here.parent / "files"):
+        one = folder / str(given)
+        if isinstance(given, str) and one.is_file():
+            if one.stat().st_size > LARGEST_FILE_BYTES:
+                raise _wrong(where, f"at most {LARGEST_FILE_BYTES} bytes", str(one))
+            return one.read_text(encoding="utf-8", errors="surrogateescape")
+    raise _wrong(where, "file: the name of a file in files, or a path", repr(given)[:120])
 
 
 def load_declared(path: Path) -> Declared:

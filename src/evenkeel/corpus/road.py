@@ -27,6 +27,7 @@ from evenkeel.rehearsal.plan import Settings
 from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.render import Host, Request, render
 
+Files = Mapping[str, bytes]
 HOST = "lb1"
 MISSED = "missed"
 _LONGEST_REASON = 400
@@ -94,12 +95,29 @@ class Road:
         """Rehearse a configuration that a person wrote, over the one that is live now.
 
         `declared` is what the change waives and intends.
+
         Raises Refused for a file that cannot be read.
         """
         result = Result(candidate.name, "by hand", wrong=False, wanted="")
         began = time.monotonic()
         new = read_files(candidate, self.role)
         live = read_files(base, self.role) if base else None
+        try:
+            self._files_by_hand(self.scratch / "by-hand", new, live, declared, container, result)
+        except EvenkeelError as error:
+            result.trouble = str(error)
+        result.seconds = round(time.monotonic() - began, 1)
+        return result
+
+    def _files_by_hand(
+        self,
+        folder: Path,
+        new: Files,
+        live: Files | None,
+        declared: Declared | None,
+        container: Container,
+        result: Result,
+    ) -> None:
         dialect = load_dialect(self.role)
         if live is None or dialect.acceptable(live)[1]:
             # What is live does not say it either, so that is not what this change is about.
@@ -107,19 +125,21 @@ class Road:
             live = dialect.acceptable(live)[0] if live else None
             if told:
                 lines = ", ".join(told)
-                result.notes.append(f"added for the rehearsal, and demanded of a deploy: {lines}")
+                result.notes.append(f"changed for the rehearsal, and demanded of a deploy: {lines}")
         try:
-            host = Host({}, live, None, new)
-            change = self._render(self.scratch / "by-hand", "change", host, None, declared)
-            self._judge(self._rehearse(change, container, result), result)
+            change = self._render(folder, "change", Host({}, live, None, new), None, declared)
         except Refused as error:
             _stop(result, RENDER, FAIL, ["render"], [str(error)])
-        except EvenkeelError as error:
-            result.trouble = str(error)
-        result.seconds = round(time.monotonic() - began, 1)
-        return result
+            return
+        self._judge(self._rehearse(change, container, result), result)
 
     def _run(self, case: Case, container: Container, folder: Path, result: Result) -> None:
+        if case.file:
+            name = next(iter(load_dialect(self.role).files))
+            live = {name: case.file.encode("utf-8", "surrogateescape")}
+            new = {name: case.text(case.file).encode("utf-8", "surrogateescape")}
+            self._files_by_hand(folder, new, live, case.declared, container, result)
+            return
         live = self._live(case, folder)
         intent = case.intent()
         try:
