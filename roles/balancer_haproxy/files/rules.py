@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 from . import (
     rules_changes,
     rules_checks,
+    rules_clients,
     rules_hash,
     rules_limits,
     rules_listeners,
@@ -35,6 +36,7 @@ _MODULES = (
     rules_limits,
     rules_listeners,
     rules_requests,
+    rules_clients,
     rules_changes,
 )
 _EVERY = "every server: "

@@ -1,5 +1,6 @@
 """What is live is the baseline of a configuration by hand."""
 
+from evenkeel.rehearsal import checks
 from evenkeel.rehearsal.by_hand import as_measured
 
 WORLD = {
@@ -59,3 +60,9 @@ def test_what_was_answered_before_and_is_not_now_stays_to_be_judged():
 def test_a_world_of_an_intent_stays_as_it_is():
     world = {**WORLD, "by_hand": False}
     assert as_measured(world, {"before": None, "after": phase(WEB, WEB)}) == world
+
+
+def test_a_pool_that_turned_out_to_be_meant_by_no_request_is_not_judged_while_servers_fail():
+    world = as_measured(WORLD, {"before": phase(WEB, WEB), "after": phase(WEB, API)})
+    after = {"failing": {"pools": {"api": {}}}}
+    assert list(checks.failing(world, after, {})) == []
