@@ -32,11 +32,13 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     classes = []
     for kind in world["classes"]:
         tallies = [phase["classes"].get(kind["name"], {}) for phase in phases]
-        if measured["before"] and _no_better(*tallies):
+        excused = bool(measured["before"]) and _no_better(*tallies)
+        if excused and not tallies[0].get("servers"):
             continue
         pool = next(filter(None, (_pool(kind, one, owners) for one in tallies)), None)
         if pool or any(tally.get("failed") for tally in tallies):
-            classes.append({**kind, "pool": pool or kind["pool"]})
+            # Of one that was refused in part, who answered the rest counts as before.
+            classes.append({**kind, "pool": pool or kind["pool"], "excused": excused})
     judged = {kind["pool"] for kind in classes}
     return {
         **world,

@@ -53,6 +53,16 @@ def test_what_nobody_answered_before_is_judged_by_nothing():
     assert found(phase(WEB, refused), phase(WEB, refused)) == ({"one": "web"}, ["api"])
 
 
+def test_what_was_refused_in_part_before_is_counted_and_not_blamed():
+    part = {**tally({"10.0.0.1:80": 8}, failed=1), "errors": {"status 403": 1}}
+    world = as_measured(WORLD, {"before": phase(part, API), "after": phase(part, API)})
+    assert [kind["name"] for kind in world["classes"]] == ["one", "two"]
+    assert checks.answers(world, phase(part, {**API, "errors": {}}))["verdict"] == "pass"
+    worse = {**tally({"10.0.0.1:80": 4}, failed=5), "errors": {"status 403": 5}}
+    world = as_measured(WORLD, {"before": phase(part, API), "after": phase(worse, API)})
+    assert checks.answers(world, phase(worse, {**API, "errors": {}}))["verdict"] == "fail"
+
+
 def test_what_was_answered_before_and_is_not_now_stays_to_be_judged():
     assert "two" in found(phase(WEB, API), phase(WEB, tally({}, failed=9)))[0]
 
