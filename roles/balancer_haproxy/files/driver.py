@@ -32,6 +32,7 @@ STATE_FILE = "/var/lib/evenkeel/haproxy.servers"
 # What a process has open beside its connections: listeners, health checks, timers, pipes.
 OTHER_DESCRIPTORS = 2000
 LEAST_CONNECTIONS = 500
+REHEARSAL_OPTIONS = "/run/systemd/system/haproxy.service.d/rehearsal.conf"
 # `show stat` of 100,000 servers is about 40 MB.
 LARGEST_ANSWER_BYTES = 128 * 1024 * 1024
 CHECK_SECONDS = 120.0
@@ -250,14 +251,13 @@ class HAProxy(Driver):
     def fit(self, folders: List[str], descriptors: int) -> bool:
         """Bound the connections on the command line, which goes before maxconn (haproxy -n)."""
         wanted = max((_most_connections(f"{one}/haproxy.cfg") for one in folders), default=0)
-        drop_in = f"/run/systemd/system/{self.UNIT}.d/rehearsal.conf"
         fits = 2 * wanted + OTHER_DESCRIPTORS <= descriptors
-        if fits and not os.path.exists(drop_in):
+        if fits and not os.path.exists(REHEARSAL_OPTIONS):
             return False
         most = max(LEAST_CONNECTIONS, (descriptors - OTHER_DESCRIPTORS) // 2)
         options = f"-S {SOCKET}" + ("" if fits else f" -n {most}")
-        os.makedirs(os.path.dirname(drop_in), exist_ok=True)
-        with open(drop_in, "w", encoding="utf-8") as file:
+        os.makedirs(os.path.dirname(REHEARSAL_OPTIONS), exist_ok=True)
+        with open(REHEARSAL_OPTIONS, "w", encoding="utf-8") as file:
             file.write(f'[Service]\nEnvironment="EXTRAOPTS={options}"\n')
         process.run(["systemctl", "daemon-reload"], CHECK_SECONDS)
         return not fits
