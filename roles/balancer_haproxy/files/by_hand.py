@@ -326,4 +326,5 @@ def _server(server: Server) -> Optional[Data]:
         "slow_start_seconds": slow / 1000 if slow else None,
         "state": state,
         "proxy_protocol": proxy,
+        "tls": server.has("ssl"),
     }

@@ -23,18 +23,27 @@ def with_all_named(
 
     Added are "names" that nobody had an address for, "addresses" that are listened at,
     "nameservers" [[address, port], ...], "speaks" {endpoint: what its health checks want to hear},
-    and "unchanged", the pools that the change leaves as they are.
+    "sealed", the endpoints that are spoken to by TLS, and "unchanged", the pools that the change
+    leaves as they are.
     """
     readings = [dialect.by_hand(files) for files in (live, new) if files]
     needs = [dialect.needs(files) for files in (live, new) if files]
     hosts = {host for one in needs for host in one.get("hosts", ())} - set(made["names"])
     names = {**made["names"], **world.more_stand_ins(made["names"], sorted(hosts))}
     servers = [
-        (names.get(server["address"], server["address"]), server["port"], pool["speaks"])
+        {
+            **server,
+            "here": endpoint(names.get(server["address"], server["address"]), server["port"]),
+            "speaks": pool["speaks"],
+        }
         for reading in readings
         for pool in reading["pools"]
         for server in pool["servers"]
     ]
+    # What is live comes first: a server that is there speaks as it does now, whatever is asked.
+    sealed: dict[str, bool] = {}
+    for server in servers:
+        sealed.setdefault(server["here"], server["tls"])
     binds = [bind for reading in readings for one in reading["listeners"] for bind in one["binds"]]
     listens = {bind["address"] for bind in binds} - {"*", "::"}
     return {
@@ -44,7 +53,8 @@ def with_all_named(
         "nameservers": sorted(
             {_place(one) for need in needs for one in need.get("nameservers", ())}
         ),
-        "speaks": {endpoint(address, port): speech for address, port, speech in servers if speech},
+        "speaks": {one["here"]: one["speaks"] for one in servers if one["speaks"]},
+        "sealed": sorted(here for here, tls in sealed.items() if tls),
         "unchanged": sorted(dialect.unchanged(new, live)) if live and dialect.unchanged else [],
     }
 

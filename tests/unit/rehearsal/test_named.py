@@ -47,3 +47,14 @@ def test_pools_are_unchanged_only_where_something_is_live():
     assert made(LIVE, LIVE)["unchanged"] == ["mail"]
     assert made(LIVE, NEW)["unchanged"] == []
     assert made(None, NEW)["unchanged"] == []
+
+
+def test_a_server_that_is_there_speaks_tls_as_it_does_now_and_a_new_one_as_it_is_asked():
+    live = LIVE.replace(
+        b"old.corp:25 check", b"10.0.0.1:443 ssl verify none\n    server b 10.0.0.2:80"
+    )
+    assert made(live, live)["sealed"] == ["10.0.0.1:443"]
+    lost = live.replace(b" ssl verify none", b"")
+    assert made(live, lost)["sealed"] == ["10.0.0.1:443"]
+    put = live.replace(b"10.0.0.2:80", b"10.0.0.2:80 ssl\n    server c 10.0.0.3:443 ssl")
+    assert made(live, put)["sealed"] == ["10.0.0.1:443", "10.0.0.3:443"]
