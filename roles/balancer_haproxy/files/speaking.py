@@ -21,7 +21,8 @@ _MYSQL_HELLO = (
     b"\x0a5.7.0\0\x01\0\0\0" + b"12345678\0" + b"\x01\x82\x21\x02\0\0\0\0\0\0" + b"\0" * 24
 )
 _KNOWN: Dict[str, Speech] = {
-    "smtpchk": (b"220 stand-in\r\n", {b"HELO": b"250 ok\r\n", b"EHLO": b"250 ok\r\n"}),
+    # HELO or EHLO, and QUIT.
+    "smtpchk": (b"220 stand-in\r\n", {b"": b"250 ok\r\n"}),
     "redis-check": (b"", {b"*1\r\n$4\r\nPING": b"+PONG\r\n"}),
     # A handshake of protocol 10, then OK.
     "mysql-check": (
