@@ -73,6 +73,33 @@ def _period(counter: str, now: Configuration, proxy: Proxy) -> Optional[float]:
 
 
 @comparison(
+    "https-redirect-gone",
+    STOP,
+    title="Plain HTTP is no longer sent on to HTTPS",
+    reason="users who come over plain HTTP stay there, with their passwords and sessions",
+    next_step="keep `http-request redirect scheme https`, or waive the rule with the reason",
+)
+def https_redirect_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """A listener that redirected to https, and answers in plain with no such rule any more."""
+    for front in now.fronts:
+        old = before.front(front.name)
+        plain = [bind for bind in front.own("bind") if "ssl" not in bind.words]
+        if old and plain and _to_https(old) and not _to_https(front):
+            yield Hit("no redirect to https", front.line, listener=front.name)
+
+
+def _to_https(front: Proxy) -> bool:
+    rules = [*front.all("http-request", "redirect"), *front.all("redirect")]
+    return any(
+        line.after("scheme") == "https"
+        or any(word.startswith("https://") for word in line.words if line.starts("redirect"))
+        or (line.after("location") or "").startswith("https://%[")
+        or (line.after("prefix") or "").startswith("https://")
+        for line in rules
+    )
+
+
+@comparison(
     "cookie-of-another-server",
     STOP,
     title="A stickiness cookie that users have leads to another server",

@@ -106,3 +106,14 @@ def test_a_name_more_or_another_name_of_a_pool_does_not(old, new):
     if new == "backend pages":
         text = text.replace("use_backend docs", "use_backend pages")
     assert stopped(text, LIVE) == set()
+
+
+HTTPS = "    http-request redirect scheme https code 301 unless { ssl_fc }\n"
+
+
+def test_users_of_plain_http_are_still_sent_to_https():
+    live = edited((ROUTES, HTTPS + ROUTES))
+    assert stopped(SOUND, live) == {"https-redirect-gone"}
+    assert stopped(live.replace("code 301", "code 308"), live) == set()
+    secure = live.replace("    bind *:80\n", "").replace(HTTPS, "")
+    assert "https-redirect-gone" not in stopped(secure, live)
