@@ -43,7 +43,7 @@ LINES = {
     "insecure-fork-wanted": ("global\n", "    insecure-fork-wanted\n"),
     "external-check": ("global\n", "    external-check\n"),
     "a-command-of-a-check": (
-        "backend shop\n",
+        "\nbackend shop\n",
         "    option external-check\n    external-check command /bin/sh\n",
     ),
     "a-program": ("defaults\n", None),
@@ -172,9 +172,7 @@ def test_what_a_change_brings_is_refused_before_haproxy_reads_it(refused, name):
     checks = {one["id"]: one for one in bundle["checks"]}
     # These are the words of the host's own reading, which comes before any program's.
     (reason,) = checks["native_check"]["reasons"]
-    assert re.search(r"not be read|not allowed|must be|only allowed|may not|outside", reason), (
-        reason
-    )
+    assert re.search(r"line \d+: .*(not allowed|must be|only allowed)", reason), reason
     assert checks["native_check"]["numbers"]["exit"] == EXIT_REFUSED
     assert checks["activation"]["reasons"] == ["it was not reached"]
     assert checks["container"]["verdict"] == "pass"
@@ -198,7 +196,7 @@ program evil
 SHELL = (
     "(cat {secret} {checkout}/pyproject.toml; ls /sys/class/net; cat /proc/net/route | wc -l;"
     " ls -d {checkout}; id -u) > /run/evidence 2>&1; mv /run/evidence /run/owned;"
-    " exec -a {mark} sleep 100000 &"
+    ' /bin/sh -c "while :; do sleep 9; done" {mark} &'
     " i=0; while [ $i -lt 20000 ]; do i=$((i+1));"
     ' printf "[ALERT] error \\\\033]0;owned\\\\007\\\\033[31m {mark}\\\\n" >&2; done; wait'
 )
