@@ -11,8 +11,9 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
+from .asked_for import asked_for, kept
 from .reading import Configuration, Line, Proxy, Server, milliseconds, read
 from .speaking import speech
 
@@ -32,9 +33,6 @@ _EVEN_WEIGHT = 10
 _UNEVEN_TOLERANCE = 0.75
 # More servers of one template are not stood in for.
 _MOST_SLOTS = 64
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-_PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _COOKIE_MODES = ("insert",)
 
 Data = Dict[str, Any]
@@ -102,107 +100,14 @@ def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
     acls: Dict[str, List[Line]] = {}
     for line in front.all("acl"):
         acls.setdefault(line.value(1), []).append(line)
-    kept = _kept(front)
+    known_as = kept(front)
     for number, line in enumerate(front.all("use_backend"), 1):
         pool = line.value(1)
         if pool not in known or line.value(2) != "if":
             continue
-        asked = _asked(line.words[3:], acls, kept)
+        asked = asked_for(line.words[3:], acls, known_as)
         if asked is not None:
             yield {"name": f"{pool}-{number}", "pool": pool, **asked}
-
-
-def _kept(front: Proxy) -> Dict[str, str]:
-    """Give {var(NAME): the sample that it was set to} of variables that rules set at once."""
-    found: Dict[str, str] = {}
-    for line in front.all("http-request"):
-        name = re.fullmatch(r"set-var\(([A-Za-z0-9_.]+)\)", line.value(1))
-        if name:
-            found[f"var({name[1]})"] = line.value(2)
-    return found
-
-
-def _asked(
-    words: Sequence[str], acls: Mapping[str, List[Line]], kept: Mapping[str, str]
-) -> Optional[Data]:
-    """Give hosts, paths and headers that meet the first alternative of a condition."""
-    asked: Data = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
-    at = 0
-    while at < len(words):
-        word = words[at]
-        at += 1
-        if word in ("||", "or"):
-            break
-        if word in ("{", "!{"):
-            end = words.index("}", at) if "}" in words[at:] else len(words)
-            tests = [tuple(words[at:end])]
-            at = end + 1
-        else:
-            tests = [line.words[2:] for line in acls.get(word.lstrip("!"), [])]
-        if word.startswith("!"):
-            # Most requests do not match what is excepted.
-            continue
-        if not any(_met((kept.get(test[0], test[0]), *test[1:]), asked) for test in tests if test):
-            return None
-    return asked if any(asked.values()) else None
-
-
-def _met(test: Sequence[str], asked: Data) -> bool:
-    """Enter what meets one test into `asked`; False when we cannot make such a request."""
-    if not test:
-        return False
-    sample, how, values = _parts(test)
-    name = sample.split(",")[0].lower()
-    if name.startswith(("hdr(host)", "req.hdr(host)", "hdr_", "req.hdr_")) and "(host)" in name:
-        how = how or name.partition("hdr_")[2].partition("(")[0]
-        hosts = [_host(value, how) for value in values]
-        asked["hosts"] += [host for host in hosts if host]
-        return any(hosts)
-    if name in ("path", "path_beg", "path_dir", "url_beg", "path_sub", "path_end", "url", "base"):
-        how = how or name.partition("_")[2]
-        paths = [value for value in values if _PLAIN_PATH.fullmatch(_path(value, how))]
-        key = "path_prefixes" if how in ("beg", "dir") else "paths"
-        asked[key] += [_path(value, how) for value in paths]
-        return bool(paths)
-    found = re.fullmatch(r"(?:req\.)?f?hdr\(([A-Za-z0-9-]+)\)", sample.split(",")[0])
-    if found and values and how in ("", "str") and _WORD.fullmatch(values[0]):
-        asked["headers"].append({"name": found[1], "value": values[0]})
-        return True
-    return False
-
-
-def _parts(test: Sequence[str]) -> Tuple[str, str, List[str]]:
-    """Give the sample, how it is matched (beg, end, str, ...), and the values."""
-    how, at = "", 1
-    while at < len(test) and test[at].startswith("-"):
-        flag = test[at]
-        at += 1
-        if flag == "--":
-            break
-        if flag in ("-m", "-u", "-f"):
-            how = test[at] if flag == "-m" and at < len(test) else how
-            at += 1
-    return test[0], how, list(test[at:])
-
-
-def _host(value: str, how: str) -> str:
-    """Give a host name that matches; "" when there is none of our making."""
-    value = value.partition(":")[0]
-    if how == "end":
-        value = "rehearsal" + (value if value.startswith(".") else f".{value}")
-    elif how == "beg":
-        value = value.rstrip(".") + ".example"
-    elif how == "reg":
-        return ""
-    return value.lower() if _PLAIN_HOST.fullmatch(value) else ""
-
-
-def _path(value: str, how: str) -> str:
-    if how == "end":
-        return "/rehearsal" + value
-    if how in ("sub", "dir"):
-        return "/" + value.strip("/")
-    return "" if how == "reg" else value
 
 
 def _pool(back: Proxy) -> Data:
