@@ -59,9 +59,12 @@ def _base(configuration: Configuration, name: str) -> str:
 
 def _of(line: Line, bases: Mapping[str, str], found: Needs) -> None:
     if line.words[0] in ("bind", "server", "server-template", "default-server"):
-        _add(found["certificates"], line.after("crt"), bases["crt-base"], folder="stand-in.pem")
-        for word in _AUTHORITIES:
-            _add(found["authorities"], line.after(word), bases["ca-base"])
+        for at, word in enumerate(line.words):
+            if word == "crt":
+                path = line.value(at + 1)
+                _add(found["certificates"], path, bases["crt-base"], folder="stand-in.pem")
+            elif word in _AUTHORITIES:
+                _add(found["authorities"], line.value(at + 1), bases["ca-base"])
     elif line.starts("errorfile"):
         _add(found["pages"], line.value(2))
     for at, word in enumerate(line.words):

@@ -231,8 +231,9 @@ class Road:
         target = change.path / "payload"
         ship.payload(bundle, settings, target, self.keys)
         container.take(target)
-        result.native_check_stopped = not container.run(PROGRAM, "native")["ok"]
         container.run(places.PROGRAM, "prepare")
+        # In a world that has the names and addresses of the file, as its host does.
+        result.native_check_stopped = not container.run(PROGRAM, "native")["ok"]
         for verb, what in (("converge", "measured"), ("side-effect", "reloads")):
             value = container.run(places.PROGRAM, verb)
             path = settings.results / f"{bundle.name}.{what}.json"

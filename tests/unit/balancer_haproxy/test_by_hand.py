@@ -110,7 +110,7 @@ global
     crt-base /etc/ssl/own
 frontend www
     bind :443 ssl crt /etc/haproxy/certs/ ca-file /etc/ssl/ca.pem
-    bind :444 ssl crt site.pem
+    bind :444 ssl crt site.pem crt /etc/ssl/more.pem
     errorfile 503 /etc/haproxy/errors/503.http
     acl bad src -f /etc/haproxy/lists/bad.lst
     use_backend %[req.hdr(host),map(/etc/haproxy/maps/hosts.map,web)]
@@ -119,7 +119,11 @@ frontend www
 """
     assert DIALECT.needs({"haproxy.cfg": text.encode()}) == {
         "authorities": ["/etc/ssl/ca.pem"],
-        "certificates": ["/etc/haproxy/certs/stand-in.pem", "/etc/ssl/own/site.pem"],
+        "certificates": [
+            "/etc/haproxy/certs/stand-in.pem",
+            "/etc/ssl/more.pem",
+            "/etc/ssl/own/site.pem",
+        ],
         "hosts": [],
         "lists": ["/etc/haproxy/lists/bad.lst", "/etc/haproxy/maps/hosts.map"],
         "nameservers": [],

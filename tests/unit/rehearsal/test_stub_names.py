@@ -1,5 +1,6 @@
 """A stand-in name server answers as RFC 1035 has it, and nothing makes it fail."""
 
+import asyncio
 import socket
 
 import pytest
@@ -46,3 +47,21 @@ def test_what_is_no_question_has_no_answer(end):
 
 def test_a_name_that_points_about_has_no_answer():
     assert stub_names.answer(query("app.corp")[:12] + b"\xc0\x0c\0\1\0\1", NAMES) == b""
+
+
+def test_a_query_over_the_network_is_answered_and_a_place_that_is_taken_is_left_alone():
+    def ask(place):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.sendto(query("app.corp"), place)
+            return given(client.recv(512))
+
+    async def both():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            place = probe.getsockname()
+            await stub_names.serve([place], NAMES)
+        await stub_names.serve([place], NAMES)
+        return await asyncio.to_thread(ask, place)
+
+    assert asyncio.run(both()) == ["127.255.0.1", "127.255.0.2", "127.255.0.3"]
