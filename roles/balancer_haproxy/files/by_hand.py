@@ -31,6 +31,7 @@ _KINDS = {
 # Under this weight a ring is uneven by its nature, whatever is live.
 _EVEN_WEIGHT = 10
 _UNEVEN_TOLERANCE = 0.75
+_MAP_DEFAULT = re.compile(r"^%\[.*\bmap(?:_\w+)?\([^,()]+,([A-Za-z0-9_.:-]+)\)\]$")
 # More servers of one template are not stood in for.
 _MOST_SLOTS = 64
 _COOKIE_MODES = ("insert",)
@@ -68,6 +69,12 @@ def _number(configuration: Configuration) -> Optional[int]:
 def _listener(front: Proxy, known: "set[str]") -> Data:
     default = front.last("default_backend")
     default_pool = default.value(1) if default else (front.name if front.name in known else None)
+    for line in front.all("use_backend"):
+        if len(line.words) == 2:
+            # What is looked up in vain has the map's own default; no map is filled here.
+            found = _MAP_DEFAULT.search(line.value(1))
+            default_pool = found[1] if found else line.value(1)
+            break
     return {
         "name": front.name,
         "mode": front.mode,

@@ -131,6 +131,27 @@ frontend www
     }
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "use_backend %[req.hdr(host),lower,map(/etc/haproxy/maps/hosts.map,app)]",
+        "use_backend app",
+    ],
+)
+def test_a_route_for_everything_is_where_requests_go_by_default(line):
+    text = f"""\
+frontend www
+    bind :80
+    {line}
+    default_backend rest
+backend app
+    server a 10.0.0.1:80
+backend rest
+    server b 10.0.0.2:80
+"""
+    assert read(text)["listeners"][0]["default_pool"] == "app"
+
+
 def test_pages_of_their_own_section_and_names_that_have_to_be_resolved_are_found():
     text = """\
 global
