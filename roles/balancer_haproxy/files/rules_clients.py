@@ -16,6 +16,7 @@ _LEAST_OPEN = 4
 _COUNTER = re.compile(r"(?:sc[0-2]?_|src_)((?:http_req|conn)_rate|conn_cur)\b.*")
 _REFUSES = ("deny", "tarpit", "reject", "silent-drop")
 _TYPO = 2
+_ADDRESS_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip")
 
 
 @rule(
@@ -70,6 +71,23 @@ def _period(counter: str, now: Configuration, proxy: Proxy) -> Optional[float]:
             if found:
                 return (milliseconds(found[1]) or 0.0) / 1000
     return None
+
+
+@rule(
+    "client-address-made-up",
+    STOP,
+    title="Servers are told the same client address for everybody",
+    reason="they limit and block by it, and take all users for one",
+    next_step="say it with a sample, such as %[src], or leave it to `option forwardfor`",
+)
+def client_address_made_up(now: Configuration) -> Iterator[Hit]:
+    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` set to words that are the same for everybody."""
+    for proxy in now.proxies:
+        for line in proxy.own("http-request"):
+            is_set = line.value(1) in ("set-header", "add-header")
+            if is_set and line.value(2).lower() in _ADDRESS_HEADERS and "%" not in line.value(3):
+                side = {"listener": proxy.name} if proxy.is_front else {"pool": proxy.name}
+                yield Hit(" ".join(line.words[:4]), line, about=line.value(2), **side)
 
 
 @comparison(

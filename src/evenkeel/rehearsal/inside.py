@@ -62,6 +62,14 @@ class Rehearsal:
                 heard=clients.heard,
             )
         found: dict[str, Any] = {"classes": self.client.take()}
+        if uneven := running.inexact(self.world, found["classes"]):
+            mine = {k["name"]: k[count] for k in self.world["classes"] if k["pool"] in uneven}
+            await self.client.run(
+                asking.shuffled(self.world["classes"], mine, self.world["seed"] + 1),
+                concurrency=self.world["concurrency"],
+                seconds=PHASE_SECONDS,
+            )
+            found["classes"].update(self.client.take())
         found["peak"] = await probes.peaks(self.stubs, self.world, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()

@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from evenkeel.judge.fixed import exact_share
 from evenkeel.judge.verdict import PASS
 from evenkeel.rehearsal.line import Check, check, few
 from evenkeel.rehearsal.wire import endpoint
@@ -113,4 +114,25 @@ def _differences(name: str, read: Data, has: Data, resolved: set[str]) -> list[s
         was, is_now = read["weights"].get(server, 0.0), has["weights"].get(server, 0.0)
         if was != is_now:
             found.append(f"{subject}: weight {was:g} in the file, {is_now:g} in the process")
+    return found
+
+
+def inexact(world: Data, classes: Data) -> set[str]:
+    """Give the pools whose turns were not exact, though every one of them should be.
+
+    A server that missed a health check on a busy machine loses some turns; a second count tells
+    that from a fault, which is there again.
+    """
+    found = set()
+    for name, pool in world["pools"].items():
+        counts = dict.fromkeys(pool["endpoints"], 0)
+        names = {here: server for server, here in pool["endpoints"].items()}
+        for kind in world["classes"]:
+            tally = classes.get(kind["name"]) if kind["pool"] == name else None
+            for here, number in (tally or {"servers": {}})["servers"].items():
+                if here in names:
+                    counts[names[here]] += number
+        if pool["rule"] == "exact" and sum(counts.values()):
+            if exact_share(counts, pool["weights"])["verdict"] != PASS:
+                found.add(name)
     return found

@@ -117,3 +117,10 @@ def test_users_of_plain_http_are_still_sent_to_https():
     assert stopped(live.replace("code 301", "code 308"), live) == set()
     secure = live.replace("    bind *:80\n", "").replace(HTTPS, "")
     assert "https-redirect-gone" not in stopped(secure, live)
+
+
+def test_a_client_address_that_is_the_same_for_everybody_stops():
+    made_up = "    http-request set-header X-Forwarded-For 127.0.0.1\n"
+    assert stopped(edited((ROUTES, made_up + ROUTES))) == {"client-address-made-up"}
+    told = made_up.replace("127.0.0.1", "%[src]")
+    assert stopped(edited((ROUTES, told + ROUTES))) == set()

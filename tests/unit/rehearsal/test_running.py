@@ -85,3 +85,14 @@ def test_where_process_and_file_disagree_is_told_and_stops_nothing():
     assert "weight 1 in the file, 2 in the process" in text
     assert "server c of pool app is in the process alone" in text
     assert "server b" not in text
+
+
+def test_turns_that_are_not_exact_are_counted_again():
+    world = {**READ, "classes": [{"name": "one", "pool": "app"}, {"name": "two", "pool": "app"}]}
+    even = {"one": {"servers": {"10.0.0.1:80": 50, "127.255.0.1:80": 20}},
+            "two": {"servers": {"127.255.0.1:80": 30}}}  # fmt: skip
+    assert running.inexact(world, even) == set()
+    assert running.inexact(world, {"one": even["one"]}) == {"app"}
+    assert running.inexact(world, {}) == set()
+    hashed = {"app": {**READ["pools"]["app"], "rule": "diverse"}}
+    assert running.inexact({**world, "pools": hashed}, {"one": even["one"]}) == set()
