@@ -81,7 +81,7 @@ def _period(counter: str, now: Configuration, proxy: Proxy) -> Optional[float]:
     next_step="say it with a sample, such as %[src], or leave it to `option forwardfor`",
 )
 def client_address_made_up(now: Configuration) -> Iterator[Hit]:
-    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` set to words that are the same for everybody."""
+    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` set to what is the same for everybody."""
     for proxy in now.proxies:
         for line in proxy.own("http-request"):
             is_set = line.value(1) in ("set-header", "add-header")

@@ -62,7 +62,9 @@ class Rehearsal:
                 heard=clients.heard,
             )
         found: dict[str, Any] = {"classes": self.client.take()}
-        if uneven := running.inexact(self.world, found["classes"]):
+        uneven = running.inexact(self.world, found["classes"])
+        # Of what was before other shares are intended.
+        if uneven and count == "requests":
             mine = {k["name"]: k[count] for k in self.world["classes"] if k["pool"] in uneven}
             await self.client.run(
                 asking.shuffled(self.world["classes"], mine, self.world["seed"] + 1),

@@ -132,7 +132,8 @@ def inexact(world: Data, classes: Data) -> set[str]:
             for here, number in (tally or {"servers": {}})["servers"].items():
                 if here in names:
                     counts[names[here]] += number
-        if pool["rule"] == "exact" and sum(counts.values()):
-            if exact_share(counts, pool["weights"])["verdict"] != PASS:
-                found.add(name)
+        if pool["rule"] != "exact" or not sum(counts.values()):
+            continue
+        if exact_share(counts, pool["weights"])["verdict"] != PASS:
+            found.add(name)
     return found
