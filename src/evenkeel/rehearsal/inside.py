@@ -62,21 +62,26 @@ class Rehearsal:
                 heard=clients.heard,
             )
         found: dict[str, Any] = {"classes": self.client.take()}
-        uneven = running.inexact(self.world, found["classes"])
-        # Of what was before other shares are intended.
-        if uneven and count == "requests":
-            mine = {k["name"]: k[count] for k in self.world["classes"] if k["pool"] in uneven}
-            await self.client.run(
-                asking.shuffled(self.world["classes"], mine, self.world["seed"] + 1),
-                concurrency=self.world["concurrency"],
-                seconds=PHASE_SECONDS,
-            )
-            found["classes"].update(self.client.take())
+        if count == "requests":
+            # Of what was before other shares are intended.
+            found["classes"].update(await self.count_again(found["classes"]))
         found["peak"] = await probes.peaks(self.stubs, self.world, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
         found["questions"] = await self.trials.ask()
         return found
+
+    async def count_again(self, classes: dict[str, Any]) -> dict[str, Any]:
+        """Send the classes of pools whose turns were not exact once more; give their counts."""
+        uneven = running.inexact(self.world, classes)
+        kinds = [kind for kind in self.world["classes"] if kind["pool"] in uneven]
+        numbers = {kind["name"]: kind["requests"] for kind in kinds}
+        await self.client.run(
+            asking.shuffled(kinds, numbers, self.world["seed"] + 1),
+            concurrency=self.world["concurrency"],
+            seconds=PHASE_SECONDS,
+        )
+        return self.client.take()
 
     async def host(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:
         """Call the host's program and give its answer with its exit code."""
