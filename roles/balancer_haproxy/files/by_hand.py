@@ -11,9 +11,11 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
+from .asked_for import asked_for, kept
 from .reading import Configuration, Line, Proxy, Server, milliseconds, read
+from .speaking import speech
 
 _BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):([0-9]{1,5})(?:-[0-9]+)?")
 _SERVER = re.compile(
@@ -29,11 +31,9 @@ _KINDS = {
 # Under this weight a ring is uneven by its nature, whatever is live.
 _EVEN_WEIGHT = 10
 _UNEVEN_TOLERANCE = 0.75
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-_PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-# What a driver demands of a release (driver.py, IDENTITY).
-_IDENTITY = ("chroot /var/lib/haproxy", "user haproxy", "group haproxy")
+_MAP_DEFAULT = re.compile(r"^%\[.*\bmap(?:_\w+)?\([^,()]+,([A-Za-z0-9_.:-]+)\)\]$")
+# More servers of one template are not stood in for.
+_MOST_SLOTS = 64
 _COOKIE_MODES = ("insert",)
 
 Data = Dict[str, Any]
@@ -69,6 +69,12 @@ def _number(configuration: Configuration) -> Optional[int]:
 def _listener(front: Proxy, known: "set[str]") -> Data:
     default = front.last("default_backend")
     default_pool = default.value(1) if default else (front.name if front.name in known else None)
+    for line in front.all("use_backend"):
+        if len(line.words) == 2:
+            # What is looked up in vain has the map's own default; no map is filled here.
+            found = _MAP_DEFAULT.search(line.value(1))
+            default_pool = found[1] if found else line.value(1)
+            break
     return {
         "name": front.name,
         "mode": front.mode,
@@ -101,100 +107,20 @@ def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
     acls: Dict[str, List[Line]] = {}
     for line in front.all("acl"):
         acls.setdefault(line.value(1), []).append(line)
+    known_as = kept(front)
     for number, line in enumerate(front.all("use_backend"), 1):
         pool = line.value(1)
         if pool not in known or line.value(2) != "if":
             continue
-        asked = _asked(line.words[3:], acls)
+        asked = asked_for(line.words[3:], acls, known_as)
         if asked is not None:
             yield {"name": f"{pool}-{number}", "pool": pool, **asked}
-
-
-def _asked(words: Sequence[str], acls: Mapping[str, List[Line]]) -> Optional[Data]:
-    """Give hosts, paths and headers that meet the first alternative of a condition."""
-    asked: Data = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
-    at = 0
-    while at < len(words):
-        word = words[at]
-        at += 1
-        if word in ("||", "or"):
-            break
-        if word in ("{", "!{"):
-            end = words.index("}", at) if "}" in words[at:] else len(words)
-            tests = [tuple(words[at:end])]
-            at = end + 1
-        else:
-            tests = [line.words[2:] for line in acls.get(word.lstrip("!"), [])]
-        if word.startswith("!"):
-            # Most requests do not match what is excepted.
-            continue
-        if not any(_met(test, asked) for test in tests):
-            return None
-    return asked if any(asked.values()) else None
-
-
-def _met(test: Sequence[str], asked: Data) -> bool:
-    """Enter what meets one test into `asked`; False when we cannot make such a request."""
-    if not test:
-        return False
-    sample, how, values = _parts(test)
-    name = sample.split(",")[0].lower()
-    if name.startswith(("hdr(host)", "req.hdr(host)", "hdr_", "req.hdr_")) and "(host)" in name:
-        how = how or name.partition("hdr_")[2].partition("(")[0]
-        hosts = [_host(value, how) for value in values]
-        asked["hosts"] += [host for host in hosts if host]
-        return any(hosts)
-    if name in ("path", "path_beg", "path_dir", "url_beg", "path_sub", "path_end", "url", "base"):
-        how = how or name.partition("_")[2]
-        paths = [value for value in values if _PLAIN_PATH.fullmatch(_path(value, how))]
-        key = "path_prefixes" if how in ("beg", "dir") else "paths"
-        asked[key] += [_path(value, how) for value in paths]
-        return bool(paths)
-    found = re.fullmatch(r"(?:req\.)?f?hdr\(([A-Za-z0-9-]+)\)", sample.split(",")[0])
-    if found and values and how in ("", "str") and _WORD.fullmatch(values[0]):
-        asked["headers"].append({"name": found[1], "value": values[0]})
-        return True
-    return False
-
-
-def _parts(test: Sequence[str]) -> Tuple[str, str, List[str]]:
-    """Give the sample, how it is matched (beg, end, str, ...), and the values."""
-    how, at = "", 1
-    while at < len(test) and test[at].startswith("-"):
-        flag = test[at]
-        at += 1
-        if flag == "--":
-            break
-        if flag in ("-m", "-u", "-f"):
-            how = test[at] if flag == "-m" and at < len(test) else how
-            at += 1
-    return test[0], how, list(test[at:])
-
-
-def _host(value: str, how: str) -> str:
-    """Give a host name that matches; "" when there is none of our making."""
-    value = value.partition(":")[0]
-    if how == "end":
-        value = "rehearsal" + (value if value.startswith(".") else f".{value}")
-    elif how == "beg":
-        value = value.rstrip(".") + ".example"
-    elif how == "reg":
-        return ""
-    return value.lower() if _PLAIN_HOST.fullmatch(value) else ""
-
-
-def _path(value: str, how: str) -> str:
-    if how == "end":
-        return "/rehearsal" + value
-    if how in ("sub", "dir"):
-        return "/" + value.strip("/")
-    return "" if how == "reg" else value
 
 
 def _pool(back: Proxy) -> Data:
     algorithm = _algorithm(back)
     cookie = _cookie(back)
-    servers = [one for one in (_server(server) for server in back.servers) if one]
+    servers = [one for server in back.servers for one in _slots(server)]
     return {
         "name": back.name,
         "mode": back.mode,
@@ -202,6 +128,7 @@ def _pool(back: Proxy) -> Data:
         "algorithm": algorithm,
         "stickiness": cookie,
         "check": _check(back),
+        "speaks": speech(back),
         "servers": servers,
         "extra": [],
         "guardrails": _guardrails(back, algorithm, servers),
@@ -274,17 +201,34 @@ def _expected(back: Proxy) -> List[int]:
     return [int(first[0])] if first else [200]
 
 
+def _slots(server: Server) -> Iterator[Data]:
+    """Give a server, or those that a template makes.
+
+    Resolved once, all of them have the one address of their name, and are one. A name server gives
+    each an address: that of `slot2.NAME` is the second one of NAME (rehearsal/stub_names.py).
+    """
+    one = _server(server) if server.slots else None
+    if one is None:
+        return
+    if server.slots == 1 or not server.has("resolvers"):
+        yield {**one, "weight": one["weight"] * server.slots}
+        return
+    for at in range(min(server.slots, _MOST_SLOTS)):
+        address = f"slot{at + 1}.{one['address']}" if at else one["address"]
+        yield {**one, "name": f"{server.name}{server.low + at}", "address": address}
+
+
 def _server(server: Server) -> Optional[Data]:
     """Give one server; None for one that no stand-in can be reached at."""
     found = _SERVER.fullmatch(server.address)
-    if not found or server.slots != 1 or not 0 < int(found[2]) < 65536:
+    if not found or not 0 < int(found[2]) < 65536:
         return None
     weight = server.number("weight")
     slow = milliseconds(server.options.get("slowstart", ""))
     proxy = "v2" if server.has("send-proxy-v2") else "v1" if server.has("send-proxy") else "none"
     state = "inactive" if server.has("disabled") else "draining" if weight == 0 else "active"
     return {
-        "name": server.name,
+        "name": server.first,
         "address": found[1].strip("[]"),
         "port": int(found[2]),
         "weight": 1 if weight is None else max(weight, 1),
@@ -294,24 +238,5 @@ def _server(server: Server) -> Optional[Data]:
         "slow_start_seconds": slow / 1000 if slow else None,
         "state": state,
         "proxy_protocol": proxy,
+        "tls": server.has("ssl"),
     }
-
-
-def acceptable(files: Mapping[str, Any]) -> Tuple[Dict[str, bytes], List[str]]:
-    """Give the files with what a host demands of `global` and they do not say, and what was added.
-
-    For a rehearsal of a configuration whose live one does not say it either. A host refuses to
-    have it deployed without.
-    """
-    told: List[str] = []
-    result = {}
-    for name, data in files.items():
-        text = data if isinstance(data, str) else bytes(data).decode("utf-8", "surrogateescape")
-        configuration = read({name: text})
-        missing = [one for one in _IDENTITY if not configuration.setting(one.split()[0])]
-        if missing:
-            told += [line for line in missing if line not in told]
-            # At the end, so that what HAProxy says of a line is true of the person's file.
-            text = "\n".join([text, "global", *(f"    {line}" for line in missing), ""])
-        result[name] = text.encode("utf-8", "surrogateescape")
-    return result, told

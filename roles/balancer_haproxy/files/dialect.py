@@ -15,7 +15,9 @@ import hashlib
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .by_hand import acceptable, by_hand
+from .acceptable import acceptable
+from .alike import unchanged
+from .by_hand import by_hand
 from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .needs import needs
@@ -36,6 +38,7 @@ __all__ = [
     "rules",
     "spread",
     "spread_otherwise",
+    "unchanged",
     "view",
 ]
 

@@ -29,6 +29,10 @@ SOCKET_SECONDS = 10.0
 # What a new worker is told of servers that were drained or weighted by hand, so that it knows it
 # before its first request. Empty but for the moment of a reload.
 STATE_FILE = "/var/lib/evenkeel/haproxy.servers"
+# What a process has open beside its connections: listeners, health checks, timers, pipes.
+OTHER_DESCRIPTORS = 2000
+LEAST_CONNECTIONS = 500
+REHEARSAL_OPTIONS = "/run/systemd/system/haproxy.service.d/rehearsal.conf"
 # `show stat` of 100,000 servers is about 40 MB.
 LARGEST_ANSWER_BYTES = 128 * 1024 * 1024
 CHECK_SECONDS = 120.0
@@ -243,6 +247,20 @@ class HAProxy(Driver):
         """Run `haproxy -c` alone; give its exit code and its words."""
         path = os.path.join(folder, "haproxy.cfg")
         return process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, folder)
+
+    def fit(self, folders: List[str], descriptors: int) -> bool:
+        """Bound the connections on the command line, which goes before maxconn (haproxy -n)."""
+        wanted = max((_most_connections(f"{one}/haproxy.cfg") for one in folders), default=0)
+        fits = 2 * wanted + OTHER_DESCRIPTORS <= descriptors
+        if fits and not os.path.exists(REHEARSAL_OPTIONS):
+            return False
+        most = max(LEAST_CONNECTIONS, (descriptors - OTHER_DESCRIPTORS) // 2)
+        options = f"-S {SOCKET}" + ("" if fits else f" -n {most}")
+        os.makedirs(os.path.dirname(REHEARSAL_OPTIONS), exist_ok=True)
+        with open(REHEARSAL_OPTIONS, "w", encoding="utf-8") as file:
+            file.write(f'[Service]\nEnvironment="EXTRAOPTS={options}"\n')
+        process.run(["systemctl", "daemon-reload"], CHECK_SECONDS)
+        return not fits
 
     def reload(self, timeout_seconds: float) -> Dict[str, Any]:
         """Reload and wait until the master has settled with a new worker and no failed reload."""
@@ -550,6 +568,22 @@ class HAProxy(Driver):
         finally:
             connection.close()
         raise BalancerFault("the master's answer is too large")
+
+
+def _most_connections(path: str) -> int:
+    """Give what `maxconn` of the section global says, the last one; 0 without a file or a word."""
+    try:
+        lines = _text(path).splitlines()
+    except OSError:
+        return 0
+    most, section = 0, ""
+    for line in lines:
+        parts = line.split()
+        if parts and parts[0] in _SECTIONS:
+            section = parts[0]
+        elif section == "global" and parts[:1] == ["maxconn"] and parts[1:2]:
+            most = _number(parts[1])
+    return most
 
 
 def _processes(answer: str) -> Optional[Processes]:

@@ -14,6 +14,16 @@ _MAP = re.compile(r"\bmap(?:_\w+)?\((/[^,)]+)")
 # Where such files lie. A stand-in is put nowhere else, whatever a configuration names.
 _PLACES = ("/etc/haproxy/", "/etc/ssl/", "/etc/letsencrypt/", "/etc/pki/", "/etc/certs/", "/srv/")
 _ANSWERS = ("file", "lf-file")
+_AUTHORITIES = ("ca-file", "ca-verify-file", "crl-file")
+# The place of an address in the lines that name one, and options that do.
+_ADDRESSED = {
+    **{"log": 1, "nameserver": 2, "peer": 2, "mailer": 2, "dispatch": 1, "source": 1},
+    **{"server": 2, "server-template": 3, "bind": 1},
+}
+_HOST = re.compile(r"(?:ipv[46]@|udp[46]?@|tcp[46]?@)?([A-Za-z][A-Za-z0-9_.-]*)(?::[0-9]+)?")
+_NAMESERVER = re.compile(r"(?:udp4?@|ipv4@)?([0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]{1,5})")
+# Words that stand where an address could.
+_NO_HOSTS = ("global", "stdout", "stderr", "localhost", "fd")
 
 Needs = Dict[str, List[str]]
 
@@ -21,15 +31,23 @@ Needs = Dict[str, List[str]]
 def needs(files: Mapping[str, Any]) -> Needs:
     """Give the paths that the files name, by kind.
 
-    `certificates` are with their key, `pages` are answers of HTTP, `lists` also maps.
+    `certificates` are with their key, `pages` are answers of HTTP, `lists` also maps; `hosts` are
+    the host names that have to be resolved, and `nameservers` who resolves them, as address:port.
     """
     configuration = read(files)
-    found: Dict[str, List[str]] = {"certificates": [], "authorities": [], "pages": [], "lists": []}
+    kinds = ("certificates", "authorities", "pages", "lists", "hosts", "nameservers")
+    found: Dict[str, List[str]] = {kind: [] for kind in kinds}
     bases = {name: _base(configuration, name) for name in ("crt-base", "ca-base")}
     lines = list(configuration.process)
     for proxy in configuration.proxies:
         lines += [*proxy.inherited, *proxy.lines]
+    for _, _, others in configuration.others:
+        lines += others
     for line in lines:
+        _host(line, found["hosts"])
+        server = _NAMESERVER.fullmatch(line.value(2)) if line.starts("nameserver") else None
+        if server:
+            found["nameservers"].append(server[1])
         _of(line, bases, found)
     return {kind: sorted(set(paths)) for kind, paths in found.items()}
 
@@ -40,9 +58,13 @@ def _base(configuration: Configuration, name: str) -> str:
 
 
 def _of(line: Line, bases: Mapping[str, str], found: Needs) -> None:
-    if line.starts("bind") or line.starts("server") or line.starts("default-server"):
-        _add(found["certificates"], line.after("crt"), bases["crt-base"], folder="stand-in.pem")
-        _add(found["authorities"], line.after("ca-file"), bases["ca-base"])
+    if line.words[0] in ("bind", "server", "server-template", "default-server"):
+        for at, word in enumerate(line.words):
+            if word == "crt":
+                path = line.value(at + 1)
+                _add(found["certificates"], path, bases["crt-base"], folder="stand-in.pem")
+            elif word in _AUTHORITIES:
+                _add(found["authorities"], line.value(at + 1), bases["ca-base"])
     elif line.starts("errorfile"):
         _add(found["pages"], line.value(2))
     for at, word in enumerate(line.words):
@@ -52,6 +74,18 @@ def _of(line: Line, bases: Mapping[str, str], found: Needs) -> None:
             _add(found["pages"], line.value(at + 1))
         for path in _MAP.findall(word):
             _add(found["lists"], path)
+
+
+def _host(line: Line, hosts: List[str]) -> None:
+    """Enter the host names of a line; one without a dot or a port may be any word."""
+    place = _ADDRESSED.get(line.words[0], 0)
+    words = [line.value(place)] if place else []
+    if line.words[0] in ("server", "server-template", "default-server"):
+        words += [line.after("addr") or "", line.after("source") or ""]
+    for word in words:
+        match = _HOST.fullmatch(word)
+        if match and match[1] not in _NO_HOSTS and not match[1].endswith("."):
+            hosts.append(match[1])
 
 
 def _add(paths: List[str], path: Optional[str], base: str = "", folder: str = "") -> None:

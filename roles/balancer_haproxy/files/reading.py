@@ -58,6 +58,13 @@ class Server(NamedTuple):
     options: Mapping[str, str]
     line: Line
     slots: int = 1
+    low: int = 1
+
+    @property
+    def first(self) -> str:
+        """Give the name that the process knows it by; of a template, that of its first server."""
+        is_template = self.line.starts("server-template")
+        return f"{self.name}{self.low}" if is_template else self.name
 
     def has(self, option: str) -> bool:
         """Whether the option is there, by the server's own line or by default-server."""
@@ -167,6 +174,10 @@ class Configuration:
         self.proxies.append(proxy)
         self._by_name.setdefault((proxy.kind, proxy.name), proxy)
 
+    def also(self, kind: str, name: str, proxy: Proxy) -> None:
+        """Let a section be found under one more name."""
+        self._by_name.setdefault((kind, name), proxy)
+
     def setting(self, *first: str) -> Optional[Line]:
         """Give the line of `global` that begins so; the last one counts."""
         found = None
@@ -253,7 +264,8 @@ def _servers(lines: Sequence[Line]) -> Iterator[Server]:
         elif line.starts("server-template") and len(line.words) > 3:
             own = _options(line.words[4:], defaults)
             slots = _slots(line.words[2])
-            yield Server(line.words[1], line.words[3], own, line, slots)
+            low = number(line.words[2].partition("-")[0]) if "-" in line.words[2] else 1
+            yield Server(line.words[1], line.words[3], own, line, slots, low or 0)
 
 
 def _options(parts: Sequence[str], defaults: Mapping[str, str]) -> Dict[str, str]:

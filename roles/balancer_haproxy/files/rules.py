@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 from . import (
     rules_changes,
     rules_checks,
+    rules_clients,
     rules_hash,
     rules_limits,
     rules_listeners,
@@ -22,6 +23,7 @@ from . import (
 )
 from .affinity import contradictions
 from .reading import Configuration, read
+from .renames import follow, server_before
 from .rule import LOST, RULES, STOP, TELL, Hit, Rule
 
 __all__ = ["catalogue", "rules", "spread_otherwise"]
@@ -34,6 +36,7 @@ _MODULES = (
     rules_limits,
     rules_listeners,
     rules_requests,
+    rules_clients,
     rules_changes,
 )
 _EVERY = "every server: "
@@ -51,13 +54,15 @@ def rules(files: Mapping[str, Any], base_files: Optional[Mapping[str, Any]]) -> 
     """
     now = read(files)
     before = read(base_files) if base_files else None
+    if before is not None:
+        follow(now, before)
     found: List[Finding] = []
     for name in RULES:
         rule = RULES[name]
         old: Set[Key] = set()
         if before is not None and rule.find:
             old = {(hit.subject, hit.pool) for hit in _hits(rule, before, None)}
-        found += [_finding(rule, hit, old, before) for hit in _hits(rule, now, before)]
+        found += [_finding(rule, hit, old, now, before) for hit in _hits(rule, now, before)]
     return sorted(found, key=lambda one: (one["severity"], one["line"] or 0, one["rule"]))
 
 
@@ -112,9 +117,11 @@ def _found(rule: Rule, now: Configuration, before: Optional[Configuration]) -> I
         yield from rule.compare(now, before)
 
 
-def _finding(rule: Rule, hit: Hit, old: Set[Key], before: Optional[Configuration]) -> Finding:
-    whole = hit._replace(server="").subject if hit.server else hit.subject
-    live = (hit.subject, hit.pool) in old or (whole, hit.pool) in old
+def _finding(
+    rule: Rule, hit: Hit, old: Set[Key], now: Configuration, before: Optional[Configuration]
+) -> Finding:
+    was = _as_before(hit, now, before)
+    live = any((one.subject, one.pool) in old for one in (was, was._replace(server="")))
     grade = hit.grade or rule.grade
     if grade == LOST:
         grade = STOP if _was_there(hit, before) else TELL
@@ -135,6 +142,19 @@ def _finding(rule: Rule, hit: Hit, old: Set[Key], before: Optional[Configuration
         "reason": rule.reason,
         "next_step": rule.next_step,
     }
+
+
+def _as_before(hit: Hit, now: Configuration, before: Optional[Configuration]) -> Hit:
+    """Give a finding with the names that its pool, server and listener had."""
+    if before is None:
+        return hit
+    back = before.back(hit.pool) if hit.pool else None
+    front = before.front(hit.listener) if hit.listener else None
+    return hit._replace(
+        pool=back.name if back else hit.pool,
+        server=server_before(now, before, hit.pool, hit.server) if hit.server else "",
+        listener=front.name if front else hit.listener,
+    )
 
 
 def _was_there(hit: Hit, before: Optional[Configuration]) -> bool:

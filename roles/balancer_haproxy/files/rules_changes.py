@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterator, Set, Tuple
 
 from .reading import Configuration, Line, Proxy, Server
@@ -10,6 +11,8 @@ from .rules_listeners import places
 from .rules_spread import endpoint
 
 _TLS, _PROXY = "ssl", "accept-proxy"
+# What is known of a looked-up name only when a request comes.
+_LOOKED_UP = re.compile(r"%\[[^\]]*\]")
 
 
 def _binds(now: Configuration) -> Dict[str, Tuple[Proxy, Line]]:
@@ -144,7 +147,36 @@ def address_of_another_pool(now: Configuration, before: Configuration) -> Iterat
         if old.address == new.address or proxy.name in shares:
             continue
         here = endpoint(new.address)
-        others = owners.get(here, set()) - {proxy.name}
+        was = before.back(proxy.name)
+        others = owners.get(here, set()) - {proxy.name, was.name if was else proxy.name}
         if others and len(others) == len(owners[here]):
             got = f"{new.address}, which pool {sorted(others)[0]} has"
             yield Hit(got, new.line, proxy.name, new.name)
+
+
+@comparison(
+    "looked-up-pool-gone",
+    STOP,
+    title="A pool that requests may name is no longer there",
+    reason="a route that looks its pool up finds no such name, and gives the default or 503",
+    next_step="keep the pool, or waive the rule when no map and no request names it any more",
+)
+def looked_up_pool_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """A pool that no route named by itself, while a `use_backend %[...]` could, and now cannot."""
+    routes = [(front, line) for front in now.fronts for line in front.all("use_backend")]
+    looked_up = [(front, line) for front, line in routes if "%[" in line.value(1)]
+    named = {
+        line.value(1)
+        for front in before.proxies
+        for word in ("use_backend", "default_backend")
+        for line in front.all(word)
+    }
+    for old in before.backs:
+        if old.is_front or old.name in named or now.back(old.name) or not old.servers:
+            continue
+        for front, line in looked_up:
+            parts = [re.escape(part) for part in _LOOKED_UP.split(line.value(1))]
+            if re.fullmatch(".+".join(parts), old.name):
+                got = f"{old.name}, which {line.value(1)} may name"
+                yield Hit(got, line, listener=front.name, about=f"pool {old.name}")
+                break

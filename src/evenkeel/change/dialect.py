@@ -52,6 +52,9 @@ class Dialect:
     `next_step`. `catalogue()` gives every rule. `spread_otherwise(files)` gives {pool: why} where
     lines of the files send clients elsewhere than weights and algorithm say.
 
+    `unchanged(files, base_files)` gives the pools that a change leaves as they are, so that what
+    happens to them when servers fail is not its doing; a dialect without it knows none.
+
     `by_hand(files)` reads a configuration that has no intent, `needs(files)` gives the files that
     it names, and `acceptable(files)` adds what a host demands (see docs/adding-a-balancer.md).
     """
@@ -70,6 +73,7 @@ class Dialect:
     needs: Callable[[Files], dict[str, list[str]]]
     acceptable: Callable[[Files], tuple[dict[str, bytes], list[str]]]
     spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
+    unchanged: Callable[[Files, Files], list[str]] | None = None
 
     def broken(self, intent: Data) -> list[Fault]:
         """Give what the balancer cannot do of a normalised intent."""
@@ -123,4 +127,5 @@ def load_dialect(role_dir: Path) -> Dialect:
         needs=module.needs,
         acceptable=module.acceptable,
         spread=getattr(module, "spread", None),
+        unchanged=getattr(module, "unchanged", None),
     )

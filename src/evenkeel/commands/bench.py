@@ -41,6 +41,12 @@ RESULTS: dict[str, tuple[str, str, str, str]] = {
     "load_over_wrk_kept": ("load client / wrk, kept", "load_kept", "wrk_kept", ">= 0.5"),
     "load_over_wrk_new": ("load client / wrk, new", "load_new", "wrk_new", ">= 0.5"),
     "validate_seconds": ("validate.yml, s", "validate", "", "<= 45"),
+    "validate_200_servers_seconds": (
+        "validate.yml, 200 servers, s",
+        "validate_200_servers",
+        "",
+        "<= 90",
+    ),
     "render_10000_servers_seconds": ("render 10,000 servers, s", "render_10000_servers", "", ""),
     "render_100_hosts_seconds": ("render 100 hosts, s", "render_100_hosts", "", ""),
 }
@@ -52,6 +58,7 @@ TIMED = {
     "conventional": "conventional play, Ansible's defaults",
     "conventional_least": "conventional play, its least, our ansible.cfg",
     "validate": "playbooks/validate.yml on the demo's change",
+    "validate_200_servers": "playbooks/validate.yml on a pool of 200 servers",
     "render_10000_servers": "render 1 pool of 10,000 servers",
     "render_100_hosts": "render 100 hosts of 10 pools of 10 servers",
 }
@@ -131,10 +138,15 @@ def _fleet(bench: Bench, runs: int) -> None:
         bench.run_all(number)
 
 
+def _validate(bench: Bench) -> None:
+    bench_alone.validate(bench)
+    bench_alone.validate_large(bench)
+
+
 PARTS: dict[str, Callable[[Bench, int], None]] = {
     "fleet": _fleet,
     "render": lambda bench, _: bench_alone.rendering(bench),
-    "validate": lambda bench, _: bench_alone.validate(bench),
+    "validate": lambda bench, _: _validate(bench),
 }
 # Needs no lab, so it comes first, on a quiet machine.
 LOAD = "load"

@@ -6,6 +6,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from evenkeel.change.bundle import render_fleet
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT
@@ -26,6 +28,7 @@ RENDERS = 3
 LOAD_HOST = "lb1"
 LOAD_SERVERS = 4
 LOAD_SECONDS = 3.0
+ONE_MORE = {"name": "worker201", "address": "10.70.2.1"}
 
 
 def validate(bench: Bench) -> None:
@@ -40,6 +43,22 @@ def validate(bench: Bench) -> None:
     render.render(request, hosts, write=True)
     with bench.timed("validate"):
         bench.playbook(ROOT / "playbooks" / "validate.yml", change="rehearsed")
+
+
+def validate_large(bench: Bench) -> None:
+    """Time playbooks/validate.yml, whole, on one server more in the corpus's pool of 200.
+
+    For one host: hosts of equal content share a container.
+    """
+    text = (ROOT / "tests" / "corpus" / "intents" / "large.yml").read_text(encoding="utf-8")
+    intent = yaml.safe_load(text)
+    live = render_fleet({"lb1": intent}, role_dir=ROLE, fleet=("lb1",)).files["lb1"]
+    after = copy.deepcopy(intent)
+    after["pools"][0]["servers"].append({**after["pools"][0]["servers"][0], **ONE_MORE})
+    request = _request(bench.changes / "rehearsed-200", ("lb1",))
+    render.render(request, {"lb1": render.Host(after, live)}, write=True)
+    with bench.timed("validate_200_servers"):
+        bench.playbook(ROOT / "playbooks" / "validate.yml", change="rehearsed-200")
 
 
 def rendering(bench: Bench) -> None:

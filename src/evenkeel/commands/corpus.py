@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from evenkeel.change.declared import Declared
 from evenkeel.commands import ROOT, run
 from evenkeel.corpus import cases, containers, tables
 from evenkeel.corpus.cases import Case
@@ -68,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--case", metavar="FILE", help="one case of your own, or a configuration")
     parser.add_argument(
         "--baseline", dest="base", metavar="FILE", help="the configuration that is live now"
+    )
+    parser.add_argument(
+        "--declared",
+        metavar="FILE",
+        help="waivers and intended_shifts of a configuration by hand (YAML)",
     )
     parser.add_argument("--balancer", default="haproxy", help="whose role to use (haproxy)")
     parser.add_argument(
@@ -153,7 +159,10 @@ def _surprise(result: Result) -> str:
 
 def _one(given: argparse.Namespace, role: Path) -> int:
     if given.base or Path(given.case).suffix not in CASES:
-        results = [_by_hand(Path(given.case), given.base and Path(given.base), role)]
+        declared = cases.load_declared(Path(given.declared)) if given.declared else None
+        results = [_by_hand(Path(given.case), given.base and Path(given.base), role, declared)]
+    elif given.declared:
+        raise UsageError("A case declares what it waives and intends itself", where=given.case)
     else:
         found = cases.load(Path(given.case))
         results = run_all(found, role, min(given.jobs, len(found)))
@@ -170,7 +179,7 @@ def _one(given: argparse.Namespace, role: Path) -> int:
     return EXIT_REFUSED if FAIL in verdicts else EXIT_INCONCLUSIVE
 
 
-def _by_hand(candidate: Path, base: Path | None, role: Path) -> Result:
+def _by_hand(candidate: Path, base: Path | None, role: Path, declared: Declared | None) -> Result:
     """Rehearse a configuration by hand; what cannot be read is told before anything starts."""
     try:
         for path in filter(None, (candidate, base)):
@@ -183,7 +192,7 @@ def _by_hand(candidate: Path, base: Path | None, role: Path) -> Result:
         tempfile.TemporaryDirectory(prefix="evenkeel-corpus-") as scratch,
         containers.kept(1, role) as (container,),
     ):
-        return Road(Path(scratch), role).by_hand(candidate, base, container)
+        return Road(Path(scratch), role).by_hand(candidate, base, container, declared)
 
 
 def _say(words: str) -> None:

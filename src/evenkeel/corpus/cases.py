@@ -5,19 +5,24 @@ docs/corpus.md describes the format. A file holds one case, or a list of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from evenkeel.change import declared
+from evenkeel.change.declared import Declared
 from evenkeel.corpus import edits
-from evenkeel.errors import UsageError
+from evenkeel.errors import Faults, UsageError
 
 RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "alert")
+_OF_TEXTS = set(edits.OF_TEXTS)
 LARGEST_FILE_BYTES = 4 * 1024 * 1024
-_KEYS = {"name", "intent", "class", "wrong", "harmless", "stop", "edits", "production", "waive"}
+_KEYS = {"name", "intent", "file", "class", "wrong", "harmless", "stop", "edits", "production"}
+# What a change declares beside its intent, as `-e` gives it on the road (docs/policy.md).
+_DECLARED = {"waivers", "intended_shifts"}
 # What production is like where the staging container cannot know it, with its least and most.
 _PRODUCTION = {
     "clients": (1, 1_000_000),
@@ -31,7 +36,8 @@ class Case:
     """One change. `wrong` says what is wrong with it, or is empty for a harmless one.
 
     `intent` is what the edits start from, `stop` the last station that may let it pass.
-    `production` is how the users' traffic and servers differ from what the container assumes.
+    `production` is how the users' traffic and servers differ from what the container assumes,
+    `declared` what the change waives and which shifts it intends.
     """
 
     name: str
@@ -43,6 +49,9 @@ class Case:
     edits: Sequence[Mapping[str, Any]]
     where: str
     production: Mapping[str, Any] = field(default_factory=dict)
+    declared: Declared = field(default_factory=Declared)
+    # A configuration that somebody wrote by hand; then there is no intent.
+    file: str = ""
 
     def intent(self) -> dict[str, Any]:
         """Give the intent after the edits; raises UsageError for a place that is not there."""
@@ -77,7 +86,7 @@ def load_all(folder: Path) -> list[Case]:
     """Read every case below `folder`; raises UsageError for a name that two of them have."""
     found: dict[str, Case] = {}
     for path in sorted(folder.glob("*/*.yml")):
-        if path.parent.name == "intents":
+        if path.parent.name in ("intents", "files"):
             continue
         for case in load(path):
             if case.name in found:
@@ -95,9 +104,10 @@ def _case(item: object, path: Path) -> Case:
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise _wrong(path, "a mapping with a name", repr(item)[:120])
     where = f"{path}: {item['name']}"
-    unknown = set(map(str, item)) - _KEYS
+    unknown = set(map(str, item)) - _KEYS - _DECLARED
     if unknown:
-        raise _wrong(where, f"keys out of {', '.join(sorted(_KEYS))}", ", ".join(sorted(unknown)))
+        known = ", ".join(sorted(_KEYS | _DECLARED))
+        raise _wrong(where, f"keys out of {known}", ", ".join(sorted(unknown)))
     if ("wrong" in item) == ("harmless" in item):
         raise _wrong(where, "wrong or harmless, with a sentence", "both or neither")
     wrong = "wrong" in item
@@ -109,17 +119,56 @@ def _case(item: object, path: Path) -> Case:
     listed = item.get("edits")
     if not isinstance(listed, list) or not listed:
         raise _wrong(where, "edits: a list of at least one", repr(listed)[:120])
+    by_hand = "file" in item
+    if by_hand and ("intent" in item or "production" in item or set(_kinds(listed)) - _OF_TEXTS):
+        raise _wrong(where, "a file with edits of its text alone", "an intent or production too")
     return Case(
         name=item["name"],
         kind=str(item.get("class") or "other"),
         says=says.strip(),
         wrong=wrong,
         stop=stop,
-        base=_base(item.get("intent"), path, where),
+        base={} if by_hand else _base(item.get("intent"), path, where),
         edits=[edits.checked(edit, where) for edit in listed],
         where=where,
         production=_production(item.get("production", {}), where),
+        declared=_declared({key: item[key] for key in _DECLARED & set(item)}, where),
+        file=_configuration(item["file"], path, where) if by_hand else "",
     )
+
+
+def _kinds(listed: list[Any]) -> Iterator[str]:
+    for edit in listed:
+        if isinstance(edit, dict):
+            yield from (kind for kind in (*edits.OF_INTENTS, *edits.OF_TEXTS) if kind in edit)
+
+
+def _configuration(given: object, path: Path, where: str) -> str:
+    """Give the text of a configuration: of a name in `files`, or of a path beside the case."""
+    here = path.resolve().parent
+    for folder in (here, here.parent / "files"):
+        one = folder / str(given)
+        if isinstance(given, str) and one.is_file():
+            if one.stat().st_size > LARGEST_FILE_BYTES:
+                raise _wrong(where, f"at most {LARGEST_FILE_BYTES} bytes", str(one))
+            return one.read_text(encoding="utf-8", errors="surrogateescape")
+    raise _wrong(where, "file: the name of a file in files, or a path", repr(given)[:120])
+
+
+def load_declared(path: Path) -> Declared:
+    """Read `waivers` and `intended_shifts` from a file; raises UsageError for anything else."""
+    value = _yaml(path)
+    if not isinstance(value, dict) or set(value) - _DECLARED:
+        raise _wrong(path, f"a mapping with {' and '.join(sorted(_DECLARED))}", repr(value)[:80])
+    return _declared(value, str(path))
+
+
+def _declared(values: Mapping[str, Any], where: str) -> Declared:
+    try:
+        return declared.read(values)
+    except Faults as error:
+        first = error.faults[0]
+        raise _wrong(f"{where}: {first.path}", first.wanted, first.got) from None
 
 
 def _production(value: object, where: str) -> dict[str, Any]:

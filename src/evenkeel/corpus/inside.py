@@ -104,7 +104,7 @@ def _try(words: list[str]) -> None:
 
 
 def facts(world: dict[str, Any]) -> dict[str, Any]:
-    """Give the sums of the live files, whether the unit runs, and the network's links."""
+    """Give the sums of the live files, whether the unit runs, and what the container has."""
     live = Path("/var/lib/evenkeel", world["balancer"], "live")
     sums = {
         name: hashlib.sha256((live / name).read_bytes()).hexdigest()
@@ -114,8 +114,13 @@ def facts(world: dict[str, Any]) -> dict[str, Any]:
     driver = drivers.load(world["balancer"])
     words = ["systemctl", "is-active", driver.UNIT]
     state = subprocess.run(words, capture_output=True, timeout=20, check=False)
-    links = sorted(path.name for path in Path("/sys/class/net").iterdir())
-    return {"sums": sums, "unit": state.stdout.decode().strip(), "links": links}
+    return {
+        "sums": sums,
+        "unit": state.stdout.decode().strip(),
+        "links": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "status": Path("/proc/1/status").read_text(),
+        "mounts": Path("/proc/self/mountinfo").read_text(),
+    }
 
 
 def native(world: dict[str, Any]) -> dict[str, Any]:

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.canary.service import down_by_change
+from evenkeel.change.bundle import render_fleet
+from evenkeel.change.declared import Declared
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.corpus.cases import CANARY, RENDER, STAGING, Case
 from evenkeel.corpus.containers import PROGRAM, Container, container_tests
-from evenkeel.errors import EvenkeelError, Refused
+from evenkeel.errors import EvenkeelError, Faults, Refused, UsageError
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel.records import read_json
+from evenkeel.records import read_json, write_atomically
 from evenkeel.rehearsal import checks, places, plan, ship, staging, world
 from evenkeel.rehearsal.declared import Policy
 from evenkeel.rehearsal.plan import Settings
 from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.render import Host, Request, render
 
+Files = Mapping[str, bytes]
 HOST = "lb1"
 MISSED = "missed"
 _LONGEST_REASON = 400
@@ -64,12 +67,17 @@ class Road:
         self.keys = ship.Keys.make()
 
     def run(self, case: Case, container: Container) -> Result:
-        """Take one case as far as it comes; trouble of a container is no verdict."""
+        """Take one case as far as it comes; trouble of a container is no verdict.
+
+        Raises UsageError for a case whose edits or intent have no meaning.
+        """
         result = Result(case.name, case.kind, case.wrong, case.stop if case.wrong else "")
         began = time.monotonic()
         folder = self.scratch / case.name
         try:
             self._run(case, container, folder, result)
+        except UsageError:
+            raise
         except EvenkeelError as error:
             result.trouble = str(error)
             container.throw_away()
@@ -77,8 +85,16 @@ class Road:
         shutil.rmtree(folder, ignore_errors=True)
         return result
 
-    def by_hand(self, candidate: Path, base: Path | None, container: Container) -> Result:
+    def by_hand(
+        self,
+        candidate: Path,
+        base: Path | None,
+        container: Container,
+        declared: Declared | None = None,
+    ) -> Result:
         """Rehearse a configuration that a person wrote, over the one that is live now.
+
+        `declared` is what the change waives and intends.
 
         Raises Refused for a file that cannot be read.
         """
@@ -86,6 +102,22 @@ class Road:
         began = time.monotonic()
         new = read_files(candidate, self.role)
         live = read_files(base, self.role) if base else None
+        try:
+            self._files_by_hand(self.scratch / "by-hand", new, live, declared, container, result)
+        except EvenkeelError as error:
+            result.trouble = str(error)
+        result.seconds = round(time.monotonic() - began, 1)
+        return result
+
+    def _files_by_hand(
+        self,
+        folder: Path,
+        new: Files,
+        live: Files | None,
+        declared: Declared | None,
+        container: Container,
+        result: Result,
+    ) -> None:
         dialect = load_dialect(self.role)
         if live is None or dialect.acceptable(live)[1]:
             # What is live does not say it either, so that is not what this change is about.
@@ -93,26 +125,27 @@ class Road:
             live = dialect.acceptable(live)[0] if live else None
             if told:
                 lines = ", ".join(told)
-                result.notes.append(f"added for the rehearsal, and demanded of a deploy: {lines}")
+                result.notes.append(f"changed for the rehearsal, and demanded of a deploy: {lines}")
         try:
-            change = self._render(
-                self.scratch / "by-hand", "change", {}, Host({}, live, None, new), None
-            )
-            self._judge(self._rehearse(change, container, result), result)
+            change = self._render(folder, "change", Host({}, live, None, new), None, declared)
         except Refused as error:
             _stop(result, RENDER, FAIL, ["render"], [str(error)])
-        except EvenkeelError as error:
-            result.trouble = str(error)
-        result.seconds = round(time.monotonic() - began, 1)
-        return result
+            return
+        self._judge(self._rehearse(change, container, result), result)
 
     def _run(self, case: Case, container: Container, folder: Path, result: Result) -> None:
-        base = self._render(folder, "base", case.base, None, None)
-        live = _files(base)
+        if case.file:
+            name = next(iter(load_dialect(self.role).files))
+            live = {name: case.file.encode("utf-8", "surrogateescape")}
+            new = {name: case.text(case.file).encode("utf-8", "surrogateescape")}
+            self._files_by_hand(folder, new, live, case.declared, container, result)
+            return
+        live = self._live(case, folder)
         intent = case.intent()
         try:
             template = self._template(case, folder, live)
-            change = self._render(folder, "change", intent, Host(intent, live, "base"), template)
+            host = Host(intent, live, "base")
+            change = self._render(folder, "change", host, template, case.declared)
         except Refused as error:
             _stop(result, RENDER, FAIL, ["render"], [str(error)])
             return
@@ -133,13 +166,31 @@ class Road:
             reasons = [f"{one['title']}: {'; '.join(one['reasons'])}" for one in broken]
             _stop(result, STAGING, bundle["verdict"], [one["id"] for one in broken], reasons)
 
+    def _live(self, case: Case, folder: Path) -> dict[str, bytes]:
+        """Give the files that are live: no rule is asked about them, they are there."""
+        try:
+            fleet = render_fleet({HOST: case.base}, role_dir=self.role, fleet=(HOST,))
+        except Faults as error:
+            raise UsageError(
+                "The intent that a case starts from has a fault",
+                where=f"{case.where}: {error.faults[0].path}",
+                wanted=error.faults[0].wanted,
+                got=error.faults[0].got,
+                next_step="see docs/corpus.md",
+            ) from None
+        change = ChangeFolder(folder / "changes" / "base")
+        for name, data in fleet.files[HOST].items():
+            write_atomically(change.bundle / HOST / name, data)
+        change.write_json(f"intent/{HOST}.json", fleet.intents[HOST])
+        return dict(fleet.files[HOST])
+
     def _render(
         self,
         folder: Path,
         name: str,
-        intent: Mapping[str, Any],
-        host: Host | None,
+        host: Host,
         own: Path | None,
+        declared: Declared | None,
     ) -> ChangeFolder:
         change = ChangeFolder(folder / "changes" / name)
         request = Request(
@@ -150,8 +201,9 @@ class Road:
             role_dir=self.role,
             template=own,
             fleet=(HOST,),
+            declared=declared or Declared(),
         )
-        render(request, {HOST: host or Host(intent, None)}, write=True)
+        render(request, {HOST: host}, write=True)
         return change
 
     def _template(self, case: Case, folder: Path, live: Mapping[str, bytes]) -> Path | None:
@@ -162,8 +214,8 @@ class Road:
             return None
         if case.intent() != case.base:
             # The text is edited after the intent: what its template would print is needed first.
-            plain = self._render(folder, "plain", case.intent(), None, None)
-            rendered = _files(plain)[name].decode()
+            plain = render_fleet({HOST: case.intent()}, role_dir=self.role, fleet=(HOST,))
+            rendered = plain.files[HOST][name].decode()
         text = case.text(rendered)
         path = folder / "own.j2"
         path.write_text("{% raw %}" + text + "{% endraw %}", encoding="utf-8")
@@ -179,8 +231,9 @@ class Road:
         target = change.path / "payload"
         ship.payload(bundle, settings, target, self.keys)
         container.take(target)
-        result.native_check_stopped = not container.run(PROGRAM, "native")["ok"]
         container.run(places.PROGRAM, "prepare")
+        # In a world that has the names and addresses of the file, as its host does.
+        result.native_check_stopped = not container.run(PROGRAM, "native")["ok"]
         for verb, what in (("converge", "measured"), ("side-effect", "reloads")):
             value = container.run(places.PROGRAM, verb)
             path = settings.results / f"{bundle.name}.{what}.json"

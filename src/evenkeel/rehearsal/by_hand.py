@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from evenkeel.rehearsal.running import by_process
+
 Data = Mapping[str, Any]
 
 
@@ -21,6 +23,7 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     """
     if not world.get("by_hand") or not measured["after"]:
         return dict(world)
+    world = by_process(world, measured["after"].get("process"))
     owners: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
         for here in pool["endpoints"].values():
@@ -29,11 +32,13 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     classes = []
     for kind in world["classes"]:
         tallies = [phase["classes"].get(kind["name"], {}) for phase in phases]
-        if measured["before"] and _no_better(*tallies):
+        excused = bool(measured["before"]) and _no_better(*tallies)
+        if excused and not tallies[0].get("servers"):
             continue
         pool = next(filter(None, (_pool(kind, one, owners) for one in tallies)), None)
         if pool or any(tally.get("failed") for tally in tallies):
-            classes.append({**kind, "pool": pool or kind["pool"]})
+            # Of one that was refused in part, who answered the rest counts as before.
+            classes.append({**kind, "pool": pool or kind["pool"], "excused": excused})
     judged = {kind["pool"] for kind in classes}
     return {
         **world,

@@ -144,8 +144,16 @@ def _back(facts: Data) -> dict[str, str]:
 
 
 def suspicious(world: Data, ran: Data) -> dict[str, list[str]]:
-    """Give the pools of a run that are worth a second look, each with its codes."""
-    found = {name: list(harms(world["pools"][name], f)) for name, f in ran["pools"].items()}
+    """Give the pools of a run that are worth a second look, each with its codes.
+
+    A pool that the change leaves as it is has whatever it had: nobody looks twice.
+    """
+    same = set(world.get("unchanged", ()))
+    found = {
+        name: list(harms(world["pools"][name], facts))
+        for name, facts in ran["pools"].items()
+        if name not in same
+    }
     return {name: codes for name, codes in found.items() if codes}
 
 
@@ -246,11 +254,14 @@ def _compared(
     if twice is not None:
         found = {code: text for code, text in harms(pool, twice).items() if code in found}
     before = (base or {"pools": {}})["pools"].get(name)
-    if before is None:
+    same = name in world.get("unchanged", ())
+    if same:
+        old = set(found)
+    elif before is None:
         old = {code for code in found if not _promised(pool, code)}
     else:
         old = _before(pool, before)
-    as_it_was = "as before" if before is not None else "as it is set up"
+    as_it_was = "as before" if same or before is not None else "as it is set up"
     new = {code: text for code, text in found.items() if code not in old}
     told = {code: f"{as_it_was}: {text}" for code, text in found.items() if code in old}
     return new, told, {"compared": before is not None, "repeated": twice is not None}

@@ -18,7 +18,7 @@ from typing import Any
 
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, machine, mix, probes, scouting, stub, traffic
+from evenkeel.rehearsal import asking, machine, mix, probes, running, scouting, stub, traffic
 from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
 from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.trials import Trials
@@ -73,11 +73,28 @@ class Rehearsal:
         found: dict[str, Any] = {"classes": self.client.take(), "scouted": scouted}
         told = self.stubs.order("report")
         found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
+        if count == "requests":
+            # Of what was before other shares are intended.
+            found["classes"].update(await self.count_again(kinds, found["classes"]))
         found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
         found["questions"] = await self.trials.ask()
         return found
+
+    async def count_again(
+        self, kinds: list[dict[str, Any]], classes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Send the classes of pools whose turns were not exact once more; give their counts."""
+        uneven = running.inexact(self.world, classes)
+        again = [kind for kind in kinds if kind["pool"] in uneven]
+        numbers = {kind["name"]: kind["requests"] for kind in again}
+        await self.client.run(
+            asking.shuffled(again, numbers, self.world["seed"] + 1),
+            concurrency=self.world["concurrency"],
+            seconds=PHASE_SECONDS,
+        )
+        return self.client.take()
 
     async def host(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:
         """Call the host's program and give its answer with its exit code."""
@@ -169,6 +186,10 @@ class Rehearsal:
         """Confirm the candidate, so that there is something to go back from."""
         return await self.host("confirm", "--change", self.world["change_id"])
 
+    def know(self, process: dict[str, Any] | None) -> None:
+        """Go by the servers that the process has, where a person wrote the configuration."""
+        self.world = self.trials.world = running.by_process(self.world, process)
+
     async def settle(self) -> dict[str, Any]:
         """Wait for the health checks; gives the servers that were not checked."""
         machine.stand_in(self.stubs, self.driver.observe())
@@ -201,10 +222,13 @@ class Rehearsal:
 
     async def measure_candidate(self, before: dict[str, Any] | None) -> dict[str, Any]:
         """Measure what is live now, which is the candidate, with its route tests and health."""
+        process = running.facts(self.driver.observe())
+        self.know(process)
         found = await self.measure("requests")
         met = before["visitors"] if before else None
         found["visitors"] = await self.visitors.after(self.client, met, self.world)
         self.client.take()
+        found["process"] = process if self.world["by_hand"] else None
         found["health"] = probes.health(self.driver.observe())
         found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
         found["failing"] = await self.trials.first(scouting.steady(self.world, found))
@@ -217,13 +241,19 @@ def prepare(world: dict[str, Any]) -> dict[str, Any]:
     machine.make_local(world, asking.SOURCE_PREFIX_6)
     driver = drivers.load(world["balancer"])
     stubs = machine.start_stubs(world)
+    bounded = machine.fit(driver)
     said = ""
     if world["base"]["release"]:
         said = machine.put_base(world, driver)
     if machine.stand_in(stubs, driver.observe()):
         # Its servers were not there when it started: it may hold them for down already.
         machine.run(["systemctl", "restart", driver.UNIT])
-    return {"release": world["base"]["release"], "runs": not said, "said": said}
+    return {
+        "release": world["base"]["release"],
+        "runs": not said,
+        "said": said,
+        "bounded": bounded,
+    }
 
 
 async def converge(world: dict[str, Any]) -> dict[str, Any]:
@@ -232,6 +262,9 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
     base = json.loads(_BASE_FILE.read_text())
     before = None
     if base["release"] and base["runs"]:
+        if world["by_hand"]:
+            # A check that a stand-in cannot pass shows only now, and not as the change's doing.
+            await rehearsal.checked()
         before = await rehearsal.measure_base()
     steady = [mix.certain(kind) for kind in scouting.steady(world, before)]
     prepared = await rehearsal.prepare(steady)
@@ -262,6 +295,7 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     if measured["after"] is None:
         return {"reloads": []}
     rehearsal, trials = Rehearsal(world), {}
+    rehearsal.know(measured["after"]["process"])
     first = measured["after"]["failing"]
     well = scouting.steady(world, measured["after"], measured["before"])
     if measured["before"] is None:

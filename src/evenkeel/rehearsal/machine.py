@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import resource
 import shutil
 import subprocess
 import time
@@ -74,7 +75,7 @@ def make_local(world: Mapping[str, Any], source_prefix_6: str) -> None:
         if not address.startswith("127.")
     ]
     _ip(lines)
-    route_here(world["routes"])
+    route_here([*world["routes"], *(address for address, _ in world["nameservers"])])
     if world["names"]:
         with Path("/etc/hosts").open("a", encoding="utf-8") as hosts:
             hosts.writelines(f"{address} {name}\n" for name, address in world["names"].items())
@@ -136,7 +137,15 @@ def start_stubs(world: Mapping[str, Any]) -> StubControl:
 
 def _with_stubs(world: Mapping[str, Any]) -> StubControl:
     stubs = StubControl(STUB_SOCKET)
-    answer = stubs.order("serve", stubs=world["stubs"], health=world["health"])
+    answer = stubs.order(
+        "serve",
+        stubs=world["stubs"],
+        health=world["health"],
+        nameservers=world["nameservers"],
+        names=world["names"],
+        speaks=world["speaks"],
+        sealed=world["sealed"],
+    )
     if answer["missing"]:
         missing = answer["missing"]
         raise Trouble(
@@ -144,6 +153,18 @@ def _with_stubs(world: Mapping[str, Any]) -> StubControl:
             f" the first at {missing[0]}"
         )
     return stubs
+
+
+def fit(driver: drivers.Driver) -> bool:
+    """Let the balancer start here with what is live and the candidate, where descriptors are few.
+
+    Gives whether that bounds its connections: production's machines have more.
+    """
+    folders = [str(Path(FOLDER, kind)) for kind in ("base", "candidate")]
+    bounded = driver.fit(folders, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    if bounded:
+        run(["systemctl", "restart", driver.UNIT])
+    return bounded
 
 
 def put_base(world: Mapping[str, Any], driver: drivers.Driver) -> str:

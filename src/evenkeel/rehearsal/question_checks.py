@@ -18,6 +18,8 @@ _STEADY = (
     *("accept-language", "authorization", "cookie", "host", "user-agent"),
     *("x-forwarded-for", "x-forwarded-proto", "x-rehearsal-probe"),
 )
+# Whoever is not let in gets one of these.
+_REFUSALS = (401, 403)
 _NOTHING: Data = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
 
 
@@ -48,7 +50,9 @@ def routes(world: Data, before: Data, after: Data) -> Check:
     reasons, compared = [], 0
     for name, was in before["routes"].items():
         now = after["routes"].get(name)
-        if now is None or not _worked(was) or not was_known(world, was["asked"]):
+        if now is None or not was_known(world, was["asked"]):
+            continue
+        if not _worked(was) and not _is_refusal(was):
             continue
         compared += 1
         difference = _difference(was, now)
@@ -70,7 +74,15 @@ def _worked(answer: Data) -> bool:
     return answer["status"] is not None and answer["status"] < 400
 
 
+def _is_refusal(answer: Data) -> bool:
+    """Whether the balancer itself keeps this from whoever asks."""
+    return not answer["server"] and answer["status"] in _REFUSALS
+
+
 def _difference(was: Data, now: Data) -> str:
+    if _is_refusal(was):
+        opened = now["server"] and _worked(now)
+        return f"status {was['status']} of the balancer before, {_who(now)} now" if opened else ""
     if was["server"] and not now["server"]:
         by = "no answer" if now["status"] is None else f"status {now['status']} of the balancer"
         return f"{_who(was)} before, {by} now"

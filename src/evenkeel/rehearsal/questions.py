@@ -135,5 +135,7 @@ def _pools(observed: dict[str, Any]) -> dict[str, list[str]]:
         for state in facts["servers"].values():
             address = str(state.get("address") or "").strip("[]")
             here = endpoint(address, int(state.get("port") or 0))
-            found.setdefault(here, []).append(pool)
+            names = found.setdefault(here, [])
+            if pool not in names:
+                names.append(pool)
     return found

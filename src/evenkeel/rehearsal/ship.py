@@ -32,13 +32,16 @@ from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.profile.model import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal import places, world
+from evenkeel.rehearsal.named import with_all_named
 from evenkeel.rehearsal.plan import Bundle, Settings
 from evenkeel.rehearsal.question_plan import words_of_all
 
 _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
-_OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome")}
+_OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome", "named")}
 _LONGEST_NAME = 64
+# What a dialect names beside files.
+_NO_FILES = ("hosts", "nameservers")
 
 
 def rehearsal_program() -> bytes:
@@ -107,6 +110,8 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
             name = path.relative_to(source).as_posix()
             _write(target, f"{places.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
     hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
+    if facts["sealed"]:
+        _write(target, places.STUB_CERTIFICATE, stand_in_certificate(hosts), 0o600)
     for name, content in _stand_ins(bundle, settings, facts["certificates"], hosts).items():
         _write(target, name, content, 0o644)
 
@@ -118,10 +123,10 @@ def _stand_ins(
     dialect = load_dialect(settings.role)
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
-        source = settings.change / folder / bundle.host
-        files = {path.name: path.read_bytes() for path in sorted(source.glob("*"))}
+        files = _files(settings.change / folder / bundle.host)
         for kind, paths in (dialect.needs(files) if files else {}).items():
-            named.setdefault(kind, set()).update(paths)
+            if kind not in _NO_FILES:
+                named.setdefault(kind, set()).update(paths)
     with_key = stand_in_certificate(hosts)
     contents = {
         "lists": b"",
@@ -158,6 +163,8 @@ def _world(
 ) -> dict[str, Any]:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
+    files = [_files(settings.change / part / bundle.host) for part in ("base", "bundle")]
+    made = with_all_named(made, load_dialect(settings.role), *files)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
@@ -176,6 +183,10 @@ def _world(
         # The same bundle is given the same traffic, every time.
         "seed": int(bundle.release[:8], 16),
     }
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
 def _texts(folder: Path) -> Iterator[str]:

@@ -5,7 +5,9 @@ what tells one server from another. It answers a health check as the intent expe
 requests in flight, and holds requests back when asked, so that a limit shows itself.
 
 It is steered over a unix socket: one JSON object in, one out, a line each. Orders:
-`serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}}}
+`serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}},
+"nameservers": [[address, port], ...], "names": {host name: address},
+"speaks": {endpoint: speech}, "sealed": [endpoint, ...]}
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
 `fail`, `well`, `where`: see `stub_faults.obey`;
@@ -20,10 +22,13 @@ import json
 import os
 import resource
 import socket
+import ssl
 from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+from evenkeel.rehearsal import stub_names, stub_speech, stub_tls
+from evenkeel.rehearsal.places import STUB_CERTIFICATE
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, Faults, obey
 from evenkeel.rehearsal.wire import (
     IP_FREEBIND,
@@ -66,6 +71,10 @@ class Stubs:
         self.held: list[Connection] = []
         self.holding: asyncio.TimerHandle | None = None
         self.faults = Faults()
+        self.speaks: dict[str, stub_speech.Speech] = {}
+        # Endpoints that are spoken to by TLS, and what they share.
+        self.sealed: set[str] = set()
+        self.tls: ssl.SSLContext | None = None
         self.peak = 0
         self.drains = False
         self.seen: Counter[str] = Counter()
@@ -148,10 +157,13 @@ class Connection(asyncio.Protocol):
     def __init__(self, stubs: Stubs) -> None:
         self.stubs = stubs
         self.buffer = bytearray()
+        self.first = bytearray()
         self.proxy: str | None = None
         self.head: Head | None = None
         self.skip = 0
         self.said_something = False
+        self.speech: stub_speech.Speech | None = None
+        self.sealed: stub_tls.Sealed | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn which endpoint was reached."""
@@ -160,6 +172,29 @@ class Connection(asyncio.Protocol):
         address, port = transport.get_extra_info("sockname")[:2]
         self.here = endpoint(address, port)
         self.stubs.faults.opened(self.here, self)
+        if self.stubs.tls and self.here in self.stubs.sealed:
+            self.sealed = stub_tls.Sealed(self.stubs.tls)
+        self.speech = self.stubs.speaks.get(self.here)
+        if self.speech and self.speech.greets:
+            loop = asyncio.get_running_loop()
+            loop.call_later(stub_speech.GREETING_SECONDS, self.greet)
+
+    def greet(self) -> None:
+        """Speak first, to a health check that waits for it."""
+        well = self.stubs.faults.mode(self.here) not in (HANG, ERRORS)
+        if self.speech and well and not self.buffer and not self.transport.is_closing():
+            self.stubs.checked.add(self.here)
+            self.say(self.speech.greets)
+
+    def replied(self) -> bool:
+        """Answer a health check of the server's own protocol; False for anything else."""
+        said = self.speech.reply(bytes(self.buffer)) if self.speech else b""
+        if said:
+            self.buffer.clear()
+            self.stubs.checked.add(self.here)
+            if self.stubs.faults.mode(self.here) not in (HANG, ERRORS):
+                self.say(said)
+        return bool(said)
 
     def break_off(self) -> None:
         """Reset the connection, as a server does that goes away; a slow answer is spared."""
@@ -178,18 +213,42 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what has arrived and answer the requests that are complete."""
         self.said_something = True
-        self.buffer += data
         try:
+            self.buffer += self.opened(data)
             self.advance()
+        except ssl.SSLError:
+            # Plain words to a server that expects TLS: it breaks off.
+            self.transport.abort()
         except WireError:
-            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            self.say(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             self.transport.close()
+
+    def opened(self, data: bytes) -> bytes:
+        """Give what arrived without its TLS, where this server is spoken to so."""
+        if self.sealed is None:
+            return data
+        if self.proxy is None:
+            # The PROXY header comes before TLS.
+            self.first += data
+            self.proxy = take_proxy_header(self.first)
+            if self.proxy is None:
+                return b""
+            data = bytes(self.first)
+        said = self.sealed.open(data) if data else b""
+        self.transport.write(self.sealed.waiting())
+        return said
+
+    def say(self, data: bytes) -> None:
+        """Send something, in TLS where this server is spoken to so."""
+        self.transport.write(self.sealed.seal(data) if self.sealed else data)
 
     def advance(self) -> None:
         """Go on to the next request when none is being answered."""
         if self.proxy is None:
             self.proxy = take_proxy_header(self.buffer)
         if self.proxy is None or (self.head is not None and not self.skip):
+            return
+        if self.head is None and self.replied():
             return
         if self.buffer[:1] == _TLS_HELLO:
             raise WireError("TLS")
@@ -253,7 +312,7 @@ class Connection(asyncio.Protocol):
             body = json.dumps(echo).encode()
         if words[0] == "HEAD" or status in (204, 304):
             body = b""
-        self.transport.write(
+        self.say(
             f"HTTP/1.1 {status} Stub\r\nX-Evenkeel-Server: {self.here}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body
@@ -267,6 +326,11 @@ class Connection(asyncio.Protocol):
 async def _obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
     if order["order"] == "serve":
         stubs.health.update(order.get("health", {}))
+        stubs.speaks.update(stub_speech.read(order.get("speaks", {})))
+        stubs.sealed.update(order.get("sealed", []))
+        if stubs.sealed and stubs.tls is None:
+            stubs.tls = stub_tls.context(STUB_CERTIFICATE)
+        await stub_names.serve(order.get("nameservers", []), order.get("names", {}))
         before = len(stubs.listening)
         missing = [
             endpoint(address, port)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evenkeel.profile.model import DEFAULT, Profile, facts
@@ -91,6 +91,11 @@ def stand_ins(intent: Mapping[str, Any]) -> dict[str, str]:
     """Give an address of the container's own for each server that is known by a host name."""
     hosts = sorted({s["address"] for s in _servers(intent) if not _is_ip(s["address"])})
     return {host: str(_STAND_IN + 1 + number) for number, host in enumerate(hosts)}
+
+
+def more_stand_ins(names: Mapping[str, str], hosts: Sequence[str]) -> dict[str, str]:
+    """Give an address for each of further `hosts`: peers, log targets, servers of what is live."""
+    return {host: str(_STAND_IN + 1 + len(names) + number) for number, host in enumerate(hosts)}
 
 
 def fair_shares(servers: list[Mapping[str, Any]]) -> dict[str, float]:

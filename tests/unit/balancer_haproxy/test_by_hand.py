@@ -110,7 +110,7 @@ global
     crt-base /etc/ssl/own
 frontend www
     bind :443 ssl crt /etc/haproxy/certs/ ca-file /etc/ssl/ca.pem
-    bind :444 ssl crt site.pem
+    bind :444 ssl crt site.pem crt /etc/ssl/more.pem
     errorfile 503 /etc/haproxy/errors/503.http
     acl bad src -f /etc/haproxy/lists/bad.lst
     use_backend %[req.hdr(host),map(/etc/haproxy/maps/hosts.map,web)]
@@ -119,14 +119,87 @@ frontend www
 """
     assert DIALECT.needs({"haproxy.cfg": text.encode()}) == {
         "authorities": ["/etc/ssl/ca.pem"],
-        "certificates": ["/etc/haproxy/certs/stand-in.pem", "/etc/ssl/own/site.pem"],
+        "certificates": [
+            "/etc/haproxy/certs/stand-in.pem",
+            "/etc/ssl/more.pem",
+            "/etc/ssl/own/site.pem",
+        ],
+        "hosts": [],
         "lists": ["/etc/haproxy/lists/bad.lst", "/etc/haproxy/maps/hosts.map"],
+        "nameservers": [],
         "pages": ["/etc/haproxy/errors/503.http"],
     }
 
 
-def test_what_a_host_demands_is_added_at_the_end_and_told():
-    files, told = DIALECT.acceptable({"haproxy.cfg": b"global\n    user haproxy\n"})
-    assert told == ["chroot /var/lib/haproxy", "group haproxy"]
-    assert files["haproxy.cfg"].startswith(b"global\n    user haproxy\n")
-    assert DIALECT.acceptable(files) == (files, [])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "use_backend %[req.hdr(host),lower,map(/etc/haproxy/maps/hosts.map,app)]",
+        "use_backend app",
+    ],
+)
+def test_a_route_for_everything_is_where_requests_go_by_default(line):
+    text = f"""\
+frontend www
+    bind :80
+    {line}
+    default_backend rest
+backend app
+    server a 10.0.0.1:80
+backend rest
+    server b 10.0.0.2:80
+"""
+    assert read(text)["listeners"][0]["default_pool"] == "app"
+
+
+def test_pages_of_their_own_section_and_names_that_have_to_be_resolved_are_found():
+    text = """\
+global
+    log loghost.corp:514 local0
+    log /dev/log local1
+http-errors site
+    errorfile 503 /etc/haproxy/errors/site.http
+peers lbs
+    peer lb1 lb1.corp:10000
+    peer lb2 10.0.0.2:10000
+resolvers dns
+    nameserver one 10.0.0.53:53
+    nameserver two udp@10.0.0.54:5353
+backend api
+    server a app.corp:80 addr check.corp
+    server-template b 3 many.corp:80
+    server c [fd00::1]:80
+"""
+    found = DIALECT.needs({"haproxy.cfg": text.encode()})
+    assert found["pages"] == ["/etc/haproxy/errors/site.http"]
+    assert found["hosts"] == ["app.corp", "check.corp", "lb1.corp", "loghost.corp", "many.corp"]
+    assert found["nameservers"] == ["10.0.0.53:53", "10.0.0.54:5353"]
+
+
+def test_a_template_is_one_server_at_one_address_or_one_for_each_that_is_resolved():
+    text = """\
+backend plain
+    server-template app 1-4 app.corp:80 weight 50
+backend resolved
+    server-template pod- 2-3 pods.corp:80 resolvers dns
+"""
+    plain, resolved = read(text)["pools"]
+    assert [(one["name"], one["weight"]) for one in plain["servers"]] == [("app1", 200)]
+    rows = [(one["name"], one["address"]) for one in resolved["servers"]]
+    assert rows == [("pod-2", "pods.corp"), ("pod-3", "slot2.pods.corp")]
+
+
+def test_a_route_by_a_variable_is_asked_for_as_what_the_variable_holds():
+    text = """\
+frontend www
+    bind :80
+    http-request set-var(txn.host) req.hdr(host),lower
+    use_backend app if { var(txn.host) -m str app.corp.test }
+    default_backend rest
+backend app
+    server a 10.0.0.1:80
+backend rest
+    server b 10.0.0.2:80
+"""
+    (route,) = read(text)["listeners"][0]["routes"]
+    assert (route["pool"], route["hosts"]) == ("app", ["app.corp.test"])

@@ -16,6 +16,7 @@ SECONDS = {
     "conventional": [20.0, 20.0, 30.0],
     "conventional_least": [10.0, 10.0, 10.0],
     "validate": [46.0],
+    "validate_200_servers": [90.0],
 }
 
 
@@ -32,6 +33,7 @@ def test_the_json_has_every_figure_and_names_the_targets_that_were_missed() -> N
     assert value["rollback_over_ssh"] == 2.0
     assert value["conventional_over_deploy"] == 10.0
     assert value["validate_seconds"] == 46.0
+    assert value["validate_200_servers_seconds"] == 90.0
     assert value["render_10000_servers_seconds"] is None
     assert value["render_100_hosts_seconds"] is None
     assert value["missed"] == ["validate_seconds"]

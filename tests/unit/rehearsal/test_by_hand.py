@@ -1,5 +1,6 @@
 """What is live is the baseline of a configuration by hand."""
 
+from evenkeel.rehearsal import checks
 from evenkeel.rehearsal.by_hand import as_measured
 
 WORLD = {
@@ -52,6 +53,16 @@ def test_what_nobody_answered_before_is_judged_by_nothing():
     assert found(phase(WEB, refused), phase(WEB, refused)) == ({"one": "web"}, ["api"])
 
 
+def test_what_was_refused_in_part_before_is_counted_and_not_blamed():
+    part = {**tally({"10.0.0.1:80": 8}, failed=1), "errors": {"status 403": 1}}
+    world = as_measured(WORLD, {"before": phase(part, API), "after": phase(part, API)})
+    assert [kind["name"] for kind in world["classes"]] == ["one", "two"]
+    assert checks.answers(world, phase(part, {**API, "errors": {}}))["verdict"] == "pass"
+    worse = {**tally({"10.0.0.1:80": 4}, failed=5), "errors": {"status 403": 5}}
+    world = as_measured(WORLD, {"before": phase(part, API), "after": phase(worse, API)})
+    assert checks.answers(world, phase(worse, {**API, "errors": {}}))["verdict"] == "fail"
+
+
 def test_what_was_answered_before_and_is_not_now_stays_to_be_judged():
     assert "two" in found(phase(WEB, API), phase(WEB, tally({}, failed=9)))[0]
 
@@ -59,3 +70,9 @@ def test_what_was_answered_before_and_is_not_now_stays_to_be_judged():
 def test_a_world_of_an_intent_stays_as_it_is():
     world = {**WORLD, "by_hand": False}
     assert as_measured(world, {"before": None, "after": phase(WEB, WEB)}) == world
+
+
+def test_a_pool_that_turned_out_to_be_meant_by_no_request_is_not_judged_while_servers_fail():
+    world = as_measured(WORLD, {"before": phase(WEB, WEB), "after": phase(WEB, API)})
+    after = {"failing": {"pools": {"api": {}}}}
+    assert list(checks.failing(world, after, {})) == []

@@ -155,6 +155,15 @@ def test_only_pools_that_did_worse_than_before_are_tried_again():
     assert failing_checks.worse(world, bad, None) == {"web"}
 
 
+def test_a_pool_that_the_change_leaves_alone_is_told_of_and_not_tried_again():
+    world = {**world_of(), "unchanged": ["web"]}
+    bad = {"pools": {"web": facts(**HARM["errors"])}}
+    assert failing_checks.suspicious(world, bad) == {}
+    found = failing_checks.failing_check("web", world, bad, None, None)
+    assert found["verdict"] == "pass"
+    assert found["reasons"][0].startswith("as before: ")
+
+
 def test_what_was_before_fails_with_the_servers_that_it_had():
     world = world_of({"servers": servers(5)})
     classes = {"www:80/default": {"servers": {"10.20.0.1:80": 9, "10.20.7.7:80": 9}}}

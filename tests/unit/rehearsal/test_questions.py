@@ -77,6 +77,17 @@ def test_what_a_pool_answered_before_and_not_now_fails(now, reason):
     assert (found["verdict"], found["reasons"]) == ("fail", [f"q: {reason}"])
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_the_balancer_kept_closed_and_now_lets_through_fails(status):
+    closed = answer("", status=status)
+    found = one(closed, answer("web"))
+    assert f"status {status} of the balancer before, pool web now" in found["reasons"][0]
+    for now in (closed, answer("", status=404), answer("", status=301), answer("web", status=403)):
+        assert one(closed, now)["verdict"] == "pass"
+    wanted = [{**TESTS[0], "path": "/old"}]
+    assert one(closed, answer("web"), tests=wanted)["verdict"] == "pass"
+
+
 def test_a_pool_of_another_name_with_the_same_server_is_the_same():
     assert one(answer(), {**answer(), "pools": ["shop"]})["verdict"] == "pass"
 

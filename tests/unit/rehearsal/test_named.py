@@ -1,0 +1,60 @@
+"""What either file names gets a stand-in; what is live names things that the candidate does not."""
+
+from evenkeel.change.dialect import load_dialect
+from evenkeel.intent import completed
+from evenkeel.lab.names import ROOT
+from evenkeel.rehearsal import world
+from evenkeel.rehearsal.named import with_all_named
+
+DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
+LIVE = b"""\
+global
+    log loghost.corp:514 local0
+resolvers dns
+    nameserver one 10.0.0.53:53
+frontend www
+    bind 10.0.9.1:80
+    default_backend mail
+backend mail
+    option smtpchk
+    server a old.corp:25 check
+"""
+NEW = LIVE.replace(b"old.corp", b"new.corp").replace(b"10.0.9.1", b"10.0.9.2")
+
+
+def made(live, new):
+    start = world.build(completed(DIALECT.by_hand({"haproxy.cfg": new})))
+    return with_all_named(
+        start, DIALECT, {"haproxy.cfg": live} if live else {}, {"haproxy.cfg": new}
+    )
+
+
+def test_names_and_addresses_of_both_files_are_there_each_with_its_own():
+    facts = made(LIVE, NEW)
+    assert set(facts["names"]) == {"new.corp", "old.corp", "loghost.corp"}
+    assert len(set(facts["names"].values())) == 3
+    assert facts["addresses"] == ["10.0.9.1", "10.0.9.2"]
+    assert facts["nameservers"] == [("10.0.0.53", 53)]
+
+
+def test_servers_that_are_checked_in_their_own_protocol_speak_it():
+    facts = made(LIVE, NEW)
+    here = {f"{facts['names'][host]}:25" for host in ("old.corp", "new.corp")}
+    assert set(facts["speaks"]) == here
+
+
+def test_pools_are_unchanged_only_where_something_is_live():
+    assert made(LIVE, LIVE)["unchanged"] == ["mail"]
+    assert made(LIVE, NEW)["unchanged"] == []
+    assert made(None, NEW)["unchanged"] == []
+
+
+def test_a_server_that_is_there_speaks_tls_as_it_does_now_and_a_new_one_as_it_is_asked():
+    live = LIVE.replace(
+        b"old.corp:25 check", b"10.0.0.1:443 ssl verify none\n    server b 10.0.0.2:80"
+    )
+    assert made(live, live)["sealed"] == ["10.0.0.1:443"]
+    lost = live.replace(b" ssl verify none", b"")
+    assert made(live, lost)["sealed"] == ["10.0.0.1:443"]
+    put = live.replace(b"10.0.0.2:80", b"10.0.0.2:80 ssl\n    server c 10.0.0.3:443 ssl")
+    assert made(live, put)["sealed"] == ["10.0.0.1:443", "10.0.0.3:443"]
