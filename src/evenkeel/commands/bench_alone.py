@@ -27,7 +27,7 @@ SERVERS_OF_ITS_POOLS = 10
 RENDERS = 3
 LOAD_HOST = "lb1"
 LOAD_SERVERS = 4
-LOAD_SECONDS = 3.0
+LOAD_SECONDS = 3
 ONE_MORE = {"name": "worker201", "address": "10.70.2.1"}
 
 

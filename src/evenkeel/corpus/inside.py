@@ -223,7 +223,7 @@ def main() -> int:
             elif verb == "native":
                 found = native(world)
             elif verb == "rates":
-                found = rates.measure(world, int(sys.argv[2]), float(sys.argv[3]))
+                found = rates.measure(world, int(sys.argv[2]), int(sys.argv[3]))
             else:
                 found = asyncio.run(in_production(world, json.load(sys.stdin)))
     except (machine.Trouble, OSError, HostFault, subprocess.TimeoutExpired) as error:
