@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from evenkeel.rehearsal import machine
-from evenkeel.rehearsal.stub import OURS
+from evenkeel.rehearsal.headers import OURS
 from evenkeel.rehearsal.traffic import Client, Kept
 
 ON_KEPT, ON_NEW = "kept", "new"

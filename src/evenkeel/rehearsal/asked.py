@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from evenkeel.rehearsal.headers import SLOW
 from evenkeel.rehearsal.mix import calm
-from evenkeel.rehearsal.stub import SLOW
 from evenkeel.rehearsal.traffic import Client
 
 # A person has gone by then.

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.rehearsal.draws import Draws
+from evenkeel.rehearsal.headers import OURS
 from evenkeel.rehearsal.mix import WITH_BODY, Picker, filled
-from evenkeel.rehearsal.stub import OURS
 
 # 127.1.0.0 to 127.254.255.254: no client address is one that something else listens at.
 _FIRST_SOURCE = 0x7F010000

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pycurl
 
 from evenkeel.rehearsal.asking import Request
-from evenkeel.rehearsal.stub import IDENTITY
+from evenkeel.rehearsal.headers import IDENTITY
 from evenkeel.rehearsal.wire import IP_FREEBIND
 
 CONNECT_SECONDS = 3.0

@@ -17,8 +17,8 @@ from evenkeel.rehearsal import refusing
 from evenkeel.rehearsal.asked import PATIENCE_SECONDS, Asked, Met, Trickle
 from evenkeel.rehearsal.failing_checks import SLOW_SECONDS
 from evenkeel.rehearsal.failing_plan import plan
-from evenkeel.rehearsal.stub import StubControl
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
+from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client
 from evenkeel.rehearsal.wire import endpoint
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, machine, mix, probes, running, scouting, stub, traffic
+from evenkeel.rehearsal import asking, machine, mix, probes, running, scouting, stub_orders, traffic
 from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
-from evenkeel.rehearsal.stub import StubControl
+from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.trials import Trials
 from evenkeel.rehearsal.visitors import Visitors
 
@@ -355,7 +355,7 @@ def main() -> int:
     """Run one verb; `stub` serves until it is killed."""
     verb = sys.argv[1]
     if verb == "stub":
-        asyncio.run(stub.main(STUB_SOCKET))
+        asyncio.run(stub_orders.main(STUB_SOCKET))
         return 0
     try:
         found = _run(verb)

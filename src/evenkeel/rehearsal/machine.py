@@ -19,7 +19,7 @@ from typing import Any
 from evenkeel.host import driver as drivers
 from evenkeel.host.archive import pack
 from evenkeel.rehearsal.places import FOLDER, HOST_PROGRAM, PROGRAM, STUB_SOCKET
-from evenkeel.rehearsal.stub import StubControl
+from evenkeel.rehearsal.stub_orders import StubControl
 
 LEASE_SECONDS = 120
 _STUB_UNIT = "evenkeel-stub.service"

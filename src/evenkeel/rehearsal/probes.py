@@ -11,7 +11,7 @@ from typing import Any
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal.connection import Answer
 from evenkeel.rehearsal.mix import calm
-from evenkeel.rehearsal.stub import StubControl
+from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client, Tally
 
 # Clients of a sticky pool that come back with their cookie, at most, and how often each does.

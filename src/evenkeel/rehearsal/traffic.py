@@ -15,7 +15,7 @@ from typing import Any
 from evenkeel.rehearsal.asking import Maker, Request
 from evenkeel.rehearsal.connection import Answer, Exchange, NoAnswer, Way, server_name
 from evenkeel.rehearsal.driving import Connections, Sockets
-from evenkeel.rehearsal.stub import ECHO, HOLD
+from evenkeel.rehearsal.headers import ECHO, HOLD
 
 # Nothing is learnt from a listener that has refused so many requests on end.
 HOPELESS = 96

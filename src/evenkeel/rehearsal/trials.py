@@ -12,7 +12,7 @@ from typing import Any
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal import failing_checks, questions
 from evenkeel.rehearsal.failing import Failing
-from evenkeel.rehearsal.stub import StubControl
+from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client
 
 Kinds = list[dict[str, Any]]

@@ -11,8 +11,8 @@ from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 from evenkeel.rehearsal import failing_checks, refusing, traffic
 from evenkeel.rehearsal.asked import Asked, Trickle
 from evenkeel.rehearsal.failing_plan import check_facts, plan
-from evenkeel.rehearsal.stub import _obey
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
+from evenkeel.rehearsal.stub_orders import obey
 
 HTTP = {"check": {"kind": "http", "path": "/health"}}
 
@@ -186,12 +186,12 @@ def test_a_stub_server_refuses_hangs_answers_500_and_is_well_again():
         asked, seen = Asked(traffic.Client(1)), []
         for mode in (WELL, ERRORS, HANG, WELL, REFUSE):
             close = [here] if mode == REFUSE else []
-            await _obey(stubs, {"order": "fail", "modes": {here: mode}, "close": close})
+            await obey(stubs, {"order": "fail", "modes": {here: mode}, "close": close})
             await asked.one(kind(port), 0.2)
             counts = asked.take()["web"].as_dict()
             seen.append([key for key in ("answered", "wrong", "hung", "lost") if counts[key]])
         back = {"order": "well", "modes": {here: WELL}, "stubs": [[HERE, port]]}
-        assert await _obey(stubs, back) == {"missing": []}
+        assert await obey(stubs, back) == {"missing": []}
         await asked.one(kind(port), 1.0)
         return seen, asked.take()["web"].answered
 
@@ -243,7 +243,7 @@ def test_a_slow_answer_is_not_cut_off_by_the_failure_of_its_server():
         here = f"{HERE}:{port}"
         while not any(one.head for one in stubs.faults.connections.get(here, ())):
             await asyncio.sleep(0.01)
-        await _obey(stubs, {"order": "fail", "modes": {here: REFUSE}, "close": [here]})
+        await obey(stubs, {"order": "fail", "modes": {here: REFUSE}, "close": [here]})
         return await asking
 
     assert asyncio.run(scene())["web"]["answered"] == 1

@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from evenkeel.rehearsal import asking, traffic
-from evenkeel.rehearsal.stub import StubControl, Stubs, _obey, main
+from evenkeel.rehearsal.stub import Stubs
+from evenkeel.rehearsal.stub_orders import StubControl, main, obey
 
 HERE = "127.77.0.1"
 
@@ -176,7 +177,7 @@ def test_a_health_check_gets_the_status_that_the_intent_expects_and_is_noticed()
         port = free_port()
         stubs = await stubs_at(port)
         here = f"{HERE}:{port}"
-        await _obey(stubs, {"order": "serve", "stubs": [], "health": {here: {"/up": 204}}})
+        await obey(stubs, {"order": "serve", "stubs": [], "health": {here: {"/up": 204}}})
         reader, writer = await asyncio.open_connection(HERE, port)
         writer.write(b"GET /up HTTP/1.0\r\n\r\n")
         answer = await reader.read()
@@ -229,7 +230,7 @@ def test_servers_tell_what_they_saw_by_method_and_host_and_body():
         await traffic.Client(1).run(
             [web] * 5 + [{**web, "mix": [post]}] * 3, concurrency=2, seconds=9
         )
-        return await _obey(stubs, {"order": "report"})
+        return await obey(stubs, {"order": "report"})
 
     report = asyncio.run(scene())
     assert report["requests"] == {"GET shop.example": 5, "POST shop.example": 3}
