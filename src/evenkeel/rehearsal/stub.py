@@ -19,6 +19,7 @@ from collections import Counter
 from evenkeel.rehearsal import stub_speech, stub_tls
 from evenkeel.rehearsal.headers import ECHO, HOLD, OURS, SLOW
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, Faults
+from evenkeel.rehearsal.stub_peak import Peak
 from evenkeel.rehearsal.wire import (
     IP_FREEBIND,
     Head,
@@ -30,13 +31,10 @@ from evenkeel.rehearsal.wire import (
 
 # Long enough for requests to be with their servers at the same time, as real ones are.
 ANSWER_SECONDS = 0.003
-HOLD_SECONDS = 2.0
-# What waited in a queue while others were held back is still a slow request.
-QUEUED_SECONDS = 0.1
 # Of what clients asked, so many different ones are told apart.
 _MOST_SEEN = 500
 _LONGEST_SEEN = 260
-# The first byte of a TLS connection (RFC 8446, 5.1), which no server here speaks.
+# The first byte of a TLS connection (RFC 8446, 5.1), for a server that is spoken to plainly.
 _TLS_HELLO = b"\x16"
 
 
@@ -47,15 +45,12 @@ class Stubs:
         self.health: dict[str, dict[str, int]] = {}
         self.listening: dict[tuple[str, int], asyncio.Server] = {}
         self.checked: set[str] = set()
-        self.held: list[Connection] = []
-        self.holding: asyncio.TimerHandle | None = None
+        self.peak = Peak()
         self.faults = Faults()
         self.speaks: dict[str, stub_speech.Speech] = {}
         # Endpoints that are spoken to by TLS, and what they share.
         self.sealed: set[str] = set()
         self.tls: ssl.SSLContext | None = None
-        self.peak = 0
-        self.drains = False
         self.seen: Counter[str] = Counter()
         self.bodies: Counter[int] = Counter()
 
@@ -98,36 +93,6 @@ class Stubs:
         for here in released:
             self.listening.pop(here).close()
         return released
-
-    def hold(self, connection: Connection, wanted: int) -> None:
-        """Keep a request without an answer until `wanted` of them are here, or none comes.
-
-        What comes after that had to wait in the balancer: it is answered a little later.
-        """
-        if self.drains:
-            asyncio.get_running_loop().call_later(QUEUED_SECONDS, connection.answer)
-            return
-        self.held.append(connection)
-        self.peak = max(self.peak, len(self.held))
-        if len(self.held) >= wanted:
-            self.let_go()
-        else:
-            # Time counts from the latest: on a busy machine they arrive slowly.
-            self.wait_no_longer()
-            self.holding = asyncio.get_running_loop().call_later(HOLD_SECONDS, self.let_go)
-
-    def wait_no_longer(self) -> None:
-        """Forget the time at which requests that are held back would be let go."""
-        if self.holding:
-            self.holding.cancel()
-
-    def let_go(self) -> None:
-        """Answer every request that is held back."""
-        self.wait_no_longer()
-        held, self.held = self.held, []
-        self.drains = bool(held)
-        for connection in held:
-            connection.answer()
 
 
 class Connection(asyncio.Protocol):
@@ -186,8 +151,7 @@ class Connection(asyncio.Protocol):
         self.stubs.faults.closed(self.here, self)
         if not self.said_something:
             self.stubs.checked.add(self.here)
-        if self in self.stubs.held:
-            self.stubs.held.remove(self)
+        self.stubs.peak.forget(self)
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived and answer the requests that are complete."""
@@ -264,7 +228,7 @@ class Connection(asyncio.Protocol):
         elif OURS not in head.headers or mode == ERRORS:
             self.answer()
         elif HOLD in head.headers:
-            self.stubs.hold(self, int(head.headers[HOLD]))
+            self.stubs.peak.hold(self, int(head.headers[HOLD]))
         else:
             loop.call_later(ANSWER_SECONDS, self.answer)
 

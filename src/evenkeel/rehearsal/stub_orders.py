@@ -55,14 +55,13 @@ async def obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
         return await stub_faults.obey(stubs, order)
     if order["order"] == "reset":
         stubs.checked.clear()
-        stubs.peak = 0
-        stubs.drains = False
+        stubs.peak.reset()
         stubs.seen.clear()
         stubs.bodies.clear()
         return {}
     return {
         "checked": sorted(stubs.checked),
-        "peak": stubs.peak,
+        "peak": stubs.peak.most,
         "requests": dict(stubs.seen),
         "bodies": sum(stubs.bodies.values()),
         "largest_body_bytes": max(stubs.bodies, default=0),
