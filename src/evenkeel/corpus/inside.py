@@ -134,7 +134,7 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     """Activate the candidate under production's traffic and let the host judge it."""
     rehearsal = inside.Rehearsal(world)
     production = order["production"]
-    back = await rehearsal.host("rollback")
+    back = await rehearsal.host.call("rollback")
     if not back["ok"]:
         raise machine.Trouble(f"the host did not go back to what is live: {back.get('error')}")
     _become(world, production, rehearsal)
@@ -152,10 +152,10 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
         )
     )
     try:
-        activated = await rehearsal.activate()
+        activated = await rehearsal.host.activate()
         answer = activated
         if activated["ok"]:
-            answer = await rehearsal.host(
+            answer = await rehearsal.host.call(
                 "observe",
                 *("--change", world["change_id"], "--seconds", str(_WATCH_SECONDS)),
                 *("--lease-seconds", str(_LEASE_SECONDS)),

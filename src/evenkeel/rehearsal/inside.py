@@ -12,30 +12,31 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, machine, mix, probes, running, scouting, stub_orders, traffic
-from evenkeel.rehearsal.places import FOLDER, STUB_SOCKET
+from evenkeel.rehearsal import (
+    asking,
+    machine,
+    mix,
+    probes,
+    running,
+    scouting,
+    stub_orders,
+    traffic,
+    waiting,
+)
+from evenkeel.rehearsal.places import BASE_FILE, FOLDER, STUB_SOCKET
 from evenkeel.rehearsal.stub_orders import StubControl
+from evenkeel.rehearsal.switching import HostProgram, under_load
 from evenkeel.rehearsal.trials import Trials
 from evenkeel.rehearsal.visitors import Visitors
 
 PHASE_SECONDS = 60.0
-# During a switch: enough requests that a lost one shows, and processor time left for the switch.
-LOAD_CLIENTS = 16
-LOAD_PAUSE_SECONDS = 0.02
-LOAD_FIRST = 60
-LOAD_AFTER_SECONDS = 0.7
-LONGEST_CHECK_SECONDS = 12.0
-LONGEST_RECOVERY_SECONDS = 20.0
-CHECK_SLACK_SECONDS = 0.3
-_BASE_FILE = Path(FOLDER, "base.json")
+_BASE_FILE = Path(BASE_FILE)
 _MEASURED_FILE = Path(FOLDER, "measured.json")
-_HOST_SECONDS = 60
 
 
 class Rehearsal:
@@ -45,10 +46,10 @@ class Rehearsal:
         self.world = world
         self.driver = drivers.load(world["balancer"])
         self.stubs = StubControl(STUB_SOCKET)
+        self.host = HostProgram(world)
         self.client = traffic.Client(world["seed"])
         self.trials = Trials(world, self.client, self.stubs, self.driver)
         self.visitors = Visitors(world["seed"])
-        self.seconds: dict[str, float] = {}
 
     async def measure(self, count: str) -> dict[str, Any]:
         """Send every class its requests, `count` of them, with nothing else going on."""
@@ -96,96 +97,6 @@ class Rehearsal:
         )
         return self.client.take()
 
-    async def host(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:
-        """Call the host's program and give its answer with its exit code."""
-        words = machine.host_program(self.world["balancer"], verb, *options)
-        return await _command(words, stdin)
-
-    async def under_load(
-        self, kinds: list[dict[str, Any]], *steps: tuple[str, Any]
-    ) -> dict[str, Any]:
-        """Run `steps`, each a name and what makes its coroutine, under steady traffic.
-
-        Stops at the first that is not ok, and goes on with the traffic a little longer.
-        """
-        stop = asyncio.Event()
-        sender = traffic.Client(self.world["seed"] + 1)
-        load = asyncio.create_task(
-            sender.run(
-                asking.until(kinds, stop) if kinds else (),
-                concurrency=LOAD_CLIENTS,
-                seconds=3 * PHASE_SECONDS,
-                pause=LOAD_PAUSE_SECONDS,
-            )
-        )
-        while not load.done() and sum(t.sent for t in sender.tallies.values()) < LOAD_FIRST:
-            await asyncio.sleep(0.02)
-        answers: dict[str, Any] = {}
-        began = time.monotonic()
-        try:
-            for name, step in steps:
-                answers[name] = await step()
-                if not answers[name]["ok"]:
-                    break
-            seconds = time.monotonic() - began
-            await asyncio.sleep(LOAD_AFTER_SECONDS)
-        finally:
-            stop.set()
-            await load
-        return {"answers": answers, "seconds": round(seconds, 2), "classes": sender.take()}
-
-    async def checked(self) -> list[str]:
-        """Wait until the balancer has checked every server once; give those it has not checked.
-
-        Until its first check a server counts as well, so a check that cannot succeed shows itself
-        only then. A check by TCP alone is often over before a server can see it (the balancer
-        resets the connection in place of the handshake's last part), so for those one interval has
-        to pass.
-        """
-        wanted, seen, longest = set(), set[str](), 0.0
-        for pool in self.world["pools"].values():
-            if pool["check_seconds"] is not None:
-                wanted |= {pool["endpoints"][name] for name in pool["expected_up"]}
-                longest = max(longest, pool["check_seconds"])
-        deadline = time.monotonic() + min(LONGEST_CHECK_SECONDS, longest + CHECK_SLACK_SECONDS)
-        while wanted - seen and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
-            seen = set(self.stubs.order("report")["checked"])
-        # The answer has to travel back before it shows in the balancer's own view.
-        await asyncio.sleep(0.1)
-        waited = min(LONGEST_CHECK_SECONDS, longest) >= longest
-        return [] if waited else sorted(wanted - seen)
-
-    async def prepare(self, steady: list[dict[str, Any]]) -> dict[str, Any]:
-        """Hand the candidate to the host's program, which checks it and touches nothing live.
-
-        It also tries the ports that the candidate newly listens at. On a real host no server has
-        them; here the stub servers must step aside for that moment, so there is no traffic in it.
-        """
-        held = {kind["port"] for kind in steady}
-        ports = {kind["port"] for kind in self.world["classes"]} - held
-        released = self.stubs.order("release", ports=sorted(ports))["released"]
-        answer = await self.host(
-            "prepare",
-            *("--change", self.world["change_id"], "--release", self.world["release"]),
-            stdin=machine.archive(self.world),
-        )
-        self.stubs.order("serve", stubs=released)
-        return answer
-
-    async def activate(self) -> dict[str, Any]:
-        """Activate the candidate the way production does."""
-        options = ["--change", self.world["change_id"], "--release", self.world["release"]]
-        base = json.loads(_BASE_FILE.read_text())
-        lease = ["--lease-seconds", str(machine.LEASE_SECONDS)]
-        if base["release"] and base["runs"]:
-            lease += ["--base", base["release"]]
-        return await self.host("activate", *options, *lease)
-
-    async def confirm(self) -> dict[str, Any]:
-        """Confirm the candidate, so that there is something to go back from."""
-        return await self.host("confirm", "--change", self.world["change_id"])
-
     def know(self, process: dict[str, Any] | None) -> None:
         """Go by the servers that the process has, where a person wrote the configuration."""
         self.world = self.trials.world = running.by_process(self.world, process)
@@ -193,19 +104,7 @@ class Rehearsal:
     async def settle(self) -> dict[str, Any]:
         """Wait for the health checks; gives the servers that were not checked."""
         machine.stand_in(self.stubs, self.driver.observe())
-        return {"ok": True, "unchecked": await self.checked()}
-
-    async def recovered(self, health: dict[str, dict[str, str]]) -> None:
-        """Wait until servers are as `health` has them again, after they were made to fail.
-
-        A busy machine checks late; what is still away then shows in the requests that follow.
-        """
-        deadline = time.monotonic() + LONGEST_RECOVERY_SECONDS
-        while time.monotonic() < deadline:
-            now = probes.health(self.driver.observe())
-            if all(now.get(pool) == servers for pool, servers in health.items()):
-                return
-            await asyncio.sleep(0.1)
+        return {"ok": True, "unchecked": await waiting.checked(self.world, self.stubs)}
 
     async def reload(self) -> dict[str, Any]:
         """Reload what runs, for a host that has nothing to go back to."""
@@ -258,24 +157,25 @@ def prepare(world: dict[str, Any]) -> dict[str, Any]:
 
 async def converge(world: dict[str, Any]) -> dict[str, Any]:
     """Measure what is live now, take the candidate live under load, measure again."""
-    rehearsal = Rehearsal(world)
+    rehearsal, seed = Rehearsal(world), world["seed"]
     base = json.loads(_BASE_FILE.read_text())
     before = None
     if base["release"] and base["runs"]:
         if world["by_hand"]:
             # A check that a stand-in cannot pass shows only now, and not as the change's doing.
-            await rehearsal.checked()
+            await waiting.checked(world, rehearsal.stubs)
         before = await rehearsal.measure_base()
     steady = [mix.certain(kind) for kind in scouting.steady(world, before)]
-    prepared = await rehearsal.prepare(steady)
+    prepared = await rehearsal.host.prepare(rehearsal.stubs, steady)
     rehearsal.stubs.order("reset")
     switch, after = None, None
     if prepared["ok"]:
-        switch = await rehearsal.under_load(
+        switch = await under_load(
+            seed,
             steady,
-            ("activate", rehearsal.activate),
+            ("activate", rehearsal.host.activate),
             ("settle", rehearsal.settle),
-            ("confirm", rehearsal.confirm),
+            ("confirm", rehearsal.host.confirm),
         )
         if switch["answers"].get("confirm", {}).get("ok"):
             after = await rehearsal.measure_candidate(before)
@@ -294,47 +194,33 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     measured = json.loads(_MEASURED_FILE.read_text())
     if measured["after"] is None:
         return {"reloads": []}
-    rehearsal, trials = Rehearsal(world), {}
+    rehearsal, seed = Rehearsal(world), world["seed"]
+    trials: dict[str, Any] = {}
     rehearsal.know(measured["after"]["process"])
     first = measured["after"]["failing"]
     well = scouting.steady(world, measured["after"], measured["before"])
     if measured["before"] is None:
-        again = await rehearsal.under_load(well, ("reload", rehearsal.reload))
+        again = await under_load(seed, well, ("reload", rehearsal.reload))
         trials["again"] = await rehearsal.trials.again(first, None, well)
         return {"reloads": [{"name": "new to new", **again}], "failing": trials}
     before = scouting.steady(world, measured["before"], measured["after"])
     names = {kind["name"] for kind in before}
-    await rehearsal.recovered(measured["after"]["health"])
+    await waiting.recovered(rehearsal.driver, measured["after"]["health"])
     steady = [kind for kind in well if kind["name"] in names]
-    back = await rehearsal.under_load(steady, ("rollback", lambda: rehearsal.host("rollback")))
+    back = await under_load(seed, steady, ("rollback", lambda: rehearsal.host.call("rollback")))
     reloads = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:
         health = probes.health(rehearsal.driver.observe())
         base = await rehearsal.trials.base(first, measured["before"], before)
-        await rehearsal.recovered(health)
-        forth = await rehearsal.under_load(
-            steady, ("activate", rehearsal.activate), ("confirm", rehearsal.confirm)
+        await waiting.recovered(rehearsal.driver, health)
+        forth = await under_load(
+            seed, steady, ("activate", rehearsal.host.activate), ("confirm", rehearsal.host.confirm)
         )
         reloads.append({"name": "old to new", **forth})
         trials["base"] = base
         if forth["answers"].get("confirm", {}).get("ok"):
             trials["again"] = await rehearsal.trials.again(first, base, well)
     return {"reloads": reloads, "failing": trials}
-
-
-async def _command(words: Sequence[str], stdin: bytes = b"") -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(stdin), _HOST_SECONDS)
-    except TimeoutError:
-        process.kill()
-        raise machine.Trouble(f"{' '.join(words)} did not end") from None
-    return machine.answer_of(process.returncode or 0, out, err)
 
 
 def _run(verb: str) -> dict[str, Any]:
