@@ -19,7 +19,8 @@ from evenkeel.commands.playbook import Playbooks
 from evenkeel.errors import EXIT_REFUSED, Refused
 from evenkeel.lab import names, podman
 from evenkeel.rehearsal import plan
-from evenkeel.verbs.render import Host, Request, render
+from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.render import Request, render
 
 ROLE = names.ROOT / "roles" / "balancer_haproxy"
 LOOK_SECONDS = 0.2

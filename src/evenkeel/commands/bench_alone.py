@@ -17,6 +17,7 @@ from evenkeel.commands.story import ADD_SERVERS
 from evenkeel.corpus import containers
 from evenkeel.rehearsal import places, plan, ship
 from evenkeel.verbs import render
+from evenkeel.verbs.host_facts import Host
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
 BALANCERS_OF_THE_DEMO = ("lb1", "lb2", "lb3")
@@ -39,7 +40,7 @@ def validate(bench: Bench) -> None:
     ).files
     after = lab_intent(fleet, ADD_SERVERS)
     request = _request(bench.changes / "rehearsed", BALANCERS_OF_THE_DEMO)
-    hosts = {name: render.Host(after, before[name]) for name in BALANCERS_OF_THE_DEMO}
+    hosts = {name: Host(after, before[name]) for name in BALANCERS_OF_THE_DEMO}
     render.render(request, hosts, write=True)
     with bench.timed("validate"):
         bench.playbook(ROOT / "playbooks" / "validate.yml", change="rehearsed")
@@ -56,7 +57,7 @@ def validate_large(bench: Bench) -> None:
     after = copy.deepcopy(intent)
     after["pools"][0]["servers"].append({**after["pools"][0]["servers"][0], **ONE_MORE})
     request = _request(bench.changes / "rehearsed-200", ("lb1",))
-    render.render(request, {"lb1": render.Host(after, live)}, write=True)
+    render.render(request, {"lb1": Host(after, live)}, write=True)
     with bench.timed("validate_200_servers"):
         bench.playbook(ROOT / "playbooks" / "validate.yml", change="rehearsed-200")
 
@@ -70,7 +71,7 @@ def rendering(bench: Bench) -> None:
     for name, intents in (("render_10000_servers", one), ("render_100_hosts", many)):
         for number in range(RENDERS):
             request = _request(bench.changes / f"{name.replace('_', '-')}-{number}", tuple(intents))
-            hosts = {host: render.Host(intent, None) for host, intent in intents.items()}
+            hosts = {host: Host(intent, None) for host, intent in intents.items()}
             with bench.timed(name):
                 render.render(request, hosts, write=True)
 
@@ -83,7 +84,7 @@ def load(changes: Path, runs: int) -> dict[str, list[float]]:
     intent = large_intent(1, LOAD_SERVERS)
     live = render_fleet({LOAD_HOST: intent}, role_dir=ROLE).files[LOAD_HOST]
     request = _request(changes / "load", (LOAD_HOST,))
-    render.render(request, {LOAD_HOST: render.Host(intent, live)}, write=True)
+    render.render(request, {LOAD_HOST: Host(intent, live)}, write=True)
     settings = plan.Settings(request.folder.path, changes / "load-results", ROLE, None)
     settings.results.mkdir()
     (bundle,) = settings.bundles()

@@ -26,6 +26,7 @@ from evenkeel.lab.fleet import Fleet
 from evenkeel.lab.inventory import listing
 from evenkeel.remote import PROGRAM
 from evenkeel.verbs import render
+from evenkeel.verbs.host_facts import hosts_from_status
 
 BASE = "base"
 LEASE_SECONDS = "600"
@@ -150,7 +151,7 @@ class Bench:
         folder = ChangeFolder(self.changes / mark)
         names = list(self.fleet.hosts)
         intent = marked(lab_intent(self.fleet), mark)
-        hosts = render.hosts_from_status(
+        hosts = hosts_from_status(
             names, dict.fromkeys(names, intent), self.program("status", "--files")
         )
         role_dir = ROOT / "roles" / "balancer_haproxy"

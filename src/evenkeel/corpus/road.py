@@ -25,7 +25,8 @@ from evenkeel.rehearsal import checks, places, plan, ship, staging, world
 from evenkeel.rehearsal.declared import Policy
 from evenkeel.rehearsal.plan import Settings
 from evenkeel.verbs.by_hand import read_files
-from evenkeel.verbs.render import Host, Request, render
+from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.render import Request, render
 
 Files = Mapping[str, bytes]
 HOST = "lb1"

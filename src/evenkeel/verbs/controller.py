@@ -58,6 +58,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
     from evenkeel.verbs.by_hand import configurations
+    from evenkeel.verbs.host_facts import hosts_from_status
     from evenkeel.verbs.policy import declared_in
     from evenkeel.verbs.traffic import profile_diff, profile_of
 
@@ -75,7 +76,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     intents = {name: plain(hostvars[name].get("intent")) for name in names}
     answers = _registered(task_vars, "evenkeel_live")
     by_hand = configurations(names, hostvars, next(iter(kinds)), Path(args["role_dir"]))
-    hosts = render.hosts_from_status(names, intents, answers, by_hand)
+    hosts = hosts_from_status(names, intents, answers, by_hand)
     folder = ChangeFolder(task.change_folder(args))
     request = render.Request(
         folder=folder,

@@ -24,7 +24,7 @@ class Live(Protocol):
     """What is needed of a host: the files that are live on it."""
 
     @property
-    def live(self) -> Mapping[str, bytes] | None: ...  # noqa: D102 - see Host of render
+    def live(self) -> Mapping[str, bytes] | None: ...  # noqa: D102 - see Host of host_facts
 
 
 def declared_in(names: Sequence[str], hostvars: Mapping[str, Data]) -> Declared:

@@ -8,7 +8,8 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
 from evenkeel.lab.names import ROOT
 from evenkeel.verbs.by_hand import configurations
-from evenkeel.verbs.render import Host, Request, hosts_from_status, render
+from evenkeel.verbs.host_facts import Host, hosts_from_status
+from evenkeel.verbs.render import Request, render
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
 TEXT = b"""\

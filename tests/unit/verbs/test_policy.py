@@ -13,8 +13,9 @@ from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Faults
 from evenkeel.rehearsal.declared import Policy
 from evenkeel.report import page
+from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.policy import declared_in
-from evenkeel.verbs.render import Host, Request, render
+from evenkeel.verbs.render import Request, render
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
 UNCHECKED = intent(pools=[pool(check={"kind": "none"})])

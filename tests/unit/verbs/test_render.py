@@ -8,7 +8,8 @@ from unit.intent.intents import intent
 from evenkeel.change import approval, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
-from evenkeel.verbs.render import Host, Request, render
+from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.render import Request, render
 from evenkeel.verbs.rollout import from_inventory
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"

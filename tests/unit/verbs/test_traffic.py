@@ -11,7 +11,8 @@ from evenkeel.errors import EXIT_REFUSED, Faults, Refused
 from evenkeel.profile.model import DEFAULT
 from evenkeel.rehearsal import plan, ship
 from evenkeel.rehearsal.plan import Settings
-from evenkeel.verbs.render import Host, Request, render
+from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.render import Request, render
 from evenkeel.verbs.traffic import profile_diff, profile_of, traffic_lines
 
 TEXT = DEFAULT.model_copy(update={"clients": 700}).model_dump_json(indent=2).encode() + b"\n"
