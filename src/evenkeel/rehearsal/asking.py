@@ -41,22 +41,13 @@ Kind = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as its parts; the client's side of the wire makes bytes of it.
-
-    `source` is the client's address.
-    """
+    """One request, as its parts; `source` is the client's address."""
 
     path: str
     headers: dict[str, str]
     method: str = "GET"
     body: bytes = field(default=b"", repr=False)
     source: str = "127.0.0.1"
-
-    def as_bytes(self) -> bytes:
-        """Give it as HTTP/1.1; a body stands behind its `Content-Length`."""
-        lines = [f"{self.method} {self.path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
 Visit = list[tuple[Kind, Request]]
