@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from evenkeel.change import policy
 from evenkeel.change.bundle import FleetBundle
@@ -14,17 +14,11 @@ from evenkeel.errors import Fault, Faults
 from evenkeel.host.archive import release_digest
 from evenkeel.intent.shares import SPREAD_OTHERWISE
 from evenkeel.records import canonical_json, sha256_of
+from evenkeel.verbs.host_facts import Host
 
 Data = Mapping[str, Any]
 _NAMES = ("waivers", "intended_shifts")
 _SHOWN = 12
-
-
-class Live(Protocol):
-    """What is needed of a host: the files that are live on it."""
-
-    @property
-    def live(self) -> Mapping[str, bytes] | None: ...  # noqa: D102 - see Host of host_facts
 
 
 def declared_in(names: Sequence[str], hostvars: Mapping[str, Data]) -> Declared:
@@ -49,7 +43,7 @@ def declared_in(names: Sequence[str], hostvars: Mapping[str, Data]) -> Declared:
 
 def judge_policy(
     dialect: Dialect,
-    hosts: Mapping[str, Live],
+    hosts: Mapping[str, Host],
     bundle: FleetBundle,
     befores: Mapping[str, Data | None],
     declared: Declared,
