@@ -144,7 +144,7 @@ def _with_stubs(world: Mapping[str, Any]) -> StubControl:
         nameservers=world["nameservers"],
         names=world["names"],
         speaks=world["speaks"],
-        sealed=world["sealed"],
+        over_tls=world["over_tls"],
     )
     if answer["missing"]:
         missing = answer["missing"]

@@ -23,7 +23,7 @@ def with_all_named(
 
     Added are "names" that nobody had an address for, "addresses" that are listened at,
     "nameservers" [[address, port], ...], "speaks" {endpoint: what its health checks want to hear},
-    "sealed", the endpoints that are spoken to by TLS, and "unchanged", the pools that the change
+    "over_tls", the endpoints that are spoken to by TLS, and "unchanged", the pools that the change
     leaves as they are.
     """
     readings = [dialect.by_hand(files) for files in (live, new) if files]
@@ -41,9 +41,9 @@ def with_all_named(
         for server in pool["servers"]
     ]
     # What is live comes first: a server that is there speaks as it does now, whatever is asked.
-    sealed: dict[str, bool] = {}
+    over_tls: dict[str, bool] = {}
     for server in servers:
-        sealed.setdefault(server["here"], server["tls"])
+        over_tls.setdefault(server["here"], server["tls"])
     binds = [bind for reading in readings for one in reading["listeners"] for bind in one["binds"]]
     listens = {bind["address"] for bind in binds} - {"*", "::"}
     return {
@@ -54,7 +54,7 @@ def with_all_named(
             {_place(one) for need in needs for one in need.get("nameservers", ())}
         ),
         "speaks": {one["here"]: one["speaks"] for one in servers if one["speaks"]},
-        "sealed": sorted(here for here, tls in sealed.items() if tls),
+        "over_tls": sorted(here for here, tls in over_tls.items() if tls),
         "unchanged": sorted(dialect.unchanged(new, live)) if live and dialect.unchanged else [],
     }
 

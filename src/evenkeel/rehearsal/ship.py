@@ -110,7 +110,7 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
             name = path.relative_to(source).as_posix()
             _write(target, f"{places.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
     hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
-    if facts["sealed"]:
+    if facts["over_tls"]:
         _write(target, places.STUB_CERTIFICATE, stand_in_certificate(hosts), 0o600)
     for name, content in _stand_ins(bundle, settings, facts["certificates"], hosts).items():
         _write(target, name, content, 0o644)

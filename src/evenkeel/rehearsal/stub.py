@@ -49,7 +49,7 @@ class Stubs:
         self.faults = Faults()
         self.speaks: dict[str, stub_speech.Speech] = {}
         # Endpoints that are spoken to by TLS, and what they share.
-        self.sealed: set[str] = set()
+        self.over_tls: set[str] = set()
         self.tls: ssl.SSLContext | None = None
         self.seen: Counter[str] = Counter()
         self.bodies: Counter[int] = Counter()
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         self.skip = 0
         self.said_something = False
         self.speech: stub_speech.Speech | None = None
-        self.sealed: stub_tls.Sealed | None = None
+        self.session: stub_tls.Session | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn which endpoint was reached."""
@@ -116,8 +116,8 @@ class Connection(asyncio.Protocol):
         address, port = transport.get_extra_info("sockname")[:2]
         self.here = endpoint(address, port)
         self.stubs.faults.opened(self.here, self)
-        if self.stubs.tls and self.here in self.stubs.sealed:
-            self.sealed = stub_tls.Sealed(self.stubs.tls)
+        if self.stubs.tls and self.here in self.stubs.over_tls:
+            self.session = stub_tls.Session(self.stubs.tls)
         self.speech = self.stubs.speaks.get(self.here)
         if self.speech and self.speech.greets:
             loop = asyncio.get_running_loop()
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
 
     def opened(self, data: bytes) -> bytes:
         """Give what arrived without its TLS, where this server is spoken to so."""
-        if self.sealed is None:
+        if self.session is None:
             return data
         if self.proxy is None:
             # The PROXY header comes before TLS.
@@ -177,13 +177,13 @@ class Connection(asyncio.Protocol):
             if self.proxy is None:
                 return b""
             data = bytes(self.first)
-        said = self.sealed.open(data) if data else b""
-        self.transport.write(self.sealed.waiting())
+        said = self.session.open(data) if data else b""
+        self.transport.write(self.session.waiting())
         return said
 
     def say(self, data: bytes) -> None:
         """Send something, in TLS where this server is spoken to so."""
-        self.transport.write(self.sealed.seal(data) if self.sealed else data)
+        self.transport.write(self.session.seal(data) if self.session else data)
 
     def advance(self) -> None:
         """Go on to the next request when none is being answered."""

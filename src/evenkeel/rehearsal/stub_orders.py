@@ -3,7 +3,7 @@
 One JSON object in, one out, a line each:
 `serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}},
 "nameservers": [[address, port], ...], "names": {host name: address},
-"speaks": {endpoint: speech}, "sealed": [endpoint, ...]}
+"speaks": {endpoint: speech}, "over_tls": [endpoint, ...]}
 -> {"missing": [endpoint, ...], "added": n};
 `release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
 `fail`, `well`, `where`: see `stub_faults.obey`;
@@ -38,8 +38,8 @@ async def obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
     if order["order"] == "serve":
         stubs.health.update(order.get("health", {}))
         stubs.speaks.update(stub_speech.read(order.get("speaks", {})))
-        stubs.sealed.update(order.get("sealed", []))
-        if stubs.sealed and stubs.tls is None:
+        stubs.over_tls.update(order.get("over_tls", []))
+        if stubs.over_tls and stubs.tls is None:
             stubs.tls = stub_tls.context(STUB_CERTIFICATE)
         await stub_names.serve(order.get("nameservers", []), order.get("names", {}))
         before = len(stubs.listening)

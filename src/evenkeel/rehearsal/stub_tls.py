@@ -19,7 +19,7 @@ def context(certificate: str) -> ssl.SSLContext:
     return made
 
 
-class Sealed:
+class Session:
     """One connection's TLS. Raises ssl.SSLError for what is no TLS."""
 
     def __init__(self, shared: ssl.SSLContext) -> None:

@@ -53,8 +53,8 @@ def test_a_server_that_is_there_speaks_tls_as_it_does_now_and_a_new_one_as_it_is
     live = LIVE.replace(
         b"old.corp:25 check", b"10.0.0.1:443 ssl verify none\n    server b 10.0.0.2:80"
     )
-    assert made(live, live)["sealed"] == ["10.0.0.1:443"]
+    assert made(live, live)["over_tls"] == ["10.0.0.1:443"]
     lost = live.replace(b" ssl verify none", b"")
-    assert made(live, lost)["sealed"] == ["10.0.0.1:443"]
+    assert made(live, lost)["over_tls"] == ["10.0.0.1:443"]
     put = live.replace(b"10.0.0.2:80", b"10.0.0.2:80 ssl\n    server c 10.0.0.3:443 ssl")
-    assert made(live, put)["sealed"] == ["10.0.0.1:443", "10.0.0.3:443"]
+    assert made(live, put)["over_tls"] == ["10.0.0.1:443", "10.0.0.3:443"]

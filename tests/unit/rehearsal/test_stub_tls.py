@@ -17,7 +17,7 @@ def talk(tmp_path, *, tls, head=b""):
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: stub.Connection(stubs), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        stubs.sealed.add(f"127.0.0.1:{port}")
+        stubs.over_tls.add(f"127.0.0.1:{port}")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         if head:
             writer.write(head)
