@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import pycurl
 
-from evenkeel.rehearsal.connection import Exchange
+from evenkeel.rehearsal.exchange import Exchange
 
 _EVENTS_AT_ONCE = 256
 _KEPT_AT_MOST = 256

@@ -2,7 +2,7 @@
 
 First some servers of each pool fail while the others are well; then the rest fail too, and every
 pool is down; then all are well again. All pools at the same time. It judges nothing: see
-`failing_checks`. Runs inside the staging container, standard library only.
+`failing_checks`. Runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal import refusing
-from evenkeel.rehearsal.asked import PATIENCE_SECONDS, Asked, Met, Trickle
 from evenkeel.rehearsal.failing_checks import SLOW_SECONDS
 from evenkeel.rehearsal.failing_plan import plan
+from evenkeel.rehearsal.paced import PATIENCE_SECONDS, Met, Paced, Trickle
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
 from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client
@@ -54,7 +54,7 @@ class Failing:
         self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
         self.kinds = kinds
         self.pools = sorted({kind["pool"] for kind in kinds})
-        self.asked = Asked(client)
+        self.paced = Paced(client)
         self.closed: set[str] = set()
         self.ruled: set[str] = set()
         self.modes: dict[str, str] = {}
@@ -84,12 +84,12 @@ class Failing:
         some = [name for name in found if found[name]["victims"]]
         began = time.monotonic()
         slow_seconds = self.world.get("slow_seconds", SLOW_SECONDS)
-        slow = asyncio.create_task(self.asked.slow(self.kinds[:MOST_SLOW], slow_seconds))
+        slow = asyncio.create_task(self.paced.slow(self.kinds[:MOST_SLOW], slow_seconds))
         # On their way to their servers before those fail: they are spared, whatever comes.
         await asyncio.sleep(SETTING_OUT_SECONDS)
         if first:
             # While requests go on arriving: the moment of failing is what users meet first.
-            async with Trickle(self.asked, self._kinds(some)) as trickle:
+            async with Trickle(self.paced, self._kinds(some)) as trickle:
                 self.fail(dict.fromkeys(quick, REFUSE))
                 await asyncio.sleep(REFUSING_SECONDS)
                 refused = trickle.take()
@@ -214,7 +214,7 @@ class Failing:
             left = {"rest": facts["rest"], "servers": facts["victims"] + facts["rest"]}.get(of)
             number = _DOWN_REQUESTS if left is None else max(_LEAST, _EACH * len(left))
             numbers[name] = min(_MOST, number)
-        return await self.asked.count(self.kinds, numbers, patience)
+        return await self.paced.count(self.kinds, numbers, patience)
 
 
 class Active:

@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 from evenkeel.host.driver import Driver
-from evenkeel.rehearsal.connection import Answer
+from evenkeel.rehearsal.exchange import Answer
 from evenkeel.rehearsal.mix import calm
 from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client, Tally

@@ -12,7 +12,7 @@ from typing import Any
 
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal.asking import SOURCE_PREFIX_6
-from evenkeel.rehearsal.connection import Answer
+from evenkeel.rehearsal.exchange import Answer
 from evenkeel.rehearsal.headers import ECHO
 from evenkeel.rehearsal.question_plan import MOST_BODY_BYTES, binds, manners, questions
 from evenkeel.rehearsal.traffic import Client

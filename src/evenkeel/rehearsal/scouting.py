@@ -3,7 +3,7 @@
 A configuration may refuse or redirect what users also ask for, by a rule that no route shows: an
 address that is closed, a method that is not taken. Such requests are no traffic of a pool, and what
 is asked in great number leaves them out. The checks compare what was answered before and after.
-Runs inside the staging container, standard library only; `open_to` and `refused` are pure.
+Runs inside the staging container; all but `scout` is pure.
 """
 
 from __future__ import annotations

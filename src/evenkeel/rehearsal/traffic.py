@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.rehearsal.asking import Maker, Request
-from evenkeel.rehearsal.connection import Answer, Exchange, NoAnswer, Way, server_name
 from evenkeel.rehearsal.driving import Connections, Sockets
+from evenkeel.rehearsal.exchange import Answer, Exchange, NoAnswer, Way, server_name
 from evenkeel.rehearsal.headers import ECHO, HOLD
 
 # Nothing is learnt from a listener that has refused so many requests on end.

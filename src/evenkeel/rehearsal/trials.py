@@ -2,7 +2,7 @@
 
 A trial that went badly is tried on what was live before, which may be no better, and once more on
 the candidate, which may have had bad luck. Nothing is judged here but what deserves a second look.
-Runs inside the staging container, standard library only.
+Runs inside the staging container.
 """
 
 from __future__ import annotations

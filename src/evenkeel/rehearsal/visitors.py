@@ -1,8 +1,8 @@
 """Clients that land on another server: the same clients, asked before and after the change.
 
 A client is an address, a key and the cookies that it was given. Before the change each of them asks
-twice: only where nearly all met the same server again do clients have a server of their own. Runs
-inside the staging container, standard library only; what it gives is counted by `moved`.
+twice: only where nearly all met the same server again do clients have a server of their own. What
+they met is counted by `moved`. Runs inside the staging container.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from unit.rehearsal.measured import world_of
 from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 
 from evenkeel.rehearsal import failing_checks, refusing, traffic
-from evenkeel.rehearsal.asked import Asked, Trickle
 from evenkeel.rehearsal.failing_plan import check_facts, plan
+from evenkeel.rehearsal.paced import Paced, Trickle
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
 from evenkeel.rehearsal.stub_orders import obey
 
@@ -183,17 +183,17 @@ def test_a_stub_server_refuses_hangs_answers_500_and_is_well_again():
     async def scene():
         port = free_port()
         here, stubs = f"{HERE}:{port}", await stubs_at(port)
-        asked, seen = Asked(traffic.Client(1)), []
+        paced, seen = Paced(traffic.Client(1)), []
         for mode in (WELL, ERRORS, HANG, WELL, REFUSE):
             close = [here] if mode == REFUSE else []
             await obey(stubs, {"order": "fail", "modes": {here: mode}, "close": close})
-            await asked.one(kind(port), 0.2)
-            counts = asked.take()["web"].as_dict()
+            await paced.one(kind(port), 0.2)
+            counts = paced.take()["web"].as_dict()
             seen.append([key for key in ("answered", "wrong", "hung", "lost") if counts[key]])
         back = {"order": "well", "modes": {here: WELL}, "stubs": [[HERE, port]]}
         assert await obey(stubs, back) == {"missing": []}
-        await asked.one(kind(port), 1.0)
-        return seen, asked.take()["web"].answered
+        await paced.one(kind(port), 1.0)
+        return seen, paced.take()["web"].answered
 
     seen, answered = asyncio.run(scene())
     assert seen == [["answered"], ["wrong"], ["hung"], ["answered"], ["lost"]]
@@ -205,11 +205,11 @@ def test_a_trickle_goes_on_past_requests_that_hang():
         port = free_port()
         stubs = await stubs_at(port)
         stubs.faults.set({f"{HERE}:{port}": HANG})
-        asked = Asked(traffic.Client(1))
-        async with Trickle(asked, [kind(port)]) as trickle:
-            while not asked.met or asked.met["web"].sent < 5:
+        paced = Paced(traffic.Client(1))
+        async with Trickle(paced, [kind(port)]) as trickle:
+            while not paced.met or paced.met["web"].sent < 5:
                 await asyncio.sleep(0.01)
-            return Counter(vars(trickle.take()["web"])["servers"]), asked.client.tallies["c"].sent
+            return Counter(vars(trickle.take()["web"])["servers"]), paced.client.tallies["c"].sent
 
     servers_seen, sent = asyncio.run(scene())
     assert not servers_seen
@@ -238,8 +238,8 @@ def test_a_slow_answer_is_not_cut_off_by_the_failure_of_its_server():
     async def scene():
         port = free_port()
         stubs = await stubs_at(port)
-        asked = Asked(traffic.Client(1))
-        asking = asyncio.create_task(asked.slow([kind(port)], 0.3))
+        paced = Paced(traffic.Client(1))
+        asking = asyncio.create_task(paced.slow([kind(port)], 0.3))
         here = f"{HERE}:{port}"
         while not any(one.head for one in stubs.faults.connections.get(here, ())):
             await asyncio.sleep(0.01)

@@ -9,8 +9,8 @@ from unit.rehearsal.test_traffic import free_port, kind
 
 from evenkeel.rehearsal import ship, traffic
 from evenkeel.rehearsal.asking import Request
-from evenkeel.rehearsal.connection import server_name
 from evenkeel.rehearsal.driving import Sockets
+from evenkeel.rehearsal.exchange import server_name
 
 
 @pytest.fixture

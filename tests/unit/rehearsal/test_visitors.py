@@ -9,7 +9,7 @@ from unit.rehearsal.test_traffic import kind
 from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal import visitors
 from evenkeel.rehearsal.asking import Maker
-from evenkeel.rehearsal.connection import Answer
+from evenkeel.rehearsal.exchange import Answer
 from evenkeel.rehearsal.pool_checks import pool_checks
 
 HASH = {"algorithm": "hash", "cookie": None}

@@ -1,7 +1,7 @@
 """Requests whose answers are counted one by one: while servers fail, and in short counts.
 
 A request that gets no answer must not hold up the next, as it would for a client that waits; so
-these are sent at their own pace. Runs inside the staging container, standard library only.
+these are sent at their own pace. Runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Met:
         return {**vars(self), "servers": dict(self.servers), "errors": dict(self.errors)}
 
 
-class Asked:
+class Paced:
     """Sends requests of classes and counts what they meet, per pool."""
 
     def __init__(self, client: Client) -> None:
@@ -126,13 +126,13 @@ class Asked:
 class Trickle:
     """A steady trickle of requests to some classes, as long as its block lasts."""
 
-    def __init__(self, asked: Asked, kinds: list[dict[str, Any]]) -> None:
-        self.asked, self.kinds = asked, kinds
+    def __init__(self, paced: Paced, kinds: list[dict[str, Any]]) -> None:
+        self.paced, self.kinds = paced, kinds
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Trickle:
         """Begin to send."""
-        self.asked.met = {}
+        self.paced.met = {}
         self.sender = asyncio.create_task(self._send())
         return self
 
@@ -152,7 +152,7 @@ class Trickle:
 
     def take(self) -> dict[str, Met]:
         """Give the counts so far and begin anew."""
-        return self.asked.take()
+        return self.paced.take()
 
     async def _send(self) -> None:
         pools: dict[str, list[dict[str, Any]]] = {}
@@ -162,7 +162,7 @@ class Trickle:
         turn = 0
         while True:
             for mine in pools.values():
-                task = asyncio.create_task(self.asked.one(mine[turn % len(mine)]))
+                task = asyncio.create_task(self.paced.one(mine[turn % len(mine)]))
                 self.under_way.add(task)
                 task.add_done_callback(self.under_way.discard)
                 await asyncio.sleep(pause / len(pools))
