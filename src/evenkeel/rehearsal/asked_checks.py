@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
 from evenkeel.rehearsal.question_plan import declared
-from evenkeel.rehearsal.scouting import is_answered, tried
+from evenkeel.rehearsal.scouted import is_answered, tried
 
 _ERROR = 400
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evenkeel.intent.guardrails import among_those_that_stay as among_those_that_stay
-from evenkeel.rehearsal.visitors import moved
+from evenkeel.rehearsal.moved import moved
 
 Data = Mapping[str, Any]
 

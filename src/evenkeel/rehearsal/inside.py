@@ -23,6 +23,7 @@ from evenkeel.rehearsal import (
     mix,
     probes,
     running,
+    scouted,
     scouting,
     stub_orders,
     traffic,
@@ -53,10 +54,8 @@ class Rehearsal:
 
     async def measure(self, count: str) -> dict[str, Any]:
         """Send every class its requests, `count` of them, with nothing else going on."""
-        scouted = await scouting.scout(
-            traffic.Client(self.world["seed"] + 3), self.world["classes"]
-        )
-        kinds = scouting.open_to(self.world, scouted)
+        tried = await scouting.scout(traffic.Client(self.world["seed"] + 3), self.world["classes"])
+        kinds = scouted.open_to(self.world, tried)
         numbers = {kind["name"]: kind[count] for kind in kinds}
         clients = probes.Returning(self.world)
         # The same requests of the same clients, before and after.
@@ -71,7 +70,7 @@ class Rehearsal:
                 seconds=PHASE_SECONDS,
                 heard=clients.heard,
             )
-        found: dict[str, Any] = {"classes": self.client.take(), "scouted": scouted}
+        found: dict[str, Any] = {"classes": self.client.take(), "scouted": tried}
         told = self.stubs.order("report")
         found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
         if count == "requests":
@@ -114,7 +113,7 @@ class Rehearsal:
     async def measure_base(self) -> dict[str, Any]:
         """Measure what is live now, which is what was live before, with its clients' servers."""
         found = await self.measure("requests_before")
-        kinds = scouting.open_to(self.world, found["scouted"])
+        kinds = scouted.open_to(self.world, found["scouted"])
         found["visitors"] = await self.visitors.before(self.client, kinds, found["classes"])
         self.client.take()
         return found
@@ -130,7 +129,7 @@ class Rehearsal:
         found["process"] = process if self.world["by_hand"] else None
         found["health"] = probes.health(self.driver.observe())
         found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
-        found["failing"] = await self.trials.first(scouting.steady(self.world, found))
+        found["failing"] = await self.trials.first(scouted.steady(self.world, found))
         return found
 
 
@@ -165,7 +164,7 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
             # A check that a stand-in cannot pass shows only now, and not as the change's doing.
             await waiting.checked(world, rehearsal.stubs)
         before = await rehearsal.measure_base()
-    steady = [mix.certain(kind) for kind in scouting.steady(world, before)]
+    steady = [mix.certain(kind) for kind in scouted.steady(world, before)]
     prepared = await rehearsal.host.prepare(rehearsal.stubs, steady)
     rehearsal.stubs.order("reset")
     switch, after = None, None
@@ -198,12 +197,12 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     trials: dict[str, Any] = {}
     rehearsal.know(measured["after"]["process"])
     first = measured["after"]["failing"]
-    well = scouting.steady(world, measured["after"], measured["before"])
+    well = scouted.steady(world, measured["after"], measured["before"])
     if measured["before"] is None:
         again = await under_load(seed, well, ("reload", rehearsal.reload))
         trials["again"] = await rehearsal.trials.again(first, None, well)
         return {"reloads": [{"name": "new to new", **again}], "failing": trials}
-    before = scouting.steady(world, measured["before"], measured["after"])
+    before = scouted.steady(world, measured["before"], measured["after"])
     names = {kind["name"] for kind in before}
     await waiting.recovered(rehearsal.driver, measured["after"]["health"])
     steady = [kind for kind in well if kind["name"] in names]

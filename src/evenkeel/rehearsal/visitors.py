@@ -14,6 +14,7 @@ from typing import Any
 from evenkeel.rehearsal.asking import Request
 from evenkeel.rehearsal.draws import Draws
 from evenkeel.rehearsal.mix import calm
+from evenkeel.rehearsal.moved import has_meaning, is_tied
 from evenkeel.rehearsal.traffic import Client
 
 # Clients of one pool, and of all pools together.
@@ -23,8 +24,6 @@ LEAST_CLIENTS = 24
 # Where already so few are not tied to a server, the others are not asked.
 FIRST_CLIENTS = 12
 AT_ONCE = 16
-# So many of the clients meet their server again where clients have a server of their own.
-_TIED = 0.9
 
 Data = Mapping[str, Any]
 Kind = dict[str, Any]
@@ -111,35 +110,3 @@ def _chosen(kinds: Sequence[Kind], counted: Data) -> dict[str, Kind]:
         if tally and tally["answered"] == tally["sent"] > 0:
             found.setdefault(kind["pool"], kind)
     return found
-
-
-def is_tied(before: Data) -> bool:
-    """Whether nearly all clients met the same server twice."""
-    pairs = [pair for pair in zip(before["met"], before["again"], strict=True) if all(pair)]
-    same = sum(1 for first, second in pairs if first == second)
-    return bool(pairs) and same >= _TIED * len(pairs)
-
-
-def has_meaning(pool: Data, before: Data) -> bool:
-    """Whether clients of a pool had a server of their own before the change.
-
-    They met it again, and there was more than one to meet, or the pool still has such clients.
-    """
-    met = set(filter(None, before["met"]))
-    ties = pool["algorithm"] == "hash" or pool["cookie"]
-    return is_tied(before) and (len(met) > 1 or bool(ties))
-
-
-def moved(pool: Data, before: Data | None, after: Data | None) -> dict[str, Any] | None:
-    """Give {"clients", "moved", "percent"} of one pool; None where it has no meaning."""
-    if not before or not after or not has_meaning(pool, before):
-        return None
-    pairs = [pair for pair in zip(before["met"], after["met"], strict=True) if all(pair)]
-    if not pairs:
-        return None
-    count = sum(1 for first, second in pairs if first != second)
-    return {
-        "clients": len(pairs),
-        "moved": count,
-        "percent": round(100 * count / len(pairs), 1),
-    }

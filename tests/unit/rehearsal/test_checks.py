@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from unit.rehearsal.changes import servers
 from unit.rehearsal.measured import counts, measured, reloads, switch, tally, world_of
@@ -264,3 +267,8 @@ def test_a_declared_shift_passes_up_to_what_was_declared(declared, passes):
     assert failed(judged(world, found)) == (set() if passes else {"shift:web", "spread:web"})
     world["pools"]["web"]["declared_shifts"] = {"web2": declared}
     assert failed(judged(world, found)) == {"shift:web", "spread:web"}
+
+
+def test_who_judges_needs_no_library_of_the_load_client():
+    told = "import sys; sys.modules['pycurl'] = None; import evenkeel.verbs.validate"
+    subprocess.run([sys.executable, "-c", told], check=True)

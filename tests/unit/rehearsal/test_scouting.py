@@ -9,6 +9,7 @@ from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.rehearsal import mix, scouting, traffic
 from evenkeel.rehearsal.asked_checks import asked_check
+from evenkeel.rehearsal.scouted import open_to, steady, to_try
 
 SERVER, OTHER = "10.0.0.1:80", "10.0.0.2:80"
 MIX = [
@@ -33,7 +34,7 @@ def scouted(**answers):
 
 
 def left(*phases):
-    (found,) = scouting.open_to(WORLD, *phases)
+    (found,) = open_to(WORLD, *phases)
     return [MIX.index(one) for one in found["mix"]]
 
 
@@ -59,8 +60,8 @@ def test_a_post_of_our_making_that_was_not_tried_is_left_out():
 
 
 def test_requests_of_our_making_that_change_nothing_need_no_try():
-    assert scouting.to_try(CLASS) == [0, 1, 3]
-    assert scouting.to_try({}) == []
+    assert to_try(CLASS) == [0, 1, 3]
+    assert to_try({}) == []
 
 
 def test_scouts_tell_what_answered_each_entry():
@@ -146,7 +147,7 @@ def test_a_switch_is_watched_with_what_servers_answered_on_both_sides_of_it():
     well, lost = {"sent": 9, "answered": 9}, {"sent": 9, "answered": 8}
     before = {"classes": {"c": well}, "scouted": scouted(n1=[403, ""])}
     after = {"classes": {"c": well}, "scouted": scouted(n3=[405, ""])}
-    (found,) = scouting.steady(WORLD, before, after)
+    (found,) = steady(WORLD, before, after)
     assert numbers(found) == [0, 2]
-    assert scouting.steady(WORLD, {**before, "classes": {"c": lost}}) == []
-    assert scouting.steady(WORLD, None) == []
+    assert steady(WORLD, {**before, "classes": {"c": lost}}) == []
+    assert steady(WORLD, None) == []

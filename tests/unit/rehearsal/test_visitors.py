@@ -7,7 +7,7 @@ from unit.rehearsal.measured import counts, measured, world_of
 from unit.rehearsal.test_traffic import kind
 
 from evenkeel.rehearsal import effect as effects
-from evenkeel.rehearsal import visitors
+from evenkeel.rehearsal import moved, visitors
 from evenkeel.rehearsal.asking import Maker
 from evenkeel.rehearsal.exchange import Answer
 from evenkeel.rehearsal.pool_checks import pool_checks
@@ -22,32 +22,32 @@ def before(met, again=None):
 
 
 def test_clients_that_meet_another_server_than_before_are_counted():
-    found = visitors.moved(HASH, before("aabb"), {"met": list("aaab")})
+    found = moved.moved(HASH, before("aabb"), {"met": list("aaab")})
     assert found == {"clients": 4, "moved": 1, "percent": 25.0}
 
 
 def test_who_was_not_answered_is_not_compared():
-    found = visitors.moved(HASH, before(["a", "", "b"]), {"met": ["a", "a", ""]})
+    found = moved.moved(HASH, before(["a", "", "b"]), {"met": ["a", "a", ""]})
     assert found == {"clients": 1, "moved": 0, "percent": 0.0}
 
 
 @pytest.mark.parametrize("pool", [HASH, TURNS, STICKY])
 def test_clients_who_meet_another_server_each_time_have_none_of_their_own(pool):
-    assert visitors.moved(pool, before("aabb", "abab"), {"met": list("aaaa")}) is None
+    assert moved.moved(pool, before("aabb", "abab"), {"met": list("aaaa")}) is None
 
 
 def test_one_server_in_turns_says_nothing_and_one_of_a_hash_does():
-    assert visitors.moved(TURNS, before("aaaa"), {"met": list("abab")}) is None
-    assert visitors.moved(STICKY, before("aaaa"), {"met": list("aaab")})["moved"] == 1
+    assert moved.moved(TURNS, before("aaaa"), {"met": list("abab")}) is None
+    assert moved.moved(STICKY, before("aaaa"), {"met": list("aaab")})["moved"] == 1
 
 
 def test_clients_who_lose_what_tied_them_are_counted():
-    assert visitors.moved(TURNS, before("abab"), {"met": list("baba")})["percent"] == 100.0
+    assert moved.moved(TURNS, before("abab"), {"met": list("baba")})["percent"] == 100.0
 
 
 @pytest.mark.parametrize("phases", [(None, {"met": ["a"]}), (before("a"), None)])
 def test_without_both_phases_there_is_nothing_to_compare(phases):
-    assert visitors.moved(HASH, *phases) is None
+    assert moved.moved(HASH, *phases) is None
 
 
 class Balancer:
@@ -87,7 +87,7 @@ def test_the_same_clients_ask_before_and_after():
     found, after = asked(first, then, HASH)
     assert found["met"] == found["again"]
     assert {r.source for r in then.asked} == {r.source for r in first.asked}
-    assert 50 < visitors.moved(HASH, found, after)["percent"] < 100
+    assert 50 < moved.moved(HASH, found, after)["percent"] < 100
 
 
 def test_clients_bring_the_cookie_that_they_were_given_before():
@@ -99,10 +99,10 @@ def test_clients_bring_the_cookie_that_they_were_given_before():
 
     first, then = Balancer(sticky, "SRV={}; path=/"), Balancer(sticky, "SRV={}; path=/")
     found, after = asked(first, then, STICKY)
-    assert visitors.moved(STICKY, found, after)["moved"] == 0
+    assert moved.moved(STICKY, found, after)["moved"] == 0
     renamed = Balancer(lambda request: "z", "")
     found, after = asked(Balancer(sticky, "SRV={}; path=/"), renamed, STICKY)
-    assert visitors.moved(STICKY, found, after)["percent"] == 100.0
+    assert moved.moved(STICKY, found, after)["percent"] == 100.0
 
 
 def test_a_cookie_for_tls_alone_is_not_sent_in_the_clear():
