@@ -1,7 +1,7 @@
 """Classes of requests of a hand-written configuration: what they reached says what they are for.
 
 Its routes are read from its lines, and a line before may take a request, refuse it or send it
-elsewhere by a rule that nobody read. What is live now is the baseline: a class belongs to the pool
+elsewhere by a rule that nobody read. What is live now is the base: a class belongs to the pool
 that answered it before, and one that nobody answered before is judged by nothing.
 """
 

@@ -45,7 +45,7 @@ class Returning:
                 clients.append((kind, pair, answer.server))
 
     async def come_back(self, client: Client) -> dict[str, dict[str, Any]]:
-        """Send every client back; gives {pool: {clients, visits, moved, from: {server: n}}}."""
+        """Send every client back; gives {pool: {clients, visits, moved: {server: n}, lost}}."""
         return {pool: await self._pool(client, pool) for pool in sorted(self.cookies)}
 
     async def _pool(self, client: Client, pool: str) -> dict[str, Any]:

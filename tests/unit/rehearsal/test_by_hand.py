@@ -1,4 +1,4 @@
-"""What is live is the baseline of a configuration by hand."""
+"""What is live is the base of a configuration by hand."""
 
 from evenkeel.rehearsal import checks
 from evenkeel.rehearsal.by_hand import as_measured
