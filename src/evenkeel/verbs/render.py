@@ -81,19 +81,8 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
             where=str(folder.path),
             next_step="give what you want now a change id of its own",
         )
-    bundle = render_fleet(
-        {host: facts.intent for host, facts in hosts.items() if facts.by_hand is None},
-        role_dir=request.role_dir,
-        template=request.template,
-        fleet=request.fleet,
-        by_hand={host: facts.by_hand for host, facts in hosts.items() if facts.by_hand is not None},
-    )
-    bases = {
-        host: release_digest(dict(facts.live)) if facts.live is not None else None
-        for host, facts in hosts.items()
-    }
-    about = (folder.change_id, request.author, request.balancer_kind)
-    value = manifest(*about, bundle, bases, request.declared.as_dict(), request.profile)
+    bundle = _bundle(request, hosts)
+    value = _manifest(request, hosts, bundle)
     digest = sha256_of(canonical_json(value))
     dialect = load_dialect(request.role_dir)
     befores = {
@@ -128,6 +117,25 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         ],
         "diff_text": _diff_text(hosts, bundle),
     }
+
+
+def _bundle(request: Request, hosts: Mapping[str, Host]) -> FleetBundle:
+    return render_fleet(
+        {host: facts.intent for host, facts in hosts.items() if facts.by_hand is None},
+        role_dir=request.role_dir,
+        template=request.template,
+        fleet=request.fleet,
+        by_hand={host: facts.by_hand for host, facts in hosts.items() if facts.by_hand is not None},
+    )
+
+
+def _manifest(request: Request, hosts: Mapping[str, Host], bundle: FleetBundle) -> dict[str, Any]:
+    bases = {
+        host: release_digest(dict(facts.live)) if facts.live is not None else None
+        for host, facts in hosts.items()
+    }
+    about = (request.folder.change_id, request.author, request.balancer_kind)
+    return manifest(*about, bundle, bases, request.declared.as_dict(), request.profile)
 
 
 def _demand_listeners(rollout: Rollout, bundle: FleetBundle) -> None:
@@ -190,18 +198,7 @@ def _write(
     folder = request.folder
     # The record goes first and comes back last: killed in between, the change is not rendered.
     folder.render_json.unlink(missing_ok=True)
-    for name in ("bundle", "base", "intent"):
-        shutil.rmtree(folder.path / name, ignore_errors=True)
-    for host, files in bundle.files.items():
-        for name, data in files.items():
-            write_atomically(folder.bundle / host / name, data)
-        for name, data in (hosts[host].live or {}).items():
-            write_atomically(folder.path / "base" / host / name, data)
-        folder.write_json(f"intent/{host}.json", bundle.intents[host])
-    if request.profile:
-        write_atomically(folder.profile_json, request.profile)
-    else:
-        folder.profile_json.unlink(missing_ok=True)
+    _write_files(request, hosts, bundle)
     folder.write_json("manifest.json", value)
     folder.write_json(
         "change.json",
@@ -230,6 +227,22 @@ def _write(
             body={"hosts": sorted(hosts), "groups": groups},
         ),
     )
+
+
+def _write_files(request: Request, hosts: Mapping[str, Host], bundle: FleetBundle) -> None:
+    folder = request.folder
+    for name in ("bundle", "base", "intent"):
+        shutil.rmtree(folder.path / name, ignore_errors=True)
+    for host, files in bundle.files.items():
+        for name, data in files.items():
+            write_atomically(folder.bundle / host / name, data)
+        for name, data in (hosts[host].live or {}).items():
+            write_atomically(folder.path / "base" / host / name, data)
+        folder.write_json(f"intent/{host}.json", bundle.intents[host])
+    if request.profile:
+        write_atomically(folder.profile_json, request.profile)
+    else:
+        folder.profile_json.unlink(missing_ok=True)
 
 
 def _diff_text(hosts: Mapping[str, Host], bundle: FleetBundle) -> str:
