@@ -75,7 +75,7 @@ class Rehearsal:
         found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
         if count == "requests":
             # Of what was before other shares are intended.
-            found["classes"].update(await self.count_again(kinds, found["classes"]))
+            found["classes"] = await self.count_again(kinds, found["classes"])
         found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
@@ -85,7 +85,7 @@ class Rehearsal:
     async def count_again(
         self, kinds: list[dict[str, Any]], classes: dict[str, Any]
     ) -> dict[str, Any]:
-        """Send the classes of pools whose turns were not exact once more; give their counts."""
+        """Send the classes of pools whose turns were not exact once more; give all counts."""
         uneven = running.inexact(self.world, classes)
         again = [kind for kind in kinds if kind["pool"] in uneven]
         numbers = {kind["name"]: kind["requests"] for kind in again}
@@ -94,7 +94,7 @@ class Rehearsal:
             concurrency=self.world["concurrency"],
             seconds=PHASE_SECONDS,
         )
-        return self.client.take()
+        return running.recounted(classes, self.client.take(), numbers, self.world)
 
     def know(self, process: dict[str, Any] | None) -> None:
         """Go by the servers that the process has, where a person wrote the configuration."""
@@ -197,12 +197,12 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     trials: dict[str, Any] = {}
     rehearsal.know(measured["after"]["process"])
     first = measured["after"]["failing"]
-    well = scouted.steady(world, measured["after"], measured["before"])
+    well = scouted.steady(rehearsal.world, measured["after"], measured["before"])
     if measured["before"] is None:
         again = await under_load(seed, well, ("reload", rehearsal.reload))
         trials["again"] = await rehearsal.trials.again(first, None, well)
         return {"reloads": [{"name": "new to new", **again}], "failing": trials}
-    before = scouted.steady(world, measured["before"], measured["after"])
+    before = scouted.steady(rehearsal.world, measured["before"], measured["after"])
     names = {kind["name"] for kind in before}
     await waiting.recovered(rehearsal.driver, measured["after"]["health"])
     steady = [kind for kind in well if kind["name"] in names]

@@ -137,3 +137,34 @@ def inexact(world: Data, classes: Data) -> set[str]:
         if exact_share(counts, pool["weights"])["verdict"] != PASS:
             found.add(name)
     return found
+
+
+def recounted(first: Data, second: Data, numbers: Mapping[str, int], world: Data) -> dict[str, Any]:
+    """Give the counts of classes after a second count, of which `numbers` were to be sent.
+
+    Shares are those of the second count. What failed in the first one is not forgotten: everything
+    else is the sum of both. A pool of which the second count is not whole keeps the first.
+    """
+    whole = {name for name, number in numbers.items() if second.get(name, _NONE)["sent"] == number}
+    torn = {kind["pool"] for kind in world["classes"] if kind["name"] in set(numbers) - whole}
+    mine = {kind["name"] for kind in world["classes"] if kind["pool"] not in torn} & whole
+    return {
+        name: _sum_of(first[name], second[name]) if name in mine and name in first else tally
+        for name, tally in first.items()
+    }
+
+
+_NONE: dict[str, int] = {"sent": 0}
+
+
+def _sum_of(first: Data, second: Data) -> dict[str, Any]:
+    made: dict[str, Any] = {**first, "servers": second["servers"]}
+    for key, value in second.items():
+        if isinstance(value, int):
+            made[key] = first[key] + value
+        elif key in ("statuses", "errors", "versions"):
+            made[key] = {
+                name: first[key].get(name, 0) + value.get(name, 0)
+                for name in sorted({*first[key], *value})
+            }
+    return made

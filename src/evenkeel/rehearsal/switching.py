@@ -74,11 +74,13 @@ async def under_load(
 
     Stops at the first that is not ok, and goes on with the traffic a little longer.
     """
+    # Each visit is a client of its own, so that a steady load meets no limit that no user meets.
+    strangers = [{**kind, "clients": 0} for kind in kinds]
     stop = asyncio.Event()
     sender = traffic.Client(seed + 1)
     load = asyncio.create_task(
         sender.run(
-            asking.until(kinds, stop) if kinds else (),
+            asking.until(strangers, stop) if kinds else (),
             concurrency=LOAD_CLIENTS,
             seconds=LOAD_SECONDS,
             pause=LOAD_PAUSE_SECONDS,

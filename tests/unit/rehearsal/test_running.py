@@ -96,3 +96,33 @@ def test_turns_that_are_not_exact_are_counted_again():
     assert running.inexact(world, {}) == set()
     hashed = {"app": {**READ["pools"]["app"], "rule": "diverse"}}
     assert running.inexact({**world, "pools": hashed}, {"one": even["one"]}) == set()
+
+
+def counts(sent, failed, **servers):
+    return {
+        "sent": sent,
+        "answered": sent - failed,
+        "failed": failed,
+        "servers": servers,
+        "statuses": {"200": sent - failed, "503": failed},
+        "milliseconds": {"median": 1.0},
+    }
+
+
+COUNTED = {"classes": [{"name": "c", "pool": "app"}, {"name": "d", "pool": "app"}]}
+
+
+def test_what_failed_in_the_first_count_is_not_forgotten_by_the_second():
+    first = {"c": counts(10, 3, a=7), "d": counts(10, 0, b=10)}
+    second = {"c": counts(10, 0, a=5, b=5), "d": counts(10, 0, a=5, b=5)}
+    found = running.recounted(first, second, {"c": 10, "d": 10}, COUNTED)
+    assert found["c"]["servers"] == {"a": 5, "b": 5}
+    assert (found["c"]["sent"], found["c"]["failed"]) == (20, 3)
+    assert found["c"]["statuses"] == {"200": 17, "503": 3}
+
+
+def test_a_second_count_that_is_not_whole_changes_nothing():
+    first = {"c": counts(10, 0, a=10), "d": counts(10, 0, b=10)}
+    second = {"c": counts(10, 0, a=5, b=5), "d": counts(4, 0, a=4)}
+    assert running.recounted(first, second, {"c": 10, "d": 10}, COUNTED) == first
+    assert running.recounted(first, {}, {"c": 10, "d": 10}, COUNTED) == first
