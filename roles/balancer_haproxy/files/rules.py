@@ -17,6 +17,7 @@ from . import (
     rules_hash,
     rules_limits,
     rules_listeners,
+    rules_names,
     rules_requests,
     rules_spread,
     rules_times,
@@ -35,8 +36,10 @@ _MODULES = (
     rules_times,
     rules_limits,
     rules_listeners,
+    rules_names,
     rules_requests,
     rules_clients,
+    rules_names,
     rules_changes,
 )
 _EVERY = "every server: "

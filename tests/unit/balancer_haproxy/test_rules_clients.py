@@ -58,56 +58,6 @@ def test_a_hash_key_that_slipped_by_a_letter_stops_and_another_key_does_not():
     assert stopped(ring.replace("X-Tenant", "x-tenant"), ring) == set()
 
 
-PASSED = """
-frontend tls
-    mode tcp
-    bind *:8443
-    acl wiki req.ssl_sni -m end .wiki.example
-    use_backend mail if { req.ssl_sni -i mail.example }
-    use_backend docs if wiki
-    default_backend rest
-backend mail
-    mode tcp
-    server m1 10.8.0.1:443 check
-backend docs
-    mode tcp
-    server d1 10.8.1.1:443 check
-backend rest
-    mode tcp
-    server r1 10.8.2.1:443 check
-"""
-LIVE = SOUND + PASSED
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("mail.example", "mial.example"),
-        ("end .wiki.example", "end .wkii.example"),
-        ("default_backend rest", "default_backend docs"),
-        ("use_backend docs if wiki", "use_backend mail if wiki"),
-    ],
-)
-def test_a_name_that_leads_elsewhere_stops_where_nobody_can_see_who_answers(old, new):
-    assert stopped(LIVE.replace(old, new), LIVE) == {"server-name-rerouted"}
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("    default_backend rest", "    use_backend docs if { req.ssl_sni -i new.example }\n"
-         "    default_backend rest"),
-        ("backend docs", "backend pages"),
-        ("acl wiki req.ssl_sni -m end", "acl wiki req.ssl_sni -i -m end"),
-    ],
-)  # fmt: skip
-def test_a_name_more_or_another_name_of_a_pool_does_not(old, new):
-    text = LIVE.replace(old, new)
-    if new == "backend pages":
-        text = text.replace("use_backend docs", "use_backend pages")
-    assert stopped(text, LIVE) == set()
-
-
 HTTPS = "    http-request redirect scheme https code 301 unless { ssl_fc }\n"
 
 
