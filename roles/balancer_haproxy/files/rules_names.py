@@ -42,22 +42,21 @@ def server_name_rerouted(now: Configuration, before: Configuration) -> Iterator[
         if not names:
             continue
         same = _texts(front) & _texts(old)
+        unknown = []
         for name in ["", *names]:
             found, first = _pool_of(before, old, name, same), _pool_of(now, front, name, same)
             if found is None or first is None:
-                way = " → ".join("not known here" if one is None else one for one in (found, first))
-                yield _hit(front, name, way, TELL)
+                unknown.append(name or "any other name")
                 continue
             was, will = before.back(found), now.back(first)
             if was and not _are_one(was, will):
-                to = f"pool {will.name}" if will else "nowhere"
-                yield _hit(front, name, f"pool {was.name} → {to}", STOP)
-
-
-def _hit(front: Proxy, name: str, way: str, grade: str) -> Hit:
-    got = f"{name or 'any other name'}: {way}"
-    about = f"name {name or 'of none'}"
-    return Hit(got, front.line, listener=front.name, about=about, grade=grade)
+                got = f"{name or 'any other name'}: pool {was.name} → "
+                got += f"pool {will.name}" if will else "nowhere"
+                yield Hit(got, front.line, listener=front.name, about=f"name {name or 'of none'}")
+        if unknown:
+            got = f"not known here for {', '.join(unknown[:3])}"
+            got += f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+            yield Hit(got, front.line, listener=front.name, about="names", grade=TELL)
 
 
 def _are_one(was: Proxy, will: Optional[Proxy]) -> bool:

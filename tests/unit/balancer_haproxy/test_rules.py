@@ -1,9 +1,7 @@
 """Each rule finds what it is there for, a harmless edit is left alone, and old sins are told."""
 
-import sys
-
 import pytest
-from unit.balancer_haproxy.files import DIALECT, SOUND, edited, findings, stopped, told
+from unit.balancer_haproxy.files import DIALECT, RULES, SOUND, edited, findings, stopped, told
 
 CHECK = "    default-server check inter 2s fall 3\n"
 APP1 = "app1 10.0.0.1:8080 cookie a1 maxconn 200 weight 100"
@@ -324,12 +322,10 @@ def test_lines_that_send_clients_elsewhere_make_shares_unknowable():
 
 @pytest.mark.parametrize("error", [ValueError("tuple.index(x): x not in tuple"), IndexError("at")])
 def test_a_rule_that_cannot_read_the_words_is_told_and_hides_no_other(monkeypatch, error):
-    known = sys.modules["evenkeel_dialect_balancer_haproxy.rule"].RULES
-
     def cannot(_):
         raise error
 
-    monkeypatch.setitem(known, "bind-twice", known["bind-twice"]._replace(find=cannot))
+    monkeypatch.setitem(RULES, "bind-twice", RULES["bind-twice"]._replace(find=cannot))
     text = edited((" check maxconn 100", " maxconn 100"))
     assert "no-check" in stopped(text)
     said = [one for one in findings(text) if one["rule"] == "bind-twice"]
@@ -338,8 +334,7 @@ def test_a_rule_that_cannot_read_the_words_is_told_and_hides_no_other(monkeypatc
 
 
 def test_a_fault_of_a_rule_itself_is_not_hidden(monkeypatch):
-    known = sys.modules["evenkeel_dialect_balancer_haproxy.rule"].RULES
-    broken = known["bind-twice"]._replace(find=lambda now: now.no_such_thing)
-    monkeypatch.setitem(known, "bind-twice", broken)
+    broken = RULES["bind-twice"]._replace(find=lambda now: now.no_such_thing)
+    monkeypatch.setitem(RULES, "bind-twice", broken)
     with pytest.raises(AttributeError):
         findings(SOUND)

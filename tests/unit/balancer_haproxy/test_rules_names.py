@@ -1,7 +1,7 @@
 """Where TLS passes through: each name leads to the pool that it led to."""
 
 import pytest
-from unit.balancer_haproxy.files import DIALECT, SOUND, stopped, told
+from unit.balancer_haproxy.files import DIALECT, SOUND, findings, stopped, told
 
 PASSED = """
 frontend tls
@@ -90,7 +90,9 @@ def test_two_lines_in_one_lead_to_the_same_pool_and_one_of_the_names_forgotten_s
 def test_what_cannot_be_read_here_is_told_and_does_not_stop(new):
     text = LIVE.replace(MAIL, new)
     assert "server-name-rerouted" not in stopped(text, LIVE)
-    assert "server-name-rerouted" in told(text, LIVE)
+    found = [one for one in findings(text, LIVE) if one["rule"] == "server-name-rerouted"]
+    assert [one["severity"] for one in found] == ["tell"]
+    assert "mail.example" in found[0]["got"]
 
 
 def test_a_line_that_cannot_be_read_and_stays_hides_nothing():
