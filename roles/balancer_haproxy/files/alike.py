@@ -5,7 +5,7 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Sequence, Tuple
+from typing import Any, List, Mapping, Sequence, Set, Tuple
 
 from .reading import Configuration, Line, Proxy, read
 
@@ -18,17 +18,31 @@ Text = Tuple[bool, Tuple[str, ...]]
 def unchanged(files: Mapping[str, Any], base_files: Mapping[str, Any]) -> List[str]:
     """Give the pools whose lines, inherited ones with them, are in both files the same.
 
+    A pool that tracks servers of another is only unchanged with that one.
+
     None where anything else differs that every pool may feel: the process, name servers, peers,
     the files beside the configuration, or how listeners take connections.
     """
     now, before = read(files), read(base_files)
     if _whole(now) != _whole(before):
         return []
-    return [
-        back.name
+    same = [
+        back
         for back in now.backs
         if (old := before.back(back.name)) is not None and _lines(back) == _lines(old)
     ]
+    # Who tracks another's health feels its checks, and so on along the chain.
+    names = {back.name for back in same}
+    while not all(_tracked(back) <= names for back in same):
+        same = [back for back in same if _tracked(back) <= names]
+        names = {back.name for back in same}
+    return [back.name for back in same]
+
+
+def _tracked(back: Proxy) -> Set[str]:
+    """Give the pools whose health the servers of a pool follow (`track POOL/SERVER`)."""
+    found = (one.options.get("track", "") for one in back.servers)
+    return {text.rpartition("/")[0] for text in found if "/" in text}
 
 
 def _whole(one: Configuration) -> Tuple[Any, ...]:

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 from .asked_for import asked_for, kept
 from .reading import Configuration, Line, Proxy, Server, milliseconds, read
 from .speaking import speech
+from .values import is_address, is_port
 
 _BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):([0-9]{1,5})(?:-[0-9]+)?")
 _SERVER = re.compile(
@@ -90,9 +91,10 @@ def _listener(front: Proxy, known: "set[str]") -> Data:
 def _binds(line: Line) -> Iterator[Data]:
     for word in line.value(1).split(","):
         found = _BIND.fullmatch(word)
-        if not found or not 0 < int(found[2]) < 65536:
+        address = found[1].strip("[]") if found else ""
+        # A typo is no address of the container: HAProxy's own check says what it is.
+        if not found or not is_port(found[2]) or not (address in ("", "*") or is_address(address)):
             continue
-        address = found[1].strip("[]")
         certificate = line.after("crt")
         yield {
             "address": "*" if address in ("", "*", "0.0.0.0") else address,  # noqa: S104 - compared
@@ -221,7 +223,11 @@ def _slots(server: Server) -> Iterator[Data]:
 def _server(server: Server) -> Optional[Data]:
     """Give one server; None for one that no stand-in can be reached at."""
     found = _SERVER.fullmatch(server.address)
-    if not found or not 0 < int(found[2]) < 65536:
+    if not found or not is_port(found[2]):
+        return None
+    address = found[1].strip("[]")
+    if not is_address(address) and not re.search("[A-Za-z]", address.replace(":", "")):
+        # An address with a typo is no host name that a stand-in could have.
         return None
     weight = server.number("weight")
     slow = milliseconds(server.options.get("slowstart", ""))
@@ -229,7 +235,7 @@ def _server(server: Server) -> Optional[Data]:
     state = "inactive" if server.has("disabled") else "draining" if weight == 0 else "active"
     return {
         "name": server.first,
-        "address": found[1].strip("[]"),
+        "address": address,
         "port": int(found[2]),
         "weight": 1 if weight is None else max(weight, 1),
         "capacity": None,

@@ -9,6 +9,7 @@ import re
 from typing import Any, Dict, List, Mapping, Optional
 
 from .reading import Configuration, Line, read
+from .values import is_address, is_port
 
 _MAP = re.compile(r"\bmap(?:_\w+)?\((/[^,)]+)")
 # Where such files lie. A stand-in is put nowhere else, whatever a configuration names.
@@ -21,7 +22,7 @@ _ADDRESSED = {
     **{"server": 2, "server-template": 3, "bind": 1},
 }
 _HOST = re.compile(r"(?:ipv[46]@|udp[46]?@|tcp[46]?@)?([A-Za-z][A-Za-z0-9_.-]*)(?::[0-9]+)?")
-_NAMESERVER = re.compile(r"(?:udp4?@|ipv4@)?([0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]{1,5})")
+_NAMESERVER = re.compile(r"(?:udp4?@|ipv4@)?([0-9.]+):([0-9]{1,5})")
 # Words that stand where an address could.
 _NO_HOSTS = ("global", "stdout", "stderr", "localhost", "fd")
 
@@ -46,8 +47,9 @@ def needs(files: Mapping[str, Any]) -> Needs:
     for line in lines:
         _host(line, found["hosts"])
         server = _NAMESERVER.fullmatch(line.value(2)) if line.starts("nameserver") else None
-        if server:
-            found["nameservers"].append(server[1])
+        # A typo gets no stand-in: HAProxy's own check says what it is.
+        if server and is_address(server[1]) and is_port(server[2]):
+            found["nameservers"].append(f"{server[1]}:{int(server[2])}")
         _of(line, bases, found)
     return {kind: sorted(set(paths)) for kind, paths in found.items()}
 

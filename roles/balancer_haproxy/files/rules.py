@@ -17,6 +17,7 @@ from . import (
     rules_hash,
     rules_limits,
     rules_listeners,
+    rules_names,
     rules_requests,
     rules_spread,
     rules_times,
@@ -35,8 +36,10 @@ _MODULES = (
     rules_times,
     rules_limits,
     rules_listeners,
+    rules_names,
     rules_requests,
     rules_clients,
+    rules_names,
     rules_changes,
 )
 _EVERY = "every server: "
@@ -58,11 +61,11 @@ def rules(files: Mapping[str, Any], base_files: Optional[Mapping[str, Any]]) -> 
         follow(now, before)
     found: List[Finding] = []
     for name in RULES:
-        rule = RULES[name]
-        old: Set[Key] = set()
-        if before is not None and rule.find:
-            old = {(hit.subject, hit.pool) for hit in _hits(rule, before, None)}
-        found += [_finding(rule, hit, old, now, before) for hit in _hits(rule, now, before)]
+        try:
+            found += _asked(RULES[name], now, before)
+        except (ValueError, IndexError) as error:
+            # Words that are no configuration: HAProxy's own check says so better than a traceback.
+            found.append(_not_asked(RULES[name], error))
     return sorted(found, key=lambda one: (one["severity"], one["line"] or 0, one["rule"]))
 
 
@@ -83,6 +86,26 @@ def catalogue() -> List[Dict[str, str]]:
         }
         for rule in RULES.values()
     ]
+
+
+def _asked(rule: Rule, now: Configuration, before: Optional[Configuration]) -> List[Finding]:
+    old: Set[Key] = set()
+    if before is not None and rule.find:
+        old = {(hit.subject, hit.pool) for hit in _hits(rule, before, None)}
+    return [_finding(rule, hit, old, now, before) for hit in _hits(rule, now, before)]
+
+
+def _not_asked(rule: Rule, error: Exception) -> Finding:
+    """Tell that a rule could not read the files, so that its silence is not taken for a pass."""
+    finding = _finding(rule, Hit("", grade=TELL), set(), Configuration(), None)
+    return {
+        **finding,
+        "title": f"A rule could not be asked: {rule.title}",
+        "got": f"{type(error).__name__}: {error}"[:160],
+        "reason": "it found words that it cannot read; nothing is known of what it looks for",
+        "next_step": "see what HAProxy's own check says of the files; if it takes them, the rule"
+        " has a fault",
+    }
 
 
 def spread_otherwise(files: Mapping[str, Any]) -> Dict[str, str]:

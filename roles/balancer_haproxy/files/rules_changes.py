@@ -7,7 +7,7 @@ from typing import Dict, Iterator, Set, Tuple
 
 from .reading import Configuration, Line, Proxy, Server
 from .rule import STOP, TELL, Hit, comparison
-from .rules_listeners import places
+from .rules_listeners import map_of, map_values, places
 from .rules_spread import endpoint
 
 _TLS, _PROXY = "ssl", "accept-proxy"
@@ -162,7 +162,10 @@ def address_of_another_pool(now: Configuration, before: Configuration) -> Iterat
     next_step="keep the pool, or waive the rule when no map and no request names it any more",
 )
 def looked_up_pool_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """A pool that no route named by itself, while a `use_backend %[...]` could, and now cannot."""
+    """A pool that no route named by itself, while a `use_backend %[...]` could, and now cannot.
+
+    Of a map the new one counts where it is here; of one that lies on the host it is told.
+    """
     routes = [(front, line) for front in now.fronts for line in front.all("use_backend")]
     looked_up = [(front, line) for front, line in routes if "%[" in line.value(1)]
     named = {
@@ -174,9 +177,25 @@ def looked_up_pool_gone(now: Configuration, before: Configuration) -> Iterator[H
     for old in before.backs:
         if old.is_front or old.name in named or now.back(old.name) or not old.servers:
             continue
-        for front, line in looked_up:
-            parts = [re.escape(part) for part in _LOOKED_UP.split(line.value(1))]
-            if re.fullmatch(".+".join(parts), old.name):
+        graded = [(_grade(now, line, old.name), front, line) for front, line in looked_up]
+        # The route that stops, where there is one, and any that tells otherwise.
+        for grade, front, line in sorted(graded, key=lambda one: one[0] != STOP):
+            if grade:
                 got = f"{old.name}, which {line.value(1)} may name"
-                yield Hit(got, line, listener=front.name, about=f"pool {old.name}")
+                about = f"pool {old.name}"
+                yield Hit(got, line, listener=front.name, about=about, grade=grade)
                 break
+
+
+def _grade(now: Configuration, line: Line, pool: str) -> str:
+    """Say what it is that a pool is gone which a looked-up name may mean; "" for nothing."""
+    text = line.value(1)
+    parts = [re.escape(part) for part in _LOOKED_UP.split(text)]
+    found = re.fullmatch("(.+)".join(parts), pool)
+    path = map_of(text)[0]
+    if not found or not path:
+        return STOP if found else ""
+    values = map_values(now, path)
+    if values is None or len(found.groups()) != 1:
+        return TELL
+    return STOP if found[1] in values else ""

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from .conditions import Words, of_line
 from .reading import Configuration, Line, Proxy
 from .rule import STOP, Hit, comparison, rule
 from .rules_spread import endpoint
-from .values import milliseconds, number
+from .values import is_always, milliseconds, number
 
 # A page of today loads more than this at once.
 _LEAST_A_SECOND = 1.0
 _LEAST_OPEN = 4
-_COUNTER = re.compile(r"(?:sc[0-2]?_|src_)((?:http_req|conn)_rate|conn_cur)\b.*")
+# (the counter's number, what it counts, its arguments): sc0_..., sc_...(0,TABLE), src_...(TABLE).
+_COUNTER = re.compile(r"(sc[0-9]*|src)_((?:http_req|conn)_rate|conn_cur)(?:\(([^()]*)\))?(?:,.*)?")
 _REFUSES = ("deny", "tarpit", "reject", "silent-drop")
 _TYPO = 2
 _ADDRESS_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip")
+_HIDDEN = re.compile(r'\bfor="?(?:unknown\b|_)', re.IGNORECASE)
+# The page that was asked for, with https in place of http.
+_SAME_PAGE = re.compile(r"https://[^/?]*/?%[\[{HU].*", re.IGNORECASE)
+# What tells plain HTTP from HTTPS; other tests take some of the requests alone.
+_ABOUT_TLS = ("dst_port", "hdr(x-forwarded-proto)", "req.hdr(x-forwarded-proto)")
+# Where the name stands that the key of a hash is found by.
+_KEY = re.compile(
+    r"\b(hdr|fhdr|cook|url_?param|urlp|rdp[-_]cookie)(?:\(\s*|\s+)([^\s(),]+)", re.IGNORECASE
+)
+_LONG_NAME = 5
 
 
 @rule(
@@ -27,50 +39,83 @@ _ADDRESS_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip")
     next_step="allow tens of requests a second, or limit the one path that is meant",
 )
 def low_client_limit(now: Configuration) -> Iterator[Hit]:
-    """Refusals by nothing but a counter of one client: under 1 request a second, under 4 open."""
+    """Refusals by nothing but a counter of one client: under 1 request a second, under 4 open.
+
+    A pool that requests reach by a condition alone may be the one path that is meant.
+    """
     for proxy in now.proxies:
-        acls: Dict[str, List[Line]] = {}
-        for line in proxy.all("acl"):
-            acls.setdefault(line.value(1), []).append(line)
+        if not proxy.is_front and _is_of_a_route(now, proxy):
+            continue
         for line in [*proxy.own("http-request"), *proxy.own("tcp-request")]:
-            if not any(word in _REFUSES for word in line.words[1:3]) or "if" not in line.words:
-                continue
-            low = _low(line.words[line.words.index("if") + 1 :], acls, now, proxy)
-            if low:
-                side = {"listener": proxy.name} if proxy.is_front else {"pool": proxy.name}
-                yield Hit(low, line, about=f"{line.value(0)} {line.value(1)}", **side)
+            if any(word in _REFUSES for word in line.words[1:3]):
+                low = _low(line, now, proxy)
+                if low:
+                    side = {"listener": proxy.name} if proxy.is_front else {"pool": proxy.name}
+                    yield Hit(low, line, about=f"{line.value(0)} {line.value(1)}", **side)
 
 
-def _low(
-    words: Tuple[str, ...], acls: Dict[str, List[Line]], now: Configuration, proxy: Proxy
-) -> str:
+def _is_of_a_route(now: Configuration, pool: Proxy) -> bool:
+    """Whether some condition leads to a pool, and nothing does without one."""
+    named = [
+        line
+        for proxy in now.fronts
+        for line in [*proxy.all("use_backend"), *proxy.all("default_backend")]
+        if line.value(1) == pool.name
+    ]
+    is_met = any(line.starts("default_backend") or is_always(line.words) for line in named)
+    return bool(named) and not is_met
+
+
+def _low(line: Line, now: Configuration, proxy: Proxy) -> str:
     """Say how low the limit is, where a condition is one counter and nothing else."""
-    if len(words) == 1 and len(acls.get(words[0], [])) == 1:
-        test = acls[words[0]][0].words[2:]
-    elif len(words) > 2 and words[0] == "{" and words.index("}") == len(words) - 1:
-        test = words[1:-1]
-    else:
+    kind, ways = of_line(line.words, proxy)
+    only = ways[0][0] if kind == "if" and ways and len(ways) == len(ways[0]) == 1 else None
+    if only is None or only.negated or len(only.tests) != 1:
         return ""
-    counter = _COUNTER.fullmatch(test[0]) if test else None
-    most = number(test[-1]) if counter and test[-2:-1] in (("gt",), ("ge",)) else None
+    test = only.tests[0]
+    counter = _COUNTER.fullmatch(test[0])
+    most = number(test[-1]) if test[-2:-1] in (("gt",), ("ge",)) else None
     if counter is None or most is None:
         return ""
-    if counter[1] == "conn_cur":
+    if counter[2] == "conn_cur":
         return f"{' '.join(test)}: {most} open" if most < _LEAST_OPEN else ""
-    seconds = _period(counter[1], now, proxy)
+    seconds = _period(counter, now, proxy)
     if seconds and most / seconds < _LEAST_A_SECOND:
         return f"{' '.join(test)}: {most} in {seconds:g} s"
     return ""
 
 
-def _period(counter: str, now: Configuration, proxy: Proxy) -> Optional[float]:
-    """Give the seconds that a rate counts: of the section's own table, or of any that has it."""
-    for one in [proxy, *now.proxies]:
-        for line in one.all("stick-table"):
-            found = re.search(rf"\b{counter}\(([0-9a-z]+)\)", " ".join(line.words))
-            if found:
-                return (milliseconds(found[1]) or 0.0) / 1000
-    return None
+def _period(counter: "re.Match[str]", now: Configuration, proxy: Proxy) -> Optional[float]:
+    """Give the seconds that a rate counts, in the table that it is of; None for no or two such."""
+    found: Set[float] = set()
+    tables = _tables(counter[1], (counter[3] or "").split(","), now, proxy)
+    for one in now.proxies:
+        for line in one.all("stick-table") if one.name in tables else []:
+            kept = re.search(rf"\b{counter[2]}\(([0-9a-z]+)\)", " ".join(line.words))
+            if kept:
+                found.add((milliseconds(kept[1]) or 0.0) / 1000)
+    return found.pop() if len(found) == 1 else None
+
+
+def _tables(kind: str, given: List[str], now: Configuration, proxy: Proxy) -> Set[str]:
+    """Give the sections whose table a counter may be of: named, tracked, or its own."""
+    if kind == "src":
+        return {given[0].strip() or proxy.name}
+    which = kind[2:]
+    if not which:
+        which, given = given[0].strip(), given[1:]
+    if given and given[0].strip():
+        return {given[0].strip()}
+    for places in ([proxy], now.fronts):
+        found = {
+            line.after("table") or one.name
+            for one in places
+            for line in [*one.all("http-request"), *one.all("tcp-request")]
+            if f"track-sc{which}" in line.words[1:3]
+        }
+        if found:
+            return found
+    return set()
 
 
 @rule(
@@ -81,11 +126,16 @@ def _period(counter: str, now: Configuration, proxy: Proxy) -> Optional[float]:
     next_step="say it with a sample, such as %[src], or leave it to `option forwardfor`",
 )
 def client_address_made_up(now: Configuration) -> Iterator[Hit]:
-    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` set to what is the same for everybody."""
+    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` always set to what is the same for everybody.
+
+    `Forwarded` may hide the client: `for=unknown` and `for=_name` (RFC 7239, 6).
+    """
     for proxy in now.proxies:
         for line in proxy.own("http-request"):
-            is_set = line.value(1) in ("set-header", "add-header")
-            if is_set and line.value(2).lower() in _ADDRESS_HEADERS and "%" not in line.value(3):
+            is_set = line.value(1) in ("set-header", "add-header") and is_always(line.words[4:])
+            name, value = line.value(2).lower(), line.value(3)
+            hides = name == "forwarded" and _HIDDEN.search(value)
+            if is_set and name in _ADDRESS_HEADERS and "%" not in value and not hides:
                 side = {"listener": proxy.name} if proxy.is_front else {"pool": proxy.name}
                 yield Hit(" ".join(line.words[:4]), line, about=line.value(2), **side)
 
@@ -98,23 +148,66 @@ def client_address_made_up(now: Configuration) -> Iterator[Hit]:
     next_step="keep `http-request redirect scheme https`, or waive the rule with the reason",
 )
 def https_redirect_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """A listener that redirected to https, and answers in plain with no such rule any more."""
+    """A listener that redirected to https and no longer does, or not for as many requests.
+
+    What counts is in the listener or in every pool that it leads to.
+    """
     for front in now.fronts:
         old = before.front(front.name)
         plain = [bind for bind in front.own("bind") if "ssl" not in bind.words]
-        if old and plain and _to_https(old) and not _to_https(front):
+        if not old or not plain:
+            continue
+        was = [wide for line, wide in _to_https(before, old) if _is_same_page(line)]
+        will = [wide for _, wide in _to_https(now, front)]
+        if was and not will:
             yield Hit("no redirect to https", front.line, listener=front.name)
+        elif any(was) and not any(will):
+            got = "only some requests are redirected to https"
+            yield Hit(got, front.line, listener=front.name)
 
 
-def _to_https(front: Proxy) -> bool:
-    rules = [*front.all("http-request", "redirect"), *front.all("redirect")]
+def _to_https(now: Configuration, front: Proxy) -> List[Tuple[Line, bool]]:
+    """Give the redirects to https, and whether each takes all requests but what it excepts."""
+    found = list(_redirects(front))
+    lines = [*front.all("use_backend"), *front.all("default_backend")]
+    pools = [now.back(name) for name in sorted({line.value(1) for line in lines})]
+    of_pools = [list(_redirects(pool)) if pool else [] for pool in pools]
+    if of_pools and all(of_pools):
+        wide = all(any(one[1] for one in rows) for rows in of_pools)
+        found += [(rows[0][0], wide) for rows in of_pools]
+    return found
+
+
+def _redirects(proxy: Proxy) -> Iterator[Tuple[Line, bool]]:
+    for line in [*proxy.all("http-request", "redirect"), *proxy.all("redirect")]:
+        if _target(line).lower().startswith("https"):
+            yield line, _is_wide(line, proxy)
+
+
+def _target(line: Line) -> str:
+    return line.after("scheme") or line.after("prefix") or line.after("location") or ""
+
+
+def _is_same_page(line: Line) -> bool:
+    return line.after("location") is None or bool(_SAME_PAGE.fullmatch(_target(line)))
+
+
+def _is_wide(line: Line, proxy: Proxy) -> bool:
+    """Whether a condition only excepts something (`unless { ssl_fc }`, `!{ path /x }`)."""
+    if is_always(line.words):
+        return True
+    kind, ways = of_line(line.words, proxy)
+    if kind == "unless":
+        # Any test that has to fail is an exception; one that has to be met is none.
+        return ways is not None and all(any(not one.negated for one in parts) for parts in ways)
     return any(
-        line.after("scheme") == "https"
-        or any(word.startswith("https://") for word in line.words if line.starts("redirect"))
-        or (line.after("location") or "").startswith("https://%[")
-        or (line.after("prefix") or "").startswith("https://")
-        for line in rules
+        all(one.negated or (one.tests and all(map(_is_about_tls, one.tests))) for one in parts)
+        for parts in ways or []
     )
+
+
+def _is_about_tls(test: Words) -> bool:
+    return test[0].lower().split(",")[0] in _ABOUT_TLS
 
 
 @comparison(
@@ -125,11 +218,14 @@ def _to_https(front: Proxy) -> bool:
     next_step="keep the cookie value with the server's address",
 )
 def cookie_of_another_server(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """A cookie value at another address than before, whose server has another value now."""
+    """A cookie value at another address than before, whose server has another value now.
+
+    A cookie of another name is one that no user has yet.
+    """
     for proxy in now.backs:
         old = before.back(proxy.name)
-        line = proxy.last("cookie")
-        if not line or not old or not old.last("cookie"):
+        line, past = proxy.last("cookie"), old.last("cookie") if old else None
+        if not line or not old or not past or past.value(1) != line.value(1):
             continue
         was, will = _by_cookie(old), _by_cookie(proxy)
         for value in sorted(set(was) & set(will)):
@@ -152,14 +248,35 @@ def _by_cookie(back: Proxy) -> Dict[str, str]:
     next_step="correct the name; if it is another header, waive the rule",
 )
 def hash_key_mistyped(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """`balance` by a header, a cookie or a parameter whose name differs in one or two letters."""
+    """`balance` by a header, a cookie or a parameter whose name differs in one or two letters.
+
+    Of a short name only where the old one is still asked for elsewhere; digits are no letters.
+    """
     for proxy in now.backs:
         old = before.back(proxy.name)
         line, past = proxy.last("balance"), old.last("balance") if old else None
-        if line and past:
-            was, will = (" ".join(one.words[1:]).lower() for one in (past, line))
-            if was != will and "(" in was + will and _distance(was, will) <= _TYPO:
-                yield Hit(f"{was} → {will}", line, proxy.name)
+        if not line or not past:
+            continue
+        was, will = (_KEY.findall(" ".join(one.words[1:]).lower()) for one in (past, line))
+        for at, (kind, name) in enumerate(was[: len(will)]):
+            new_kind, new_name = will[at]
+            is_alike = kind == new_kind and 0 < _distance(*map(_letters, (name, new_name))) <= _TYPO
+            if is_alike and (len(name) >= _LONG_NAME or _is_asked_for(now, name, line)):
+                yield Hit(f"{kind}({name}) → {new_name}", line, proxy.name)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[0-9]", "", name)
+
+
+def _is_asked_for(now: Configuration, name: str, but: Line) -> bool:
+    """Whether any other line asks for a header, cookie or parameter of this name."""
+    return any(
+        name in (found for _, found in _KEY.findall(" ".join(line.words).lower()))
+        for proxy in now.proxies
+        for line in [*proxy.inherited, *proxy.lines]
+        if line is not but
+    )
 
 
 def _distance(one: str, other: str) -> int:
@@ -173,82 +290,3 @@ def _distance(one: str, other: str) -> int:
                 min(row[place] + 1, row[place - 1] + 1, last + (letter != wanted)),
             )
     return row[-1]
-
-
-@comparison(
-    "server-name-rerouted",
-    STOP,
-    title="A name that clients ask for in TLS leads to another pool",
-    reason="the balancer does not read what passes through, and no rehearsal can see who answers",
-    next_step="correct the condition or its place; if it is meant, waive the rule",
-)
-def server_name_rerouted(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """Where TLS passes through: each name of the live conditions, and any other name."""
-    for front in now.fronts:
-        old = before.front(front.name)
-        if front.mode != "tcp" or old is None or not _names(old):
-            continue
-        for name in ["", *_names(old)]:
-            was, will = before.back(_pool_of(old, name)), now.back(_pool_of(front, name))
-            if was and not _are_one(was, will):
-                to = f"pool {will.name}" if will else "nowhere"
-                got = f"{name or 'any other name'}: pool {was.name} → {to}"
-                yield Hit(got, front.line, listener=front.name, about=f"name {name or 'of none'}")
-
-
-def _are_one(was: Proxy, will: Optional[Proxy]) -> bool:
-    if will is None or was.name == will.name:
-        return will is not None
-    return bool({one.address for one in was.servers} & {one.address for one in will.servers})
-
-
-def _tests(front: Proxy) -> Iterator[Tuple[str, List[Tuple[str, str]]]]:
-    """Give each route by a name alone: its pool, and (how, value) of what it matches."""
-    for line in front.all("use_backend"):
-        words = line.words[3:] if line.value(2) == "if" else ()
-        if len(words) == 1:
-            tests = [one.words[2:] for one in front.all("acl") if one.value(1) == words[0]]
-        elif len(words) > 2 and words[0] == "{" and words.index("}") == len(words) - 1:
-            tests = [words[1:-1]]
-        else:
-            continue
-        found = [
-            (how, value.lower())
-            for test in tests
-            if test and test[0].startswith(("req.ssl_sni", "req_ssl_sni"))
-            for how, values in [_matched(test)]
-            for value in values
-        ]
-        if found:
-            yield line.value(1), found
-
-
-def _matched(test: Tuple[str, ...]) -> Tuple[str, List[str]]:
-    how = "end" if test[0].endswith("_end") else "str"
-    values, at = [], 1
-    while at < len(test):
-        if test[at] == "-m":
-            how, at = test[at + 1] if at + 1 < len(test) else how, at + 1
-        elif not test[at].startswith("-"):
-            values.append(test[at])
-        at += 1
-    return how, values
-
-
-def _names(front: Proxy) -> List[str]:
-    found = {
-        ("x" + value if how == "end" else value)
-        for _, tests in _tests(front)
-        for how, value in tests
-        if how in ("str", "end")
-    }
-    return sorted(found)
-
-
-def _pool_of(front: Proxy, name: str) -> str:
-    for pool, tests in _tests(front):
-        for how, value in tests:
-            if name and (name == value or (how == "end" and name.endswith(value))):
-                return pool
-    default = front.last("default_backend")
-    return default.value(1) if default else ""

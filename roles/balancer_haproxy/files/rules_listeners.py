@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from .conditions import listed
 from .reading import Configuration, Line, Proxy
 from .rule import LOST, STOP, TELL, Hit, rule
 from .rules_spread import endpoint
@@ -179,12 +180,12 @@ def _lookups(
 ) -> Iterator[Tuple[str, str]]:
     text = line.value(1)
     whole = text.startswith("%[") and text.endswith("]") and text.count("%[") == 1
-    path, otherwise = _map(text)
+    path, otherwise = map_of(text)
     if path and otherwise and whole and otherwise not in pools:
         yield f"the default {otherwise!r} of {path} is no pool", STOP
     if not otherwise and not proxy.all("default_backend") and not proxy.is_back:
         yield "a name that is not found has no default, and no default_backend", STOP
-    values = _values(now, path) if path else None
+    values = map_values(now, path) if path else None
     if values is None:
         what = f"{path} lies on the host" if path else "a name that comes with the request"
         yield f"{what}: whether it names a pool is not known here", TELL
@@ -194,18 +195,19 @@ def _lookups(
         yield f"{path} names {', '.join(wrong[:3])}: no such pool", STOP
 
 
-def _map(text: str) -> Tuple[str, str]:
+def map_of(text: str) -> Tuple[str, str]:
     """Give the file and the default of the last map in `%[...,map_dom(FILE,DEFAULT)]`."""
     found = _MAP.findall(text)
     return found[-1] if found else ("", "")
 
 
-def _values(now: Configuration, path: str) -> Optional[Sequence[str]]:
-    text = now.data.get(path, now.data.get(path.rsplit("/", 1)[-1]))
-    if text is None:
+def map_values(now: Configuration, path: str) -> Optional[Sequence[str]]:
+    """Give what a map of the release gives; None for one that lies on the host."""
+    rows = listed(now, path)
+    if rows is None:
         return None
-    rows = [row.split(None, 1) for row in text.splitlines() if not row.startswith("#")]
-    return [row[1].strip() for row in rows if len(row) == 2]
+    parts = [row.split(None, 1) for row in rows]
+    return [part[1].strip() for part in parts if len(part) == 2]
 
 
 @rule(

@@ -14,6 +14,8 @@ from typing import Dict, List, Optional, Tuple
 
 from .reading import Line, Proxy
 
+# A regex without anything but letters, the dot that matches itself, and what a backslash quotes.
+_PLAIN = re.compile(r"\^?((?:[^\\^$*+?()\[\]{}|]|\\[^A-Za-z0-9])*)\$?")
 # What is said at once, and {how a question begins: its answer}; "" is any question.
 Speech = Tuple[bytes, Dict[bytes, bytes]]
 
@@ -83,12 +85,18 @@ def _expected(line: Line) -> bytes:
             continue
         if kind == "binary":
             return _binary(value)
-        text = value.strip("^$") if kind == "rstring" else value
-        plain = re.sub(r"\\(.)", r"\1", text)
-        if kind == "rstring" and not re.search(text, plain):
-            return b""
-        return plain.rstrip().encode() + b"\r\n"
+        text = _literal(value) if kind == "rstring" else re.sub(r"\\(.)", r"\1", value)
+        return text.rstrip().encode() + b"\r\n" if text else b""
     return b""
+
+
+def _literal(regex: str) -> str:
+    """Give the text that a regex of plain letters matches; "" for any other.
+
+    It is HAProxy's (PCRE) and may take for ever: it is read and never run.
+    """
+    found = _PLAIN.fullmatch(regex)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
 
 
 def _binary(text: str) -> bytes:

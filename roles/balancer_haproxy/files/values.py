@@ -5,6 +5,7 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Optional, Sequence, Tuple
 
@@ -15,6 +16,20 @@ _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6, "d": 8.
 def number(text: str) -> Optional[int]:
     """Give a whole number, or None."""
     return int(text) if text.isdigit() and len(text) < 16 else None
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address of IPv4 or IPv6."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_port(text: str) -> bool:
+    """Whether a text is a port that something can listen at."""
+    return 0 < (number(text) or 0) < 65536
 
 
 def milliseconds(text: str) -> Optional[float]:

@@ -34,6 +34,8 @@ lines under `extra` and a configuration by hand are judged as well. No container
   `report.html` and before the eyes of whoever approves.
 - What is **live already** is told and never stops, so that a fleet can be taken over with the faults that it has. What
   is true of every server of a pool is one finding of the pool: one server more in it is nothing new.
+- A rule that finds words which it cannot read is told as one that **could not be asked**. The balancer's own check
+  decides about such words; if it takes them, the rule has a fault.
 
 ## Waiving a rule
 

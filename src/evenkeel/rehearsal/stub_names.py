@@ -1,7 +1,8 @@
 """Stand-in name servers: they answer with the address that stands in for a host name.
 
-A query for A gets every address of its name, one for anything else none. Formats are those of
-RFC 1035, 4.1. Standard library only: it runs inside the staging container.
+A query for A gets the addresses of its name, as many as the one who asks can take, and one for
+anything else none. Formats are those of RFC 1035, 4.1, and RFC 6891, 6.1.2. Standard library only:
+it runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import cast
 # `slot2.NAME` has the second address of NAME: a template of servers wants several.
 SLOT = "slot"
 _HEAD_BYTES = 12
-_A, _IN = 1, 1
+_A, _IN, _OPT = 1, 1, 41
 _LONGEST_NAME = 255
 _TTL_SECONDS = 5
 _NO_SUCH_NAME = 3
+# A message over UDP is no longer, unless the one who asks says so (RFC 1035, 4.2.1).
+_MOST_BYTES = 512
+_RECORD_BYTES = 16
 # Answer, recursion wanted and there.
 _FLAGS = 0x8180
 
@@ -44,7 +48,10 @@ def answer(query: bytes, names: Mapping[str, str]) -> bytes:
         return b""
     wanted = int.from_bytes(query[end : end + 2], "big")
     all_of_them = addresses(name, names)
-    given = all_of_them if wanted == _A else []
+    # The rest is left out as load-balancing name servers do: HAProxy takes nothing of an answer
+    # that says it is truncated.
+    fits = (_room(query, end + 4) - end - 4) // _RECORD_BYTES
+    given = all_of_them[: max(fits, 0)] if wanted == _A else []
     flags = _FLAGS if all_of_them else _FLAGS | _NO_SUCH_NAME
     head = query[:2] + b"".join(
         number.to_bytes(2, "big") for number in (flags, 1, len(given), 0, 0)
@@ -60,6 +67,13 @@ def answer(query: bytes, names: Mapping[str, str]) -> bytes:
         for one in given
     )
     return head + query[_HEAD_BYTES : end + 4] + records
+
+
+def _room(query: bytes, at: int) -> int:
+    """Give how many bytes an answer may have: what the OPT record after the question says."""
+    is_there = query[at : at + 1] == b"\0" and query[at + 1 : at + 3] == _OPT.to_bytes(2, "big")
+    said = int.from_bytes(query[at + 3 : at + 5], "big") if is_there else 0
+    return max(said, _MOST_BYTES)
 
 
 def _question(query: bytes) -> tuple[str, int]:

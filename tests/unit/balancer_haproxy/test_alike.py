@@ -28,3 +28,33 @@ def test_pools_that_nobody_touched_are_unchanged():
 )
 def test_what_every_pool_feels_changes_all_of_them(edit):
     assert unchanged(edit) == []
+
+
+TRACKED = (
+    SOUND
+    + """
+backend hc
+    option httpchk GET /alive
+    server a 10.9.0.1:80 check
+backend follows
+    server a 10.9.0.1:81 track hc/a
+backend follows-on
+    default-server track follows/a
+    server a 10.9.0.1:82
+backend by-itself
+    server a 10.9.0.1:83 check
+    server b 10.9.0.1:84 track a
+"""
+)
+
+
+def test_a_pool_that_tracks_another_s_servers_changes_with_it():
+    def now(old, new):
+        files = ({"haproxy.cfg": text.encode()} for text in (TRACKED.replace(old, new), TRACKED))
+        return DIALECT.unchanged(*files)
+
+    every = ["app", "api", "hc", "follows", "follows-on", "by-itself"]
+    assert now("", "") == every
+    assert now("GET /alive", "GET /dead") == ["app", "api", "by-itself"]
+    assert now("10.9.0.1:81", "10.9.0.1:91") == ["app", "api", "hc", "by-itself"]
+    assert now("10.9.0.1:84", "10.9.0.1:94") == [one for one in every if one != "by-itself"]

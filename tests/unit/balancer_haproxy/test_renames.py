@@ -1,7 +1,7 @@
 """A new name is no new thing: what is live already stays told, and what is taken away is seen."""
 
 import pytest
-from unit.balancer_haproxy.files import SOUND, edited, stopped
+from unit.balancer_haproxy.files import DIALECT, SOUND, edited, stopped
 
 UNCHECKED = SOUND.replace("api2 10.0.1.2:8080 check", "api2 10.0.1.2:8080")
 RENAMED = (
@@ -52,3 +52,37 @@ def test_a_pool_that_a_lookup_may_name_is_not_taken_away_or_renamed():
 
 def test_a_pool_that_a_route_names_may_be_renamed_beside_a_lookup():
     assert stopped(edited(*RENAMED, text=LOOKED_UP), LOOKED_UP) == set()
+
+
+BY_MAP = edited(
+    ("    use_backend api if", "    use_backend %[req.hdr(host),map(/etc/s.map,app)] if all\n"
+     "    use_backend api if"),
+    ("backend api\n", "backend blog\n    server b1 10.7.0.1:80 check\n"
+     "    server b2 10.7.0.2:80 check\n\nbackend api\n"),
+)  # fmt: skip
+BLOG = "blog.example blog\n"
+GONE = BY_MAP[: BY_MAP.index("backend blog")] + BY_MAP[BY_MAP.index("backend api\n") :]
+
+
+def by_map(text, new_map):
+    files = [{"haproxy.cfg": text.encode()}, {"haproxy.cfg": BY_MAP.encode()}]
+    if new_map is not None:
+        files = [{**files[0], "s.map": new_map.encode()}, {**files[1], "s.map": BLOG.encode()}]
+    found = [one for one in DIALECT.rules(*files) if one["rule"] == "looked-up-pool-gone"]
+    return [one["severity"] for one in found]
+
+
+def test_a_pool_that_goes_with_its_lines_of_the_map_does_not_stop():
+    assert by_map(GONE, "") == []
+    assert by_map(GONE, "# blog.example blog\n") == []
+    renamed = BY_MAP.replace("backend blog", "backend pages")
+    assert by_map(renamed, "blog.example pages\n") == []
+
+
+def test_a_pool_that_the_map_still_names_stops():
+    assert by_map(GONE, BLOG) == ["stop"]
+    assert by_map(BY_MAP.replace("backend blog", "backend pages"), BLOG) == ["stop"]
+
+
+def test_a_pool_of_a_map_on_the_host_is_told():
+    assert by_map(GONE, None) == ["tell"]

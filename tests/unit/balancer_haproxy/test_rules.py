@@ -1,7 +1,7 @@
 """Each rule finds what it is there for, a harmless edit is left alone, and old sins are told."""
 
 import pytest
-from unit.balancer_haproxy.files import DIALECT, SOUND, edited, findings, stopped, told
+from unit.balancer_haproxy.files import DIALECT, RULES, SOUND, edited, findings, stopped, told
 
 CHECK = "    default-server check inter 2s fall 3\n"
 APP1 = "app1 10.0.0.1:8080 cookie a1 maxconn 200 weight 100"
@@ -318,3 +318,23 @@ def test_lines_that_send_clients_elsewhere_make_shares_unknowable():
     found = DIALECT.spread_otherwise({"haproxy.cfg": text.encode()})
     assert set(found) == {"app", "api"}
     assert "cookie SRV" in found["app"] and "stick on src" in found["api"]
+
+
+@pytest.mark.parametrize("error", [ValueError("tuple.index(x): x not in tuple"), IndexError("at")])
+def test_a_rule_that_cannot_read_the_words_is_told_and_hides_no_other(monkeypatch, error):
+    def cannot(_):
+        raise error
+
+    monkeypatch.setitem(RULES, "bind-twice", RULES["bind-twice"]._replace(find=cannot))
+    text = edited((" check maxconn 100", " maxconn 100"))
+    assert "no-check" in stopped(text)
+    said = [one for one in findings(text) if one["rule"] == "bind-twice"]
+    assert [one["severity"] for one in said] == ["tell"]
+    assert str(error) in said[0]["got"] and "could not be asked" in said[0]["title"]
+
+
+def test_a_fault_of_a_rule_itself_is_not_hidden(monkeypatch):
+    broken = RULES["bind-twice"]._replace(find=lambda now: now.no_such_thing)
+    monkeypatch.setitem(RULES, "bind-twice", broken)
+    with pytest.raises(AttributeError):
+        findings(SOUND)

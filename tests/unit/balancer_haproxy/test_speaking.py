@@ -58,3 +58,17 @@ def test_what_is_not_known_is_not_made_up(step):
 
 def test_a_request_of_ours_is_no_question_of_the_server_s_protocol():
     assert speech("    option mysql-check\n").reply(b"GET / HTTP/1.1\r\nHost: a\r\n") == b""
+
+
+@pytest.mark.parametrize(
+    "regex",
+    ["(?<role>master)", r"role\K:master", "(a+)+$", r"\d", "[", "a|b"],
+)
+def test_a_regex_of_the_operator_is_read_and_never_run(regex):
+    step = f"    option tcp-check\n    tcp-check send X\n    tcp-check expect rstring '{regex}'\n"
+    assert speech(step) is None
+
+
+def test_a_regex_of_plain_letters_is_what_a_server_says():
+    step = "    option tcp-check\n    tcp-check expect rstring '^220 mail.example \\[ready\\]'\n"
+    assert speech(step).greets == b"220 mail.example [ready]\r\n"

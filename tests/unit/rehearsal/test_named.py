@@ -1,5 +1,7 @@
 """What either file names gets a stand-in; what is live names things that the candidate does not."""
 
+import pytest
+
 from evenkeel.change.dialect import load_dialect
 from evenkeel.intent import completed
 from evenkeel.lab.names import ROOT
@@ -58,3 +60,21 @@ def test_a_server_that_is_there_speaks_tls_as_it_does_now_and_a_new_one_as_it_is
     assert made(live, lost)["over_tls"] == ["10.0.0.1:443"]
     put = live.replace(b"10.0.0.2:80", b"10.0.0.2:80 ssl\n    server c 10.0.0.3:443 ssl")
     assert made(live, put)["over_tls"] == ["10.0.0.1:443", "10.0.0.3:443"]
+
+
+@pytest.mark.parametrize("place", ["10.0.0.300:53", "10.0.0.53:99999", "10.0.0.53:0", "10.0.0:53"])
+def test_a_name_server_with_a_typo_is_left_to_the_balancer_s_own_check(place):
+    new = NEW.replace(b"10.0.0.53:53", place.encode())
+    assert made(None, new)["nameservers"] == []
+
+
+@pytest.mark.parametrize("place", ["10.0.9.300:80", "10.0.9:80", "10.0.9.1:99999"])
+def test_a_bind_with_a_typo_is_left_to_the_balancer_s_own_check(place):
+    also = b"    bind 10.0.9.7:81\n    bind " + place.encode()
+    assert made(None, NEW.replace(b"    bind 10.0.9.2:80", also))["addresses"] == ["10.0.9.7"]
+
+
+def test_a_server_s_address_with_a_typo_is_no_host_name():
+    new = NEW + b"    server b 10.0.0.300:25 check\n"
+    facts = made(None, new)
+    assert set(facts["names"]) == {"new.corp", "loghost.corp"}

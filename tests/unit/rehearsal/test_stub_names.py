@@ -65,3 +65,33 @@ def test_a_query_over_the_network_is_answered_and_a_place_that_is_taken_is_left_
         return await asyncio.to_thread(ask, place)
 
     assert asyncio.run(both()) == ["127.255.0.1", "127.255.0.2", "127.255.0.3"]
+
+
+MANY = {"many.corp": "127.255.1.0"} | {
+    f"slot{at}.many.corp": f"127.255.1.{at}" for at in range(2, 65)
+}
+
+
+def with_room(most_bytes):
+    """Give a query with an OPT record (RFC 6891, 6.1.2) that says how long an answer may be."""
+    head = query("many.corp")
+    opt = b"\0" + (41).to_bytes(2, "big") + most_bytes.to_bytes(2, "big") + b"\0" * 6
+    return head[:11] + b"\1" + head[12:] + opt
+
+
+@pytest.mark.parametrize(
+    ("asked", "count", "most"),
+    [
+        (query("many.corp"), 30, 512),
+        (with_room(512), 30, 512),
+        (with_room(100), 30, 512),
+        (with_room(800), 48, 800),
+        (with_room(4096), 64, 4096),
+    ],
+)
+def test_an_answer_is_no_longer_than_the_one_who_asks_can_take(asked, count, most):
+    said = stub_names.answer(asked, MANY)
+    assert len(said) <= most
+    assert len(given(said)) == count
+    # HAProxy takes nothing of an answer that says it is truncated.
+    assert not said[2] & 2
