@@ -5,20 +5,25 @@ A name's way is read with three answers: a condition is met, it is not, or it ca
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterator, Optional, Set, Tuple
 
-from .conditions import Part, Words, listed, of_line, split
-from .reading import Configuration, Line, Proxy
+from .conditions import Alternatives, Part, Words, listed, of_line, split
+from .reading import Configuration, Proxy
 from .rule import STOP, TELL, Hit, comparison
+
+Values = FrozenSet[str]
+Texts = Set[Tuple[object, ...]]
 
 _NAME = ("req.ssl_sni", "req_ssl_sni")
 # Whoever says a name says it in a client's hello.
 _HELLO = ("req.ssl_hello_type", "req_ssl_hello_type")
-_MATCHES: Dict[str, Callable[[str, str], bool]] = {
-    "str": lambda name, value: name == value,
-    "beg": lambda name, value: name.startswith(value),
-    "end": lambda name, value: name.endswith(value),
-    "sub": lambda name, value: value in name,
+# How a name is matched with values: (name, values).
+_MATCHES: Dict[str, Callable[[str, Values], bool]] = {
+    "found": lambda name, _: bool(name),
+    "str": lambda name, values: name in values,
+    "beg": lambda name, values: any(name[:at] in values for at in range(1, len(name) + 1)),
+    "end": lambda name, values: any(name[at:] in values for at in range(len(name))),
+    "sub": lambda name, values: any(value in name for value in values),
 }
 
 
@@ -38,13 +43,14 @@ def server_name_rerouted(now: Configuration, before: Configuration) -> Iterator[
         old = before.front(front.name)
         if front.mode != "tcp" or old is None:
             continue
-        names = sorted(_names(before, old))
+        past, here = _Way(before, old), _Way(now, front)
+        names = sorted(past.names())
         if not names:
             continue
-        same = _texts(front) & _texts(old)
+        same = past.texts & here.texts
         unknown = []
         for name in ["", *names]:
-            found, first = _pool_of(before, old, name, same), _pool_of(now, front, name, same)
+            found, first = past.pool_of(name, same), here.pool_of(name, same)
             if found is None or first is None:
                 unknown.append(name or "any other name")
                 continue
@@ -65,61 +71,72 @@ def _are_one(was: Proxy, will: Optional[Proxy]) -> bool:
     return bool({one.address for one in was.servers} & {one.address for one in will.servers})
 
 
-def _text(front: Proxy, line: Line) -> Tuple[object, ...]:
-    return (line.words, repr(of_line(line.words, front)))
+class _Way:
+    """What leads from a listener to its pools; read once, asked for many names."""
 
+    def __init__(self, now: Configuration, front: Proxy) -> None:
+        self.now = now
+        self.routes = [
+            (line.value(1), *of_line(line.words, front)) for line in front.all("use_backend")
+        ]
+        self.texts: Texts = {_text(route) for route in self.routes}
+        self.matched: Dict[Words, Optional[Tuple[str, Values]]] = {}
+        default = front.last("default_backend")
+        self.default = default.value(1) if default else ""
 
-def _texts(front: Proxy) -> Set[Tuple[object, ...]]:
-    return {_text(front, line) for line in front.all("use_backend")}
+    def names(self) -> Set[str]:
+        """Give a name for each that the conditions speak of."""
+        found: Set[str] = set()
+        for _, _, ways in self.routes:
+            tests = (test for parts in ways or [] for part in parts for test in part.tests)
+            for how, values in (self._of(test) or ("", ()) for test in tests):
+                if how in ("str", "end"):
+                    found |= {"x" + value if how == "end" else value for value in values}
+        return found
 
+    def pool_of(self, name: str, same: Texts) -> Optional[str]:
+        """Give the pool that a name leads to, "" for none; None where that cannot be known.
 
-def _pool_of(
-    now: Configuration, front: Proxy, name: str, same: Set[Tuple[object, ...]]
-) -> Optional[str]:
-    """Give the pool that a name leads to, "" for none; None where that cannot be known.
+        A route that cannot be read and is in both files the `same` is passed over.
+        """
+        for route in self.routes:
+            pool, kind, ways = route
+            met = self._is_met(kind, ways, name)
+            if met and "%[" not in pool:
+                return pool
+            if met is not False and _text(route) not in same:
+                return None
+        return self.default
 
-    A line that cannot be read and is in both files the `same` is passed over.
-    """
-    for line in front.all("use_backend"):
-        met = _is_met(now, front, line, name)
-        if met and "%[" not in line.value(1):
-            return line.value(1)
-        if (met or met is None) and _text(front, line) not in same:
+    def _is_met(self, kind: str, ways: Optional[Alternatives], name: str) -> Optional[bool]:
+        if not kind or ways is None:
+            return True if not kind else None
+        met = _any(_all(self._part(part, name) for part in parts) for parts in ways)
+        return met if kind == "if" or met is None else not met
+
+    def _part(self, part: Part, name: str) -> Optional[bool]:
+        met = _any(self._test(test, name) for test in part.tests) if part.tests else None
+        return met if not part.negated or met is None else not met
+
+    def _test(self, test: Words, name: str) -> Optional[bool]:
+        if test[0] in _HELLO:
+            return "1" in test[1:]
+        found = self._of(test)
+        if found is None or found[0] not in _MATCHES:
             return None
-    default = front.last("default_backend")
-    return default.value(1) if default else ""
+        return bool(name) and _MATCHES[found[0]](name, found[1])
+
+    def _of(self, test: Words) -> Optional[Tuple[str, Values]]:
+        if test not in self.matched:
+            self.matched[test] = _read(self.now, test)
+        return self.matched[test]
 
 
-def _is_met(now: Configuration, front: Proxy, line: Line, name: str) -> Optional[bool]:
-    kind, ways = of_line(line.words, front)
-    if not kind:
-        return True
-    if ways is None:
-        return None
-    met = _any(_all(_part(now, part, name) for part in parts) for parts in ways)
-    return met if kind == "if" or met is None else not met
+def _text(route: Tuple[str, str, Optional[Alternatives]]) -> Tuple[object, ...]:
+    return (route[0], route[1], repr(route[2]))
 
 
-def _part(now: Configuration, part: Part, name: str) -> Optional[bool]:
-    met = _any(_test(now, test, name) for test in part.tests) if part.tests else None
-    return met if not part.negated or met is None else not met
-
-
-def _test(now: Configuration, test: Words, name: str) -> Optional[bool]:
-    if test[0] in _HELLO:
-        return "1" in test[1:]
-    found = _matched(now, test)
-    if found is None:
-        return None
-    how, values = found
-    if how == "found":
-        return bool(name)
-    if how not in _MATCHES:
-        return None
-    return bool(name) and any(_MATCHES[how](name, value) for value in values)
-
-
-def _matched(now: Configuration, test: Words) -> Optional[Tuple[str, List[str]]]:
+def _read(now: Configuration, test: Words) -> Optional[Tuple[str, Values]]:
     """Give (how, values in lower case) of a test of the name; None where it is of more or none."""
     sample, flags, values = split(test)
     base, how = sample.replace(",lower", ""), ""
@@ -133,19 +150,7 @@ def _matched(now: Configuration, test: Words) -> Optional[Tuple[str, List[str]]]
         if rows is None:
             return None
         values = [*values, *rows]
-    return flags.get("-m") or how or "str", [value.lower() for value in values]
-
-
-def _names(now: Configuration, front: Proxy) -> Set[str]:
-    """Give a name for each that the conditions speak of."""
-    found: Set[str] = set()
-    for line in front.all("use_backend"):
-        for parts in of_line(line.words, front)[1] or []:
-            for test in (test for part in parts for test in part.tests):
-                how, values = _matched(now, test) or ("", [])
-                if how in ("str", "end"):
-                    found |= {"x" + value if how == "end" else value for value in values}
-    return found
+    return flags.get("-m") or how or "str", frozenset(value.lower() for value in values)
 
 
 def _any(answers: Iterator[Optional[bool]]) -> Optional[bool]:
