@@ -9,7 +9,12 @@ from evenkeel.lab import client, production
 # More than anybody sends in so short a time.
 UNCLEAR = {"hosts": 1, "bake_seconds": 4, "minimum_requests": 1_000_000}
 SERVERS = ("web1", "web2", "web3")
-HELD = {"canary_on_inconclusive": "hold", "canary_hold_seconds": 120}
+# A lease that a busy machine's renewals never let end.
+HELD = {
+    "canary_on_inconclusive": "hold",
+    "canary_hold_seconds": 120,
+    "canary_lease_seconds": 60,
+}
 
 
 @pytest.fixture(scope="module")

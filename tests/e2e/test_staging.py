@@ -174,10 +174,14 @@ WRONG = {
         intent(
             {"servers": servers(4), "check": {"kind": "none"}},
             timeouts={"server_seconds": 1},
-            extra={"global": ["tune.bufsize 2048"]},
         ),
         ("default_backend web", "http-request set-path /other\n    default_backend web"),
-        {"failing:web", "slow:web", "limits", "told"},
+        {"failing:web", "slow:web", "told"},
+    ),
+    "buffers-too-small-for-heads": (
+        intent({"servers": servers(4)}, extra={"global": ["tune.bufsize 2048"]}),
+        None,
+        {"limits"},
     ),
     "a-word-that-is-none": (four(), ("balance roundrobin", "balance robin"), {"native_check"}),
 }
