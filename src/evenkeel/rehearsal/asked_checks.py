@@ -53,7 +53,7 @@ def asked_check(world: Data, before: Data | None, after: Data) -> Check:
             if fault and not _is_split(kind, (then, said), (before, after), members):
                 _note(world, found, kind, entry, fault)
             continue
-        if _is_wanted(world, kind, entry, said[0], set()):
+        if is_wanted(world, kind, entry, said[0], set()):
             continue
         found.refused += entry["share"] if entry["learnt"] else 0.0
         _refused(world, found, kind, entry, said, then)
@@ -173,7 +173,7 @@ def _elsewhere(
         for names, known in zip(pools, members, strict=True)
     ]
     is_new = not entry["learnt"] and not was_known(world, asked_of(kind, entry))
-    if ends[0] & ends[1] or is_new or _is_wanted(world, kind, entry, now[0], pools[1]):
+    if ends[0] & ends[1] or is_new or is_wanted(world, kind, entry, now[0], pools[1]):
         return ""
     before, after = (" or ".join(sorted(names)) for names in pools)
     return f"{_name(kind, entry)} is answered by pool {after}, and by pool {before} before"
@@ -195,7 +195,7 @@ def _is_split(
     return True
 
 
-def _is_wanted(world: Data, kind: Data, entry: Data, status: int | None, pools: set[str]) -> bool:
+def is_wanted(world: Data, kind: Data, entry: Data, status: int | None, pools: set[str]) -> bool:
     """Whether a route test for this host, path and method expects just what is answered now.
 
     What goes to a pool, and what is closed to pages that are asked for, is so for other methods as

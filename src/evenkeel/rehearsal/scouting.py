@@ -108,6 +108,15 @@ def _undeclared(world: Data, kind: Data, mix: Sequence[Data]) -> list[Data]:
     return [one for one, asked in pairs if not (declared(only, asked) or waiver_of(world, asked))]
 
 
+def closed_with(world: Data, kind: Data) -> set[str]:
+    """Give the statuses by which a class is closed on purpose; none where it is open in part."""
+    mix = [entry for entry in kind.get("mix", ()) if entry["method"] == "GET"]
+    if not mix or _undeclared(world, kind, mix):
+        return set()
+    tests = [test for entry in mix for test in declared(world, asked_of(kind, entry))]
+    return {str(test["expect_status"]) for test in tests if says_no(test)}
+
+
 def asked_of(kind: Data, entry: Data) -> dict[str, Any]:
     """Give what an entry asks for, as `question_plan.declared` looks at it."""
     return {

@@ -7,7 +7,7 @@ from unit.rehearsal.test_asking import entry
 from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
-from evenkeel.rehearsal import mix, scouting, traffic
+from evenkeel.rehearsal import checks, mix, scouting, traffic
 from evenkeel.rehearsal.asked_checks import asked_check
 from evenkeel.rehearsal.question_plan import ANY_HOST
 
@@ -318,3 +318,20 @@ def test_a_switch_is_watched_with_what_servers_answered_on_both_sides_of_it():
     assert numbers(found) == [0, 2]
     assert scouting.steady(WORLD, {**before, "classes": {"c": lost}}) == []
     assert scouting.steady(WORLD, None) == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "test", "verdict"),
+    [
+        ({"status 403": 5}, route_test("/", 403), PASS),
+        ({"status 403": 5}, route_test("/", 410), FAIL),
+        ({"status 403": 4, "status 503": 1}, route_test("/", 403), FAIL),
+        ({"status 403": 5}, route_test("/closed", 403), FAIL),
+    ],
+)
+def test_a_class_that_is_closed_on_purpose_is_closed_with_the_status_that_is_expected(
+    errors, test, verdict
+):
+    tally = {"sent": 9, "answered": 4, "failed": 5, "errors": errors}
+    found = checks.answers({**WORLD, "route_tests": [test]}, {"classes": {"c": tally}})
+    assert found["verdict"] == verdict
