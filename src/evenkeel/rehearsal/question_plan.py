@@ -161,7 +161,8 @@ def is_path(path: str, of_class: str, grows: bool) -> bool:
 def declared(world: Data, asked: Data) -> list[Data]:
     """Give the route tests that ask for the same host, path and method: what the change wants.
 
-    About a question for what no route is meant for, a test of any host speaks.
+    About what no route is meant for, a test of any host speaks, except on what is traffic
+    (`of_traffic`): there it would take more away than it says.
 
     About an entry of a mix (`scouting.asked_of`), a test without a host speaks when it expects a
     redirect or an error, or when the route is for `any_host`. A placeholder of the path is one part
@@ -182,8 +183,10 @@ def declared(world: Data, asked: Data) -> list[Data]:
 def _is_of_host(test: Data, host: str, asked: Data) -> bool:
     if asked["host"].lower() == host.lower():
         return True
+    if asked["host"] == ANY_HOST and not asked.get("of_traffic"):
+        return True
     if "prefixes" not in asked:
-        return bool(asked["host"] == ANY_HOST)
+        return False
     # A pool that requests without a known name reach says nothing about a route of one name.
     return host == ANY_HOST and (says_no(test) or bool(asked.get("any_host")))
 
@@ -211,8 +214,11 @@ def _covers(test: Data, tested: str, asked: Data) -> bool:
     path = asked["path"]
     if tested == path:
         return True
-    if "prefixes" not in asked:
-        return bool(path != "/" and tested.startswith(path.rstrip("/") + "/"))
+    is_entry = "prefixes" in asked
+    is_below = path != "/" and tested.startswith(path.rstrip("/") + "/")
+    # Where something below a path goes is where the path goes, as far as anybody has said.
+    if not is_entry or (is_below and test.get("expect_pool")):
+        return is_below
     speaks = says_no(test) or bool(test.get("expect_pool"))
     below = speaks and any(is_path(tested, prefix, grows=True) for prefix in asked["prefixes"])
     return _leads_to(tested, path, below=below)

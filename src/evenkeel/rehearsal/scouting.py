@@ -104,7 +104,7 @@ def _undeclared(world: Data, kind: Data, mix: Sequence[Data]) -> list[Data]:
     only = {"route_tests": [test for test in world["route_tests"] if says_no(test)]}
     if not only["route_tests"] and not world.get(WAIVED):
         return list(mix)
-    pairs = [(entry, asked_of(kind, entry)) for entry in mix]
+    pairs = [(entry, {**asked_of(kind, entry), "of_traffic": True}) for entry in mix]
     return [one for one, asked in pairs if not (declared(only, asked) or waiver_of(world, asked))]
 
 

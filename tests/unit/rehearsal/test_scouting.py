@@ -335,3 +335,30 @@ def test_a_class_that_is_closed_on_purpose_is_closed_with_the_status_that_is_exp
     tally = {"sent": 9, "answered": 4, "failed": 5, "errors": errors}
     found = checks.answers({**WORLD, "route_tests": [test]}, {"classes": {"c": tally}})
     assert found["verdict"] == verdict
+
+
+def test_a_test_of_one_host_speaks_for_what_no_route_is_meant_for_but_takes_no_traffic_away():
+    mix_ = [{**entry(share), "learnt": False, "method": method} for share, method in SHARES]
+    anybody = {**CLASS, "hosts": [ANY_HOST], "mix": mix_}
+    made = {**WORLD, **KNOWN, "classes": [anybody]}
+    moved = {"c": {"1": [200, OTHER]}}
+    tests = [route_test("/", pool="other")]
+    found = asked_check({**made, "route_tests": tests}, {"scouted": WAS}, {"scouted": moved})
+    assert found["verdict"] == PASS
+    assert asked_check(made, {"scouted": WAS}, {"scouted": moved})["verdict"] == FAIL
+    (left_,) = scouting.open_to({**made, "route_tests": [route_test("/", 301)]}, WAS)
+    assert left_["mix"] == mix_
+
+
+SHARES = ((0.9, "GET"), (0.1, "POST"))
+WAS = {"c": {"1": WELL}}
+
+
+def test_a_test_below_a_prefix_says_where_the_prefix_goes():
+    posts = {**entry(0.1, "POST", path="/cart"), "grows": True, "learnt": False}
+    cart = {**CLASS, "paths": [["/cart", True]], "mix": [*MIX[:3], posts]}
+    known = {"base_words": {**KNOWN["base_words"], "paths": ["/cart"]}, "classes": [cart]}
+    moved = scouted(n3=[200, OTHER])
+    assert checked(scouted(), moved, **known)["verdict"] == FAIL
+    tests = [route_test("/cart/pay", pool="other")]
+    assert checked(scouted(), moved, **known, route_tests=tests)["verdict"] == PASS
