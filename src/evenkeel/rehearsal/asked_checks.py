@@ -51,7 +51,7 @@ def asked_check(world: Data, before: Data | None, after: Data) -> Check:
         if is_answered(said):
             fault = _elsewhere(world, kind, entry, (then, said), members)
             if fault and not _is_split(kind, (then, said), (before, after), members):
-                _note(world, found, kind, entry, fault)
+                _note(world, found, kind, entry, said, fault)
             continue
         if is_wanted(world, kind, entry, said[0], set()):
             continue
@@ -103,7 +103,7 @@ def _refused(
     worked = then is not None and is_answered(then)
     is_told = _is_harmless(entry, said)
     if worked and not is_told:
-        _note(world, found, kind, entry, f"{text}, and a server answered before")
+        _note(world, found, kind, entry, said, f"{text}, and a server answered before")
     elif not entry["learnt"]:
         return
     elif worked:
@@ -114,16 +114,16 @@ def _refused(
         found.told.append(f"waived: {text}; because: {reason}")
     else:
         doubt = f"{text}, and nobody knows who answered before"
-        found.doubts.append(f"{doubt}; {_way_out(world, kind, entry)}")
+        found.doubts.append(f"{doubt}; {_way_out(world, kind, entry, said[0])}")
         found.in_doubt += entry["share"]
 
 
-def _note(world: Data, found: _Found, kind: Data, entry: Data, text: str) -> None:
+def _note(world: Data, found: _Found, kind: Data, entry: Data, said: Any, text: str) -> None:
     reason = _waiver(world, kind, entry)
     if reason:
         found.told.append(f"waived: {text}; because: {reason}")
     else:
-        found.reasons.append(f"{text}; {_way_out(world, kind, entry)}")
+        found.reasons.append(f"{text}; {_way_out(world, kind, entry, said[0])}")
 
 
 def _is_harmless(entry: Data, said: Any) -> bool:
@@ -230,9 +230,13 @@ def _said(said: Any) -> str:
     return f"status {status} of {'a server' if server else 'the balancer'}"
 
 
-def _way_out(world: Data, kind: Data, entry: Data) -> str:
+def _way_out(world: Data, kind: Data, entry: Data, status: int | None) -> str:
     waive = f"waive the rule {RULE} for {_subject(kind, entry)!r}"
     if world.get("by_hand"):
         return f"if that is meant, {waive}"
-    host = "" if kind["hosts"] == [ANY_HOST] and not entry["host"] else "for its host, "
-    return f"if that is meant, add a route test {host}with method {entry['method']}, or {waive}"
+    host = "" if kind["hosts"] == [ANY_HOST] and not entry["host"] else " for its host"
+    if status is not None and status < _ERROR:
+        return f"if that is meant, add a route test{host} that expects it, or {waive}"
+    expects = "" if status is None else f" and expect_status {status}"
+    test = f"a route test{host} with method {entry['method']}{expects}"
+    return f"if that is meant, add {test}, or {waive}"

@@ -99,8 +99,8 @@ def test_what_users_ask_for_and_nobody_answers_any_more_fails():
     assert found["verdict"] == FAIL
     assert found["reasons"] == [
         "port 80 GET shop.example/closed gets status 403 of the balancer, and a server answered"
-        " before; if that is meant, add a route test for its host, with method GET, or waive the"
-        " rule asked for 'GET shop.example/closed'"
+        " before; if that is meant, add a route test for its host with method GET and"
+        " expect_status 403, or waive the rule asked for 'GET shop.example/closed'"
     ]
     assert found["numbers"]["not_answered_percent"] == 20.0
 
