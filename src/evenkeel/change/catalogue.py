@@ -52,6 +52,10 @@ the last day on which it holds:
 The variable may stand in the inventory too. Waivers lie in the manifest: the digest binds them, and the approver sees
 each with its reason. Another waiver is another change. One without a finding is told, so that it can go.
 
+What [`asked`](rehearsal.md#what-users-ask-for-asked) finds is waived in the same way, with the rule `asked`. The subject
+is a method, a method and a host, or those and a path with everything below it: `POST`, `POST shop.example` or
+`POST shop.example/cart`.
+
 ## Intended shifts
 
 The guardrail `largest_shift_points` keeps shares from moving far in one change, `largest_fair_ratio` and

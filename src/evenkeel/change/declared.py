@@ -15,6 +15,8 @@ from evenkeel.errors import Fault, Faults
 from evenkeel.records import LONGEST_TEXT
 
 KEY = "declared"
+# Checks of the rehearsal whose findings are waived as those of rules; render knows none of them.
+OF_THE_REHEARSAL = ("asked",)
 _MOST = 200
 
 

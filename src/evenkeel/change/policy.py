@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from evenkeel.change.declared import Declared, Waiver, of_manifest
+from evenkeel.change.declared import OF_THE_REHEARSAL, Declared, Waiver, of_manifest
 from evenkeel.change.dialect import Dialect
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
@@ -89,7 +89,11 @@ def judge(
         one["waived"] = waiver.reason if waiver else ""
         one["hosts"].sort()
         used |= {waiver} if waiver else set()
-    unused = [vars(waiver) for waiver in declared.waivers if waiver not in used]
+    unused = [
+        vars(waiver)
+        for waiver in declared.waivers
+        if waiver not in used and (waiver.rule not in OF_THE_REHEARSAL or not waiver.holds(day))
+    ]
     return {
         "schema_version": 1,
         "day": day,

@@ -32,6 +32,7 @@ from evenkeel.intent.values import (
 )
 
 Mode = Literal["http", "tcp"]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Tolerance = Annotated[float, Field(gt=0, le=10)]
 Ratio = Annotated[float, Field(ge=1, le=1000)]
 
@@ -206,6 +207,7 @@ class RouteTest(Part):
     listener: Name
     host: Address | None = None
     path: CheckPath = "/"
+    method: Method = Field("GET", description="what it says holds for this method alone")
     headers: dict[Token, HeaderValue] = {}
     expect_pool: Name | None = None
     expect_status: StatusCode | None = None

@@ -171,6 +171,9 @@ def _is_tested(seen: Seen, route: str, listener: str, pool: str | None) -> bool:
     """Whether a route test is about these requests and expects where they go now."""
     for test in seen.now["route_tests"]:
         ask = ask_of_test(test)
+        if test.get("method", "GET") != "GET":
+            # It says where one method goes, and not where the route does.
+            continue
         if test["listener"] == listener and reached(seen.before or {}, ask)[0] == route:
             expects = test["expect_pool"]
             if reached(seen.now, ask)[1] == pool and (expects == pool or test["expect_status"]):

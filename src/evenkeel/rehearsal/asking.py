@@ -117,8 +117,9 @@ class Maker:
     ) -> Request:
         """Give the next request of class `kind`, or its `number`-th, with `extra` headers.
 
-        Without `vary` it asks for the first of the class's hosts and paths, as they are. It comes
-        from the address `source`, or from that of the client whose turn it is.
+        Without `vary` it asks for the first of the class's hosts and paths, as they are, with the
+        class's `method` (GET where it has none). It comes from the address `source`, or from that
+        of the client whose turn it is.
         """
         if number is None:
             number = self.numbers[kind["name"]]
@@ -126,7 +127,10 @@ class Maker:
         source = source or self.source(kind["address"], self.client(kind, kind["name"], number))
         if not vary:
             headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
-            return Request(kind["paths"][0][0], _with(headers, extra), source=source)
+            method = kind.get("method", "GET")
+            if method in WITH_BODY:
+                headers["Content-Length"] = "0"
+            return Request(kind["paths"][0][0], _with(headers, extra), method, source=source)
         draws = self.draws(kind, number)
         entry = self._entry(kind, number, draws)
         path = filled(entry["path"], draws)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change import policy
-from evenkeel.change.declared import of_manifest
+from evenkeel.change.declared import OF_THE_REHEARSAL, of_manifest
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 
@@ -18,6 +18,15 @@ Data = Mapping[str, Any]
 KEY = "declared_shifts"
 # Shares are measured: what is declared is met within the two points that a forecast promises.
 ROUNDING_POINTS = 2.0
+
+
+def waived_requests(manifest: Data) -> dict[str, str]:
+    """Give {subject: reason} of the waivers of the check `asked` that hold today."""
+    return {
+        one.subject: one.reason
+        for one in of_manifest(manifest).waivers
+        if one.rule in OF_THE_REHEARSAL and one.holds(policy.today())
+    }
 
 
 class Policy:

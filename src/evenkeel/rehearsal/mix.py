@@ -25,8 +25,8 @@ WITH_BODY = ("POST", "PUT", "PATCH")
 SAFE = ("GET", "HEAD", "OPTIONS")
 # Pairs of a host and a path that a route is asked for, where no profile says which.
 MOST_PAIRS = 100
-# Of those, so many with a method that changes something: each is tried before it is counted.
-MOST_CHANGING = 20
+# Of those, so many with another method than GET: each is tried before it is counted.
+MOST_TRIED = 20
 _PLACEHOLDER = re.compile(r"\{(number|uuid|token|more)\}")
 
 
@@ -69,7 +69,7 @@ def _own(kind: Data, methods: Mapping[str, float]) -> Iterator[dict[str, Any]]:
         pairs = [(hosts[n % len(hosts)], paths[n % len(paths)]) for n in range(count)]
     shares = methods if kind["web"] else {"GET": 1.0}
     for method, share in shares.items():
-        asked = pairs if method in SAFE else pairs[:MOST_CHANGING]
+        asked = pairs if method == "GET" else pairs[:MOST_TRIED]
         for host, (path, grows) in asked:
             yield _entry(share / len(asked), host, path, grows, method, learnt=False)
 
@@ -165,17 +165,26 @@ def filled(path: str, draws: Draws) -> str:
 
 
 def calm(kind: Data) -> dict[str, Any]:
-    """Give a class that is asked for nothing that changes something, where it has other requests.
+    """Give a class that is asked with GET alone; where it has none, with what changes nothing.
 
-    What a balancer may try again, and what it must not, depends on the method.
+    What a balancer may try again, and what it must not, depends on the method; and it may answer
+    HEAD or OPTIONS itself. A class of nothing but changes is asked for those.
     """
     mix = kind.get("mix", [])
+    plain = [entry for entry in mix if entry["method"] == "GET"]
     safe = [entry for entry in mix if entry["method"] in SAFE]
-    return {**kind, "mix": safe or mix}
+    return {**kind, "mix": plain or safe or mix}
 
 
 def certain(kind: Data) -> dict[str, Any]:
-    """Give a class that is asked for what users are known to send: learnt entries, safe methods."""
+    """Give a class that is asked for what users are known to send: learnt entries, and GET.
+
+    OPTIONS are left out: a candidate may answer them itself, where a server did before.
+    """
     mix = kind.get("mix", [])
-    known = [entry for entry in mix if entry["learnt"] or entry["method"] in SAFE]
+    known = [
+        entry
+        for entry in mix
+        if entry["method"] == "GET" or (entry["learnt"] and entry["method"] != "OPTIONS")
+    ]
     return {**kind, "mix": known}

@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evenkeel.judge.verdict import FAIL, PASS
+from evenkeel.rehearsal.asked_checks import is_wanted
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
-from evenkeel.rehearsal.question_plan import MOST_BODY_BYTES, declared, untested, was_known
+from evenkeel.rehearsal.question_plan import (
+    MOST_BODY_BYTES,
+    binds,
+    declared,
+    untested,
+    waiver_of,
+    was_known,
+)
+from evenkeel.rehearsal.scouted import asked_of
 
 # What is the same in every request like this one; others may hold a number of their own.
 _STEADY = (
@@ -31,7 +40,7 @@ def question_checks(world: Data, before: Data | None, after: Data) -> Iterator[C
     yield routes(world, was, now)
     yield told(was["routes"], now["routes"])
     yield spoken(was["manners"], now["manners"])
-    yield limits(was["limits"], now["limits"], world["profile"])
+    yield limits(was["limits"], now["limits"], world)
 
 
 def coverage(world: Data) -> Check:
@@ -47,7 +56,7 @@ def coverage(world: Data) -> Check:
 
 def routes(world: Data, before: Data, after: Data) -> Check:
     """What a pool answered before is still answered, by the same pool or one of its servers."""
-    reasons, compared = [], 0
+    reasons, waived, compared = [], [], 0
     for name, was in before["routes"].items():
         now = after["routes"].get(name)
         if now is None or not was_known(world, was["asked"]):
@@ -59,10 +68,14 @@ def routes(world: Data, before: Data, after: Data) -> Check:
         if difference and _members(was, before) & _members(now, after):
             difference = ""
         if difference and not _is_wanted(world, now):
+            if why := waiver_of(world, {**now["asked"], "method": "GET"}):
+                waived.append(f"waived: {name}: {difference}; because: {why}")
+                continue
             reasons.append(f"{name}: {difference}")
     numbers = {"compared": compared, "asked": len(after["routes"]), "differ": len(reasons)}
     title = "Requests are answered by those who answered before"
-    return check("answered_by", title, verdict_for(reasons), numbers, few(reasons, "questions"))
+    shown = [*few(reasons, "questions"), *few(waived, "questions")]
+    return check("answered_by", title, verdict_for(reasons), numbers, shown)
 
 
 def _members(answer: Data, asked: Data) -> set[str]:
@@ -170,8 +183,9 @@ def _said(answer: Data) -> str:
     return "no answer" if answer["status"] is None else f"status {answer['status']}"
 
 
-def limits(before: Data, after: Data, profile: Data) -> Check:
-    """Large requests pass as they did before; without a before, they have to pass."""
+def limits(before: Data, after: Data, world: Data) -> Check:
+    """Large requests pass as they did before, unless it is declared that such are refused."""
+    profile = world["profile"]
     body = min(MOST_BODY_BYTES, profile["largest_body_bytes"])
     large = {
         "head": f"a request with {profile['largest_header_bytes'] / 1000:g} kB of headers",
@@ -186,7 +200,9 @@ def limits(before: Data, after: Data, profile: Data) -> Check:
             said = f"{name}: {large[what]} gets {status or 'no answer'}"
             was = before.get(name, {}).get(what)
             worked = was is not None and was < 400
-            if worked:
+            if worked and _is_closed(world, name, what, status):
+                told_as_before.append(f"declared: {said}")
+            elif worked:
                 reasons.append(f"{said}, and passed before")
             else:
                 told_as_before.append(f"as before: {said}" if name in before else said)
@@ -194,3 +210,14 @@ def limits(before: Data, after: Data, profile: Data) -> Check:
     numbers = {"asked": asked, "refused": len(reasons) + len(told_as_before)}
     shown = few([*reasons, *told_as_before], "requests")
     return check("limits", title, verdict_for(reasons), numbers, shown)
+
+
+def _is_closed(world: Data, name: str, what: str, status: int | None) -> bool:
+    """Whether the change declares that a place takes no requests of such a method."""
+    method = "POST" if what == "body" else "GET"
+    for kind in binds(world):
+        entry = {"host": "", "path": kind["paths"][0][0], "method": method, "learnt": False}
+        if f"port {kind['port']}" == name:
+            waived = waiver_of(world, asked_of(kind, entry))
+            return bool(waived) or is_wanted(world, kind, entry, status, set())
+    return False

@@ -24,6 +24,10 @@ ANY_HOST = "rehearsal.invalid"
 MOST_BODY_BYTES = 4 * 1024 * 1024
 # Of the hosts, so many are asked for every path.
 _MAIN_HOSTS = 3
+_REDIRECT = 300
+# In a world: {subject: reason} of the waivers of what is asked.
+WAIVED = "waived_requests"
+_PLACEHOLDER = re.compile(r"\{[a-z]+\}")
 _PATH = re.compile(r"/[A-Za-z0-9_./-]{0,120}")
 _HOST = re.compile(r"\.?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}")
 # No request asks for these: they are where the balancer's own files and sockets lie.
@@ -155,22 +159,82 @@ def is_path(path: str, of_class: str, grows: bool) -> bool:
 
 
 def declared(world: Data, asked: Data) -> list[Data]:
-    """Give the route tests that ask for the same host and path: what the change says it wants.
+    """Give the route tests that ask for the same host, path and method: what the change wants.
 
-    For what no route is meant for, a test of any host speaks.
+    About what no route is meant for, a test of any host speaks, except on what is traffic
+    (`of_traffic`): there it would take more away than it says.
+
+    About an entry of a mix (`scouting.asked_of`), a test without a host speaks when it expects a
+    redirect or an error, or when the route is for `any_host`. A placeholder of the path is one part
+    of it. A test of a path that one of the route's `prefixes` takes speaks for what is below it,
+    unless it expects a good answer and no pool: it does not say who gives that.
     """
     return [
         test
         for test in world["route_tests"]
         for request in test["requests"][:1]
         if request["listener"] == asked["listener"]
-        and asked["host"] in (request["hosts"][0], ANY_HOST)
-        and _covers(request["paths"][0][0], asked["path"])
+        and request.get("method", "GET") == asked.get("method", "GET")
+        and _is_of_host(test, request["hosts"][0], asked)
+        and _covers(test, request["paths"][0][0].partition("?")[0], asked)
     ]
 
 
-def _covers(tested: str, asked: str) -> bool:
-    return tested == asked or (asked != "/" and tested.startswith(asked.rstrip("/") + "/"))
+def _is_of_host(test: Data, host: str, asked: Data) -> bool:
+    if asked["host"].lower() == host.lower():
+        return True
+    if asked["host"] == ANY_HOST and not asked.get("of_traffic"):
+        return True
+    if "prefixes" not in asked:
+        return False
+    # A pool that requests without a known name reach says nothing about a route of one name.
+    return host == ANY_HOST and (says_no(test) or bool(asked.get("any_host")))
+
+
+def waiver_of(world: Data, asked: Data) -> str:
+    """Give the reason of a waiver for what is asked, or "".
+
+    The subject of a waiver is a method, a method and a host, or those and a path with all below it.
+    """
+    name = f"{asked['method']} {asked['host']}{asked['path']}/"
+    waivers: Mapping[str, str] = world.get(WAIVED, {})
+    for subject, reason in waivers.items():
+        method, _, rest = subject.partition(" ")
+        if name.startswith(f"{method} {rest.rstrip('/')}/" if rest else f"{method} "):
+            return reason
+    return ""
+
+
+def says_no(test: Data) -> bool:
+    """Whether a route test expects a redirect or an error: nothing that a server answers."""
+    return (test["expect_status"] or 0) >= _REDIRECT
+
+
+def _covers(test: Data, tested: str, asked: Data) -> bool:
+    path = asked["path"]
+    if tested == path:
+        return True
+    is_entry = "prefixes" in asked
+    is_below = path != "/" and tested.startswith(path.rstrip("/") + "/")
+    # Where something below a path goes is where the path goes, as far as anybody has said.
+    if not is_entry or (is_below and test.get("expect_pool")):
+        return is_below
+    speaks = says_no(test) or bool(test.get("expect_pool"))
+    below = speaks and any(is_path(tested, prefix, grows=True) for prefix in asked["prefixes"])
+    return _leads_to(tested, path, below=below)
+
+
+def _leads_to(tested: str, path: str, *, below: bool) -> bool:
+    """Whether a tested path is one of a row's, or above it where `below` counts as well."""
+    parts = [part for part in path.split("/") if part]
+    wanted = [part for part in tested.split("/") if part]
+    for number, part in enumerate(wanted):
+        if number >= len(parts) or parts[number] == "{more}":
+            return number < len(parts)
+        if part != parts[number] and not _PLACEHOLDER.fullmatch(parts[number]):
+            return False
+    same_end = tested.endswith("/") == path.endswith("/")
+    return below or (len(parts) == len(wanted) and same_end)
 
 
 def was_known(world: Data, asked: Data) -> bool:

@@ -32,9 +32,10 @@ from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.profile.model import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal import places, world
+from evenkeel.rehearsal.declared import waived_requests
 from evenkeel.rehearsal.named import with_all_named
 from evenkeel.rehearsal.plan import Bundle, Settings
-from evenkeel.rehearsal.question_plan import words_of_all
+from evenkeel.rehearsal.question_plan import WAIVED, words_of_all
 
 _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
@@ -180,6 +181,7 @@ def _world(
         "release": bundle.release,
         "files": manifest["hosts"][bundle.host]["files"],
         "base": {"release": bundle.base if names else None, "files": names},
+        WAIVED: waived_requests(manifest),
         # The same bundle is given the same traffic, every time.
         "seed": int(bundle.release[:8], 16),
     }

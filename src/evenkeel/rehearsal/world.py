@@ -178,6 +178,8 @@ def _route_test(test: Mapping[str, Any], listeners: list[Mapping[str, Any]]) -> 
                 "name": f"{test['name']} at port {bind['port']}",
                 "hosts": [test["host"] or ANY_HOST],
                 "paths": [[test["path"], False]],
+                # A change of before there were methods has none.
+                "method": test.get("method", "GET"),
                 "headers": dict(test["headers"]),
             }
             for bind in listener["binds"]

@@ -101,6 +101,16 @@ def test_a_test_that_expects_the_new_pool_declares_it():
     assert stops(edit) == set()
 
 
+def test_a_test_of_another_method_declares_no_new_pool_of_the_route():
+    test = {"name": "no forms", "listener": "www", "host": "api.example.com", "method": "POST"}
+
+    def edit(data):
+        routes(data)[1].update(pool="web")
+        data["route_tests"].append({**test, "expect_status": 405})
+
+    assert stops(edit) == {("rerouted-without-test", "listener www, route api")}
+
+
 @pytest.mark.parametrize(
     "edit",
     [

@@ -6,6 +6,7 @@ from unit.rehearsal.changes import intent
 
 from evenkeel.intent.parse import normalise, parse_intent
 from evenkeel.rehearsal import world as worlds
+from evenkeel.rehearsal.scouting import to_try
 
 
 def world_of(pool: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -49,9 +50,14 @@ def measured(
 ) -> dict[str, Any]:
     pool = world["pools"]["web"]
     up = pool["expected_up"]
+    scouted = {
+        kind["name"]: {str(number): [200, "10.20.0.1:80"] for number in to_try(kind)}
+        for kind in world["classes"]
+    }
     active = {name: "active" if name in up else "draining" for name in pool["weights"]}
     found: dict[str, Any] = {
         "classes": {"www:80/default": tally(after)},
+        "scouted": scouted,
         "peak": {"web": {"asked": 32, "reached": 32}},
         "sticky": {},
         "health": {"web": active},
@@ -69,6 +75,7 @@ def measured(
         "before": before
         and {
             "classes": {"www:80/default": tally(before)},
+            "scouted": scouted,
             "peak": {"web": {"asked": 32, "reached": 32}},
         },
         "prepare": {"ok": True, "exit": 0, "check": {"ok": True, "output": ""}},

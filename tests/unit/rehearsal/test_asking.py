@@ -174,6 +174,13 @@ def test_a_single_question_asks_for_what_it_says_and_never_for_the_mix():
     assert (request.method, request.path, request.headers["Host"]) == ("GET", "/", "shop.example")
 
 
+def test_a_single_question_is_asked_with_the_method_that_it_says():
+    request = asking.Maker(3).request(kind(80, method="POST"), vary=False)
+    assert (request.method, request.headers["Content-Length"]) == ("POST", "0")
+    request = asking.Maker(3).request(kind(80, method="DELETE"), vary=False)
+    assert (request.method, "Content-Length" in request.headers) == ("DELETE", False)
+
+
 def test_production_has_as_few_clients_and_keys_as_it_says():
     keyed = kind(80, key_header="X-Country", clients=256)
     maker = ProductionMaker(3, {"clients": 3, "keys": 2})

@@ -172,11 +172,41 @@ def test_http_2_is_asked_for_where_a_class_may_be_asked_in_it():
     [({"head": 200}, "fail", ", and passed before"), ({"head": 400}, "pass", "as before: ")],
 )
 def test_a_large_head_that_passed_before_has_to_pass(before, verdict, told):
-    found = question_checks.limits(
-        {"port 80": before}, {"port 80": {"head": 400}}, world()["profile"]
-    )
+    found = question_checks.limits({"port 80": before}, {"port 80": {"head": 400}}, world())
     assert found["verdict"] == verdict
     assert told in found["reasons"][0]
+
+
+NO_FORMS = {**TESTS[0], "name": "no forms", "method": "POST", "expect_pool": None}
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (world([{**NO_FORMS, "host": None, "path": "/api", "expect_status": 405}]), "pass"),
+        (world([{**NO_FORMS, "host": None, "path": "/api", "expect_status": 403}]), "fail"),
+        (world([{**NO_FORMS, "host": None, "path": "/old", "expect_status": 405}]), "fail"),
+        (world(waived_requests={"POST": "read only"}), "pass"),
+        (world(waived_requests={"GET": "read only"}), "fail"),
+    ],
+)
+def test_an_upload_that_is_refused_on_purpose_is_told(made, verdict):
+    passed, refused = ({"port 80": {"head": 200, "body": status}} for status in (200, 405))
+    found = question_checks.limits(passed, refused, made)
+    assert (found["verdict"], len(found["reasons"])) == (verdict, 1)
+
+
+def test_a_test_of_another_method_says_nothing_about_pages():
+    now = answer("", status=405)
+    tests = [{**NO_FORMS, "path": "/old", "expect_status": 405}]
+    assert one(answer(), now, tests=tests)["verdict"] == "fail"
+    assert one(answer(), now, tests=[{**tests[0], "method": "GET"}])["verdict"] == "pass"
+
+
+def test_a_waiver_of_a_page_is_told_with_its_reason():
+    found = one(answer(), answer("", status=403), waived_requests={"GET shop.example/old": "gone"})
+    assert found["verdict"] == "pass"
+    assert found["reasons"][0].endswith("; because: gone")
 
 
 def test_a_route_without_a_test_is_told_and_fails_where_the_guardrail_says_so():

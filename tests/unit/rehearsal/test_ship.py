@@ -9,6 +9,7 @@ from cryptography import x509
 from unit.rehearsal.changes import hand_made, intent, write_change
 
 from evenkeel.errors import Faults
+from evenkeel.records import canonical_json
 from evenkeel.rehearsal import places, plan, ship
 from evenkeel.rehearsal.plan import Settings
 
@@ -101,3 +102,16 @@ def test_each_run_has_keys_of_its_own():
     assert one.user_private != other.user_private
     assert one.host_public.startswith(b"ssh-ed25519 ")
     assert one.user_public != one.host_public
+
+
+def test_the_container_knows_which_requests_the_change_waives(tmp_path):
+    folder = write_change(tmp_path / "c1", {"lb1": intent()}, {})
+    text = folder.path / "manifest.json"
+    waiver = {"rule": "asked", "subject": "POST", "reason": "read only"}
+    made = json.loads(text.read_text()) | {"declared": {"waivers": [waiver]}}
+    text.write_bytes(canonical_json(made))
+    role = ship.Path(plan.names.ROOT, "roles", "balancer_haproxy")
+    settings = Settings(folder.path, tmp_path / "results", role, None)
+    (bundle,) = settings.bundles()
+    ship.payload(bundle, settings, tmp_path / "tree", ship.Keys.make())
+    assert world(tmp_path / "tree")["waived_requests"] == {"POST": "read only"}

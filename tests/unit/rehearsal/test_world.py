@@ -146,3 +146,13 @@ def test_a_profile_raises_the_concurrency_within_bounds():
         world.build(made, Profile(concurrency=given))["concurrency"] for given in (1, 100, 9000)
     ]
     assert found == [32, 100, 256]
+
+
+def test_a_route_test_is_sent_with_its_method_and_as_get_where_it_has_none():
+    test = {"name": "no forms", "listener": "www", "method": "POST", "expect_status": 405}
+    made = built(route_tests=[test, {**test, "name": "pages", "method": "GET"}])
+    sent = [one["requests"][0]["method"] for one in made["route_tests"]]
+    assert sent == ["POST", "GET"]
+    old = normalise(parse_intent(intent(route_tests=[test]), where="lb1"))
+    del old["route_tests"][0]["method"]
+    assert world.build(old)["route_tests"][0]["requests"][0]["method"] == "GET"

@@ -11,7 +11,7 @@ from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Faults
-from evenkeel.rehearsal.declared import Policy
+from evenkeel.rehearsal.declared import Policy, waived_requests
 from evenkeel.report import page
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.policy import declared_in
@@ -85,6 +85,17 @@ def test_whoever_approves_sees_waivers_and_shifts_with_their_reasons(folder):
 def test_a_waiver_without_a_finding_is_told(folder):
     said = "\n".join(rendered(folder, intent(), waivers=(WAIVER,))["summary"])
     assert "the waiver of no-check for pool shop has nothing to waive" in said
+
+
+def test_a_waiver_of_what_only_the_rehearsal_finds_is_not_told_to_waive_nothing(folder):
+    asked, over = (Waiver("asked", "POST", "read only", day) for day in ("", "2020-01-01"))
+    said = "\n".join(rendered(folder, intent(), waivers=(asked,))["summary"])
+    assert "nothing to waive" not in said
+    assert waived_requests(folder.manifest()) == {"POST": "read only"}
+    assert waived_requests({"declared": {"waivers": [vars(WAIVER) | {"until": None}]}}) == {}
+    later = ChangeFolder(folder.path.parent / "c2")
+    assert "nothing to waive" in "\n".join(rendered(later, intent(), waivers=(over,))["summary"])
+    assert waived_requests(later.manifest()) == {}
 
 
 def test_a_fleet_is_taken_over_with_the_faults_that_it_has(folder, tmp_path):
