@@ -325,8 +325,17 @@ def followed():
         {"name": "web", "servers": servers(4)},
         {"name": "api", "servers": backends("api", "10.20.2.", 2)},
     ]
+    # What users ask for goes to another pool than before: a change that means it says so.
+    moved = {
+        "name": "orders go to the API",
+        "listener": "www",
+        "host": "v1.api.example",
+        "path": "/orders",
+        "method": "POST",
+        "expect_pool": "api",
+    }
     base = hand_made(3).replace("bind *:80", f"bind *:80\n    {ADMIN}")
-    return intent(listeners=[listener], pools=pools), base
+    return intent(listeners=[listener], pools=pools, route_tests=[moved]), base
 
 
 def tied(line, more=""):
