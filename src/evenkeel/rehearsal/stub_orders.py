@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from evenkeel.rehearsal import stub_faults, stub_names, stub_speech, stub_tls
@@ -84,8 +84,7 @@ async def main(control: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     stubs = Stubs()
-    with suppress(FileNotFoundError):
-        os.unlink(control)  # noqa: PTH108
+    Path(control).unlink(missing_ok=True)
     server = await asyncio.start_unix_server(
         lambda reader, writer: _control(stubs, reader, writer),
         control,
