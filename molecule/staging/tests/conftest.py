@@ -1,18 +1,21 @@
 """The containers of this run and what was measured in them."""
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import testinfra
 
-from evenkeel.lab import podman
-from evenkeel.rehearsal import checks
-from evenkeel.rehearsal.plan import Bundle, Settings, container
+from evenkeel.rehearsal import checks, places
+from evenkeel.rehearsal.plan import Bundle, Settings, inventory
 
 SETTINGS = Settings.read()
 BUNDLES = SETTINGS.bundles()
+INVENTORY = inventory(SETTINGS)
+# What a container measured; a larger answer is none.
+LARGEST_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,44 @@ class Rehearsed:
 
     @cached_property
     def host(self) -> Any:
-        sudo = "?sudo=true" if podman.as_root() else ""
-        return testinfra.get_host(f"podman://{container(self.bundle)}{sudo}")
+        # The way Ansible goes, over one connection: a command takes milliseconds.
+        reached = INVENTORY["_meta"]["hostvars"][self.bundle.name]
+        return testinfra.get_host(
+            f"ssh://root@{self.bundle.name}",
+            ssh_identity_file=INVENTORY["staging"]["vars"]["ansible_ssh_private_key_file"],
+            ssh_extra_args=reached["ansible_ssh_common_args"],
+            controlpath=f"{os.environ['MOLECULE_EPHEMERAL_DIRECTORY']}/v-{self.bundle.name}",
+            timeout=60,
+        )
 
     @cached_property
     def world(self) -> dict[str, Any]:
-        return self._result("world")
+        path = SETTINGS.results / f"{self.bundle.name}.world.json"
+        return json.loads(path.read_text(encoding="utf-8"))
 
     @property
     def activated(self) -> bool:
-        return self._result("measured")["after"] is not None
+        return self.measured["after"] is not None
+
+    @cached_property
+    def measured(self) -> dict[str, Any]:
+        return self._taken("measured", places.MEASURED_FILE)
+
+    @cached_property
+    def reloads(self) -> dict[str, Any]:
+        return self._taken("reloads", places.RELOADS_FILE)
 
     @cached_property
     def checks(self) -> list[dict[str, Any]]:
-        return checks.judge(self.world, self._result("measured"), self._result("reloads"))
+        return checks.judge(self.world, self.measured, self.reloads)
 
-    def _result(self, what: str) -> dict[str, Any]:
-        path = SETTINGS.results / f"{self.bundle.name}.{what}.json"
-        return json.loads(path.read_text(encoding="utf-8"))
+    def _taken(self, what: str, path: str) -> dict[str, Any]:
+        """Give what the container measured, and keep it among the results."""
+        text = self.host.check_output("head -c %s %s", str(LARGEST_BYTES), path)
+        found = json.loads(text)
+        kept = SETTINGS.results / f"{self.bundle.name}.{what}.json"
+        kept.write_text(text, encoding="utf-8")
+        return found
 
 
 def pytest_generate_tests(metafunc) -> None:

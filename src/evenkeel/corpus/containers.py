@@ -1,8 +1,8 @@
 """Containers that live for many cases: the rehearsal's own, with the rehearsal's own program.
 
-Molecule makes a container for each bundle and runs three playbooks of one command each. Here the
-same commands run in a container that is reset between cases; what they measure goes to the same
-checks.
+Molecule makes a container for each bundle and has the program rehearse it in one go. Here the
+program's steps run one by one, in a container that is reset between cases; what they measure goes
+to the same checks.
 """
 
 from __future__ import annotations

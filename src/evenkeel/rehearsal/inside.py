@@ -2,8 +2,9 @@
 
 `prepare` makes the container's world and starts what is live now. `converge` measures that, takes
 the candidate through the host's program under load, and measures again. `side-effect` goes back and
-forth under load, the way this change's own rollback would. Each prints one JSON object; exit code 1
-with one line on standard error means that the container itself is at fault.
+forth under load, the way this change's own rollback would. Each keeps one JSON object in a file and
+prints it; `rehearse` does all three, one after the other. Exit code 1 with one line on standard
+error means that the container itself is at fault.
 """
 
 from __future__ import annotations
@@ -29,15 +30,23 @@ from evenkeel.rehearsal import (
     traffic,
     waiting,
 )
-from evenkeel.rehearsal.places import BASE_FILE, FOLDER, STUB_SOCKET
+from evenkeel.rehearsal.places import (
+    BASE_FILE,
+    FOLDER,
+    MEASURED_FILE,
+    RELOADS_FILE,
+    STUB_SOCKET,
+)
 from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.switching import HostProgram, under_load
 from evenkeel.rehearsal.trials import Trials
 from evenkeel.rehearsal.visitors import Visitors
 
 PHASE_SECONDS = 60.0
+_STEPS = ("prepare", "converge", "side-effect")
 _BASE_FILE = Path(BASE_FILE)
-_MEASURED_FILE = Path(FOLDER, "measured.json")
+_MEASURED_FILE = Path(MEASURED_FILE)
+_RELOADS_FILE = Path(RELOADS_FILE)
 
 
 class Rehearsal:
@@ -230,7 +239,7 @@ def _run(verb: str) -> dict[str, Any]:
     elif verb == "converge":
         found, file = asyncio.run(converge(world)), _MEASURED_FILE
     else:
-        found, file = asyncio.run(side_effect(world)), Path(FOLDER, "side_effect.json")
+        found, file = asyncio.run(side_effect(world)), _RELOADS_FILE
     found["seconds"] = round(time.monotonic() - began, 2)
     file.write_text(json.dumps(found))
     return found
@@ -242,10 +251,13 @@ def main() -> int:
     if verb == "stub":
         asyncio.run(stub_orders.main(STUB_SOCKET))
         return 0
-    try:
-        found = _run(verb)
-    except (machine.Trouble, OSError, HostFault) as error:
-        sys.stderr.write(f"{verb}: {error}\n")
-        return 1
-    sys.stdout.write(json.dumps(found) + "\n")
+    found: dict[str, Any] = {}
+    for each in _STEPS if verb == "rehearse" else (verb,):
+        try:
+            found = _run(each)
+        except (machine.Trouble, OSError, HostFault) as error:
+            sys.stderr.write(f"{each}: {error}\n")
+            return 1
+    if verb != "rehearse":
+        sys.stdout.write(json.dumps(found) + "\n")
     return 0
