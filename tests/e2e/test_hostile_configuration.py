@@ -37,41 +37,18 @@ LIVE = (
     )
 )
 
-# What a change brings -> what is put into the live file: (after this text, these lines).
+# What a change brings -> what is put into the live file: (after this text, these lines). One of
+# each kind; tests/unit/host/test_haproxy_guard.py has every other line that a host refuses.
 LINES = {
     "lua-load": ("global\n", "    lua-load /tmp/x.lua\n"),
-    "lua-prepend-path": ("global\n", "    lua-prepend-path /tmp/?.lua\n"),
-    "insecure-fork-wanted": ("global\n", "    insecure-fork-wanted\n"),
-    "external-check": ("global\n", "    external-check\n"),
-    "a-command-of-a-check": (
-        "\nbackend shop\n",
-        "    option external-check\n    external-check command /bin/sh\n",
-    ),
-    "a-program": ("defaults\n", None),
-    "another-root": ("    chroot /var/lib/haproxy\n", "    chroot /\n"),
-    "another-user": ("    user haproxy\n", "    user root\n"),
-    "a-socket-outside": ("global\n", "    stats socket /tmp/admin.sock level admin\n"),
-    "a-socket-over-a-file": ("global\n", "    stats socket /etc/cron.d/x level admin\n"),
+    "a-program": ("defaults\n", "program evil\n    command /bin/sh\n"),
     "a-preload": ("global\n", "    setenv LD_PRELOAD /tmp/x.so\n"),
-    "a-variable": ("global\n", '    log "$SECRET" local0\n'),
-    "a-condition": ("global\n", "    .if defined(HOME)\n    .endif\n"),
-    "a-list-outside": ("frontend everything\n", "    acl a src -f /etc/shadow\n"),
-    "a-page-outside": ("frontend everything\n", "    errorfile 503 /etc/shadow\n"),
-    "an-answer-outside": (
-        "frontend everything\n",
-        "    http-request return status 200 content-type a/b lf-file /root/x if { path /x }\n",
-    ),
-    "a-certificate-outside": ("frontend everything\n", "    bind :444 ssl crt /root/.ssh/id\n"),
+    "a-socket-over-a-file": ("global\n", "    stats socket /etc/cron.d/x level admin\n"),
     "a-path-that-climbs": (
         "frontend everything\n",
         "    acl a src -f /etc/haproxy/lists/../../shadow\n",
     ),
-    "a-quoted-directive": ("global\n", '    "lua-load" /tmp/x.lua\n'),
-    "another-section": ("defaults\n", None),
-}
-SECTIONS = {
-    "a-program": "program evil\n    command /bin/sh\n",
-    "another-section": "include /etc/shadow\n",
+    "another-section": ("defaults\n", "include /etc/shadow\n"),
 }
 # What a change says through `extra`, where the template has a place for it.
 EXTRA = {
@@ -95,9 +72,9 @@ def hostile(name):
     """Give the live file with what the change `name` brings."""
     after, lines = LINES[name]
     assert after in LIVE
-    if lines is None:
-        return LIVE.replace(after, SECTIONS[name] + after, 1)
-    return LIVE.replace(after, after + lines, 1)
+    # What is no line of the section comes before it, as a section of its own.
+    whole = after + lines if lines.startswith(" ") else lines + after
+    return LIVE.replace(after, whole, 1)
 
 
 class Controller:

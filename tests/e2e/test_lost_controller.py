@@ -1,7 +1,7 @@
 """The controller dies in the middle of a deploy: hosts go home alone, and a rerun is safe."""
 
 import pytest
-from e2e.helpers import AT_ONCE, STAGE, kill, timeout, wait_until
+from e2e.helpers import AT_ONCE, SHORT_LEASE, STAGE, kill, timeout, wait_until
 
 LONG_WATCH = ({**STAGE, "bake_seconds": 120, "minimum_requests": 1_000_000}, STAGE)
 
@@ -34,7 +34,8 @@ def test_a_host_whose_controller_died_reverts_by_itself_and_the_rerun_confirms_o
     before = road.live()
     road.ready("died", timeout(41))
     others = road.untouched("lb2", "lb3")
-    killed_while_watched(road, "died", LONG_WATCH)
+    road.bind("died", canary_lease_seconds=15)
+    killed_while_watched(road, "died", LONG_WATCH, *SHORT_LEASE)
     assert road.pending("lb1") == "died"
     wait_until(lambda: not road.pending("lb1"), "lb1 goes back by itself")
     assert road.status("lb1")["last"]["reason"] == "nobody confirmed it within its lease"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,20 +64,22 @@ def write_change(
     path: Path,
     intents: Mapping[str, Mapping[str, Any]],
     bases: Mapping[str, str],
-    edits: Mapping[str, tuple[str, str]] | None = None,
+    edits: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     profile: bytes | None = None,
 ) -> ChangeFolder:
     """Render `intents` into a change folder at `path`, over what is live on each host.
 
-    `edits` replaces a text in a host's rendered file: a template that prints something else.
+    `edits` replaces texts in a host's rendered file: a template that prints something else.
     `profile` is the traffic profile that the rehearsal follows.
     """
     bundle = render_fleet(intents, role_dir=ROLE)
     files = {host: dict(content) for host, content in bundle.files.items()}
-    for host, (old, new) in (edits or {}).items():
+    for host, made in (edits or {}).items():
         text = files[host]["haproxy.cfg"].decode()
-        assert old in text
-        files[host]["haproxy.cfg"] = text.replace(old, new).encode()
+        for old, new in made:
+            assert old in text
+            text = text.replace(old, new)
+        files[host]["haproxy.cfg"] = text.encode()
     releases = {host: release_digest(content) for host, content in files.items()}
     rendered = type(bundle)(files=files, releases=releases, intents=bundle.intents)
     live = {host: release_digest({"haproxy.cfg": text.encode()}) for host, text in bases.items()}
