@@ -42,14 +42,14 @@ def test_a_host_whose_controller_died_reverts_by_itself_and_the_rerun_confirms_o
     assert road.live() == before
     assert road.untouched("lb2", "lb3") == others
 
-    said = road.deploy("died", stages=AT_ONCE)
+    said = road.deploy("died", *SHORT_LEASE, stages=AT_ONCE)
     assert said.code == 0, said.text
     assert road.live() == dict.fromkeys(road.hosts, "died")
     assert road.outcome("died")["hosts"] == dict.fromkeys(road.hosts, "confirmed")
     assert [len(generations_of(road, host, "died")) for host in road.hosts] == [1, 1, 1]
 
     before = road.traces()
-    said = road.deploy("died", stages=AT_ONCE)
+    said = road.deploy("died", *SHORT_LEASE, stages=AT_ONCE)
     assert said.code == 10
     assert "was decided already" in said
     assert road.traces() == before
