@@ -26,7 +26,7 @@ backend web
 
 
 # Of the handful: what render stops, what the container stops, and what must pass.
-EACH = ("weight-one-of-three-is-1", "check-port-nobody-listens-at", "add-a-server")
+EACH = ("weight-one-of-three-is-1", "route-shadowed-by-one-before-it", "add-a-server")
 
 
 def test_a_case_is_stopped_or_let_pass_where_it_has_to_be():
