@@ -10,7 +10,7 @@ from evenkeel.lab import client
 from evenkeel.lab.names import lab_name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fleet():
     """Three balancers as they were before Evenkeel came; tests that change them say so."""
     before = os.environ.get("EVENKEEL_LAB")
