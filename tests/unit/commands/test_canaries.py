@@ -6,11 +6,17 @@ import subprocess
 
 import pytest
 
-from evenkeel.commands import canaries
+from evenkeel.change.bundle import render_fleet
+from evenkeel.change.declared import Declared, Waiver
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.commands import ROOT, canaries
 from evenkeel.commands.canary_changes import FAST, FAULTY, HARMLESS, intent
 from evenkeel.commands.canary_runs import Runs, go
 from evenkeel.intent import parse_intent
+from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.render import Request, render
 
+ROLE = ROOT / "roles" / "balancer_haproxy"
 EVERY = (*FAULTY, *HARMLESS)
 
 
@@ -30,6 +36,22 @@ def test_there_are_ten_faulty_changes_and_twenty_harmless_ones_and_all_differ():
 @pytest.mark.parametrize("edit", EVERY, ids=lambda edit: edit.name)
 def test_every_change_is_valid_by_itself(edit):
     parse_intent(json.loads(edited(edit)))
+
+
+@pytest.mark.parametrize("edit", EVERY, ids=lambda edit: edit.name)
+def test_no_rule_of_render_stops_a_change_that_the_canary_is_for(edit, tmp_path):
+    before = json.loads(re.sub(r"\{\{ lab\.web\.web(\d) \}\}", r"10.0.0.\1", json.dumps(intent())))
+    live = render_fleet({"lb1": before}, role_dir=ROLE, fleet=("lb1",)).files["lb1"]
+    request = Request(
+        folder=ChangeFolder(tmp_path / edit.name),
+        author="ann",
+        title=edit.words,
+        balancer_kind="haproxy",
+        role_dir=ROLE,
+        fleet=("lb1",),
+        declared=Declared(waivers=tuple(Waiver(**one) for one in edit.waivers)),
+    )
+    render(request, {"lb1": Host(json.loads(edited(edit)), live, None)}, write=True)
 
 
 def row(name, *, as_wanted=True, touched=None):
