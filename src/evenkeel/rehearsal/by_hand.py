@@ -48,6 +48,21 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     }
 
 
+def nobody_s(world: Data, before: Data | None) -> set[str]:
+    """Give the classes, by name, that nobody answered before: those that are judged by nothing.
+
+    What they would add to a pool's requests must not be missing from those that are judged.
+    `before` is what was measured of what is live, None where that is nothing.
+    """
+    if not world.get("by_hand") or before is None:
+        return set()
+    return {
+        name
+        for name, tally in before["classes"].items()
+        if tally.get("failed") and not tally.get("servers")
+    }
+
+
 def _no_better(before: Data, after: Data) -> bool:
     """Whether requests failed before as they do after: it is not this change's doing."""
     if not before.get("failed"):

@@ -12,6 +12,7 @@ from typing import Any
 
 from evenkeel.rehearsal.mix import mixes, weight_of
 from evenkeel.rehearsal.question_plan import ANY_HOST
+from evenkeel.rehearsal.wire import endpoint
 
 Data = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ def classes(
     found = [
         _class(listener, bind, route, pools[route["pool"]])
         for listener in listeners
-        for bind in listener["binds"]
+        for bind in _binds(listener)
         for route in _routes(listener)
     ]
     asked = mixes(found, profile)
@@ -48,6 +49,19 @@ def classes(
         },
     }
     return [{**kind, "mix": asked[kind["name"]], **numbers} for kind in found]
+
+
+def _binds(listener: Data) -> list[Data]:
+    """Give the places of a listener, each once."""
+    return list({(bind["address"], bind["port"]): bind for bind in listener["binds"]}.values())
+
+
+def _place(listener: Data, bind: Data) -> str:
+    """Give what a place is called: with its address where the port alone is not enough."""
+    port = int(bind["port"])
+    if sum(one["port"] == port for one in _binds(listener)) == 1:
+        return f"{listener['name']}:{port}"
+    return f"{listener['name']}:{endpoint(bind['address'], port)}"
 
 
 def _routes(listener: Data) -> Iterator[Data]:
@@ -66,7 +80,7 @@ def _class(listener: Data, bind: Data, route: Data, pool: Data) -> dict[str, Any
     tcp = "tcp" in (listener["mode"], pool["mode"])
     return {
         **target(listener, bind),
-        "name": f"{listener['name']}:{bind['port']}/{route['name']}",
+        "name": f"{_place(listener, bind)}/{route['name']}",
         "route": route["name"],
         "pool": pool["name"],
         "hosts": hosts,

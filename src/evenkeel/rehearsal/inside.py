@@ -13,6 +13,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from evenkeel.host import driver as drivers
 from evenkeel.host.faults import HostFault
 from evenkeel.rehearsal import (
     asking,
+    by_hand,
     machine,
     mix,
     probes,
@@ -61,10 +63,10 @@ class Rehearsal:
         self.trials = Trials(world, self.client, self.stubs, self.driver)
         self.visitors = Visitors(world["seed"])
 
-    async def measure(self, count: str) -> dict[str, Any]:
+    async def measure(self, count: str, without: Collection[str] = ()) -> dict[str, Any]:
         """Send every class its requests, `count` of them, with nothing else going on."""
         tried = await scouting.scout(traffic.Client(self.world["seed"] + 3), self.world["classes"])
-        kinds = scouted.open_to(self.world, tried)
+        kinds = [one for one in scouted.open_to(self.world, tried) if one["name"] not in without]
         numbers = {kind["name"]: kind[count] for kind in kinds}
         clients = probes.Returning(self.world)
         # The same requests of the same clients, before and after.
@@ -72,7 +74,7 @@ class Rehearsal:
         self.stubs.order("reset")
         # What a redirect or a rule of the balancer answered is made up for by the other routes.
         for again in (False, True):
-            wanted = probes.missing(self.world, numbers, self.client.tallies) if again else numbers
+            wanted = probes.missing(kinds, numbers, self.client.tallies) if again else numbers
             await self.client.run(
                 asking.shuffled(kinds, wanted, self.world["seed"]),
                 concurrency=self.world["concurrency"],
@@ -131,7 +133,7 @@ class Rehearsal:
         """Measure what is live now, which is the candidate, with its route tests and health."""
         process = running.facts(self.driver.observe())
         self.know(process)
-        found = await self.measure("requests")
+        found = await self.measure("requests", by_hand.nobody_s(self.world, before))
         met = before["visitors"] if before else None
         found["visitors"] = await self.visitors.after(self.client, met, self.world)
         self.client.take()

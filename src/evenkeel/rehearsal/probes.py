@@ -70,16 +70,16 @@ class Returning:
 
 
 def missing(
-    world: dict[str, Any], numbers: dict[str, int], tallies: dict[str, Tally]
+    kinds: list[dict[str, Any]], numbers: dict[str, int], tallies: dict[str, Tally]
 ) -> dict[str, int]:
     """Give how often to ask each class again, so that each pool gets what was meant for it.
 
     `numbers` is how often each class was to be asked. What a redirect or a rule of the balancer
     answered, or was given up because of that, is asked by the pool's other classes.
     """
-    found = {kind["name"]: 0 for kind in world["classes"]}
-    for pool in world["pools"]:
-        names = [kind["name"] for kind in world["classes"] if kind["pool"] == pool]
+    found = {kind["name"]: 0 for kind in kinds}
+    for pool in {kind["pool"] for kind in kinds}:
+        names = [kind["name"] for kind in kinds if kind["pool"] == pool]
         asked = {name: tallies[name] for name in names if name in tallies}
         good = [name for name, one in asked.items() if one.answered == one.sent > 0]
         short = sum(numbers[name] for name in names)

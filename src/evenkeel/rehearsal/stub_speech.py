@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-GREETING_SECONDS = 0.15
+# As long as a client of a busy machine may need for its first byte; checks wait a second and more.
+GREETING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is live is the base of a configuration by hand."""
 
 from evenkeel.rehearsal import checks
-from evenkeel.rehearsal.by_hand import as_measured
+from evenkeel.rehearsal.by_hand import as_measured, nobody_s
 
 WORLD = {
     "by_hand": True,
@@ -51,6 +51,15 @@ def test_a_class_whose_servers_all_moved_belongs_to_the_pool_that_answers_it_now
 def test_what_nobody_answered_before_is_judged_by_nothing():
     refused = tally({}, failed=9)
     assert found(phase(WEB, refused), phase(WEB, refused)) == ({"one": "web"}, ["api"])
+
+
+def test_what_nobody_answered_before_is_left_out_of_what_a_pool_has_to_get():
+    refused, part = tally({}, failed=9), tally({"10.0.0.1:80": 8}, failed=1)
+    assert nobody_s(WORLD, phase(WEB, refused)) == {"two"}
+    assert nobody_s(WORLD, phase(WEB, part)) == set()
+    assert nobody_s(WORLD, phase(WEB, tally({}))) == set()
+    assert nobody_s(WORLD, None) == set()
+    assert nobody_s({**WORLD, "by_hand": False}, phase(WEB, refused)) == set()
 
 
 def test_what_was_refused_in_part_before_is_counted_and_not_blamed():

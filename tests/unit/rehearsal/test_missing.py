@@ -3,28 +3,25 @@
 from evenkeel.rehearsal.probes import missing
 from evenkeel.rehearsal.traffic import Tally
 
-WORLD = {
-    "pools": {"web": {}, "api": {}},
-    "classes": [
-        {"name": "tls", "pool": "web"},
-        {"name": "more", "pool": "web"},
-        {"name": "plain", "pool": "web"},
-        {"name": "api", "pool": "api"},
-    ],
-}
+KINDS = [
+    {"name": "tls", "pool": "web"},
+    {"name": "more", "pool": "web"},
+    {"name": "plain", "pool": "web"},
+    {"name": "api", "pool": "api"},
+]
 NUMBERS = {"tls": 100, "more": 100, "plain": 100, "api": 100}
 FULL = Tally(sent=100, answered=100)
 
 
 def test_the_classes_that_were_answered_make_up_for_one_that_is_redirected_and_given_up():
     tallies = {"tls": FULL, "more": FULL, "plain": Tally(sent=96, diverted=96), "api": FULL}
-    assert missing(WORLD, NUMBERS, tallies) == {"tls": 50, "more": 50, "plain": 0, "api": 0}
+    assert missing(KINDS, NUMBERS, tallies) == {"tls": 50, "more": 50, "plain": 0, "api": 0}
 
 
 def test_requests_that_failed_are_not_asked_again():
     tallies = {"tls": FULL, "more": Tally(sent=100, answered=60, failed=40), "plain": FULL}
-    assert set(missing(WORLD, NUMBERS, tallies).values()) == {0}
+    assert set(missing(KINDS, NUMBERS, tallies).values()) == {0}
 
 
 def test_a_pool_that_nobody_answered_for_is_not_asked_again():
-    assert missing(WORLD, NUMBERS, {"api": Tally(sent=96, diverted=96)})["api"] == 0
+    assert missing(KINDS, NUMBERS, {"api": Tally(sent=96, diverted=96)})["api"] == 0

@@ -69,6 +69,15 @@ def test_each_route_has_a_class_of_requests_made_for_it():
     assert (default["pool"], default["hosts"]) == ("web", ["rehearsal.invalid"])
 
 
+def test_two_addresses_at_one_port_are_two_classes_that_share_what_the_pool_gets():
+    binds = [{"address": "*", "port": 80}, {"address": "::", "port": 80}]
+    made = built(listeners=[listener(binds=binds)])
+    names = [kind["name"] for kind in made["classes"]]
+    assert names == ["www:*:80/default", "www:[::]:80/default"]
+    one = built(listeners=[listener()])["classes"][0]["requests"]
+    assert [kind["requests"] for kind in made["classes"]] == [one / 2, one / 2]
+
+
 def test_a_pool_that_no_listener_leads_to_is_named_and_not_judged():
     pools = [{"name": "web", "servers": servers(1)}, {"name": "spare", "servers": servers(1)}]
     made = built(pools=pools)
