@@ -19,12 +19,11 @@ _CHECK = {"kind": "http", "path": "/health", "expect_status": 200, "interval_sec
 
 @dataclass(frozen=True)
 class Edit:
-    """One change: its id, what it does in words, the edit of the intent, and what it waives."""
+    """One change: its id, what it does in words, and the edit of the intent itself."""
 
     name: str
     words: str
     edit: Callable[[Intent], object]
-    waivers: tuple[dict[str, str], ...] = ()
 
 
 def intent() -> Intent:
@@ -112,12 +111,6 @@ _LIMITED = (
 )
 _HASHED = {"kind": "hash", "key": "source"}
 _HASHED_BY_HEADER = {"kind": "hash", "key": "header", "name": "Accept-Encoding"}
-# Somebody was told that the servers are ready for it.
-_READY = {
-    "rule": "servers-spoken-to-otherwise",
-    "subject": "pool api, send-proxy",
-    "reason": "all of them accept it since Monday",
-}
 FAULTY = (
     Edit("hash-on-source", "hash on the source; all clients share one address behind NAT",
          _set("web", algorithm=_HASHED)),
@@ -131,10 +124,10 @@ FAULTY = (
          _lines(*_LIMITED)),
     Edit("unknown-health-check", "check /health/deep every second; the servers do not know it",
          _of_check("api", path="/health/deep", interval_seconds=1)),
-    Edit("proxy-protocol", "the PROXY protocol to servers that do not speak it",
-         _of_every_server("api", proxy_protocol="v2"), waivers=(_READY,)),
-    Edit("rewritten-host", "another Host header; the servers know one name",
-         _set("api", extra=["http-request set-header Host api.internal"])),
+    Edit("another-status", "the health check wants 204; the servers answer 200",
+         _of_check("web", expect_status=204)),
+    Edit("older-server", "one server more; it runs an older release that lacks some pages",
+         _more("api", server(4, OLD_PORT))),
     Edit("older-release", "a new route to servers of an older release that lacks some pages",
          _old_items),
     Edit("denied-clients", "scrapers are denied, by a header that every client sends",
@@ -168,4 +161,4 @@ HARMLESS = (
          _of_every_server("api", max_connections=500)),
     Edit("slow-start", "a slow start of 5 s", _of_every_server("web", slow_start_seconds=5)),
 )  # fmt: skip
-FAST = ("hash-on-source", "rewritten-host", "server-added")
+FAST = ("hash-on-source", "hash-on-header", "server-added")

@@ -80,8 +80,7 @@ class Runs:
         value = intent()
         edit.edit(value)
         path = self.changes / f"{edit.name}.intent.json"
-        said = {"intent": value, "change_author": AUTHOR, "waivers": list(edit.waivers)}
-        path.write_text(json.dumps(said), encoding="utf-8")
+        path.write_text(json.dumps({"intent": value, "change_author": AUTHOR}), encoding="utf-8")
         playbooks = self.playbooks(edit.name)
         words = ("-e", f"@{path}")
         self._must(f"render of {edit.name}", *playbooks.play("render", words, change=edit.name))

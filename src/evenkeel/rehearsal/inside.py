@@ -67,7 +67,7 @@ class Rehearsal:
         """Send every class its requests, `count` of them, with nothing else going on."""
         tried = await scouting.scout(traffic.Client(self.world["seed"] + 3), self.world["classes"])
         kinds = [one for one in scouted.open_to(self.world, tried) if one["name"] not in without]
-        numbers = {kind["name"]: kind[count] for kind in kinds}
+        numbers = probes.numbers(self.world["classes"], kinds, count)
         clients = probes.Returning(self.world)
         # The same requests of the same clients, before and after.
         self.client.maker.restart()

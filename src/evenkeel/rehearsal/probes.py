@@ -69,6 +69,21 @@ class Returning:
         return {"clients": len(known), "visits": visits, "moved": moved, "lost": lost}
 
 
+def numbers(every: list[dict[str, Any]], kinds: list[dict[str, Any]], count: str) -> dict[str, int]:
+    """Give how often to ask each of `kinds`, so that each pool gets what `every` class would bring.
+
+    `count` is the key that says how often a class is asked.
+    """
+    found = {}
+    for pool in {kind["pool"] for kind in kinds}:
+        mine = [kind for kind in kinds if kind["pool"] == pool]
+        whole = sum(kind[count] for kind in every if kind["pool"] == pool)
+        asked = sum(kind[count] for kind in mine)
+        for kind in mine:
+            found[kind["name"]] = -(-kind[count] * whole // asked) if asked else kind[count]
+    return found
+
+
 def missing(
     kinds: list[dict[str, Any]], numbers: dict[str, int], tallies: dict[str, Tally]
 ) -> dict[str, int]:

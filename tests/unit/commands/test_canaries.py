@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.declared import Declared, Waiver
+from evenkeel.change.declared import Declared
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT, canaries
 from evenkeel.commands.canary_changes import FAST, FAULTY, HARMLESS, intent
@@ -49,7 +49,7 @@ def test_no_rule_of_render_stops_a_change_that_the_canary_is_for(edit, tmp_path)
         balancer_kind="haproxy",
         role_dir=ROLE,
         fleet=("lb1",),
-        declared=Declared(waivers=tuple(Waiver(**one) for one in edit.waivers)),
+        declared=Declared(),
     )
     render(request, {"lb1": Host(json.loads(edited(edit)), live, None)}, write=True)
 

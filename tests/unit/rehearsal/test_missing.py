@@ -1,6 +1,6 @@
 """What a pool's redirected class did not bring is asked by the pool's other classes."""
 
-from evenkeel.rehearsal.probes import missing
+from evenkeel.rehearsal.probes import missing, numbers
 from evenkeel.rehearsal.traffic import Tally
 
 KINDS = [
@@ -25,3 +25,10 @@ def test_requests_that_failed_are_not_asked_again():
 
 def test_a_pool_that_nobody_answered_for_is_not_asked_again():
     assert missing(KINDS, NUMBERS, {"api": Tally(sent=96, diverted=96)})["api"] == 0
+
+
+def test_what_is_left_of_a_pool_is_asked_for_what_is_left_out():
+    every = [{**kind, "requests": NUMBERS[kind["name"]]} for kind in KINDS]
+    assert numbers(every, every, "requests") == NUMBERS
+    left = [kind for kind in every if kind["name"] != "more"]
+    assert numbers(every, left, "requests") == {"tls": 150, "plain": 150, "api": 100}
