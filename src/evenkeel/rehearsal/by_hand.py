@@ -48,7 +48,7 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     }
 
 
-def nobody_s(world: Data, before: Data | None) -> set[str]:
+def unanswered(world: Data, before: Data | None) -> set[str]:
     """Give the classes, by name, that nobody answered before: those that are judged by nothing.
 
     What they would add to a pool's requests must not be missing from those that are judged.

@@ -133,7 +133,7 @@ class Rehearsal:
         """Measure what is live now, which is the candidate, with its route tests and health."""
         process = running.facts(self.driver.observe())
         self.know(process)
-        found = await self.measure("requests", by_hand.nobody_s(self.world, before))
+        found = await self.measure("requests", by_hand.unanswered(self.world, before))
         met = before["visitors"] if before else None
         found["visitors"] = await self.visitors.after(self.client, met, self.world)
         self.client.take()

@@ -1,7 +1,7 @@
 """What is live is the base of a configuration by hand."""
 
 from evenkeel.rehearsal import checks
-from evenkeel.rehearsal.by_hand import as_measured, nobody_s
+from evenkeel.rehearsal.by_hand import as_measured, unanswered
 
 WORLD = {
     "by_hand": True,
@@ -55,11 +55,11 @@ def test_what_nobody_answered_before_is_judged_by_nothing():
 
 def test_what_nobody_answered_before_is_left_out_of_what_a_pool_has_to_get():
     refused, part = tally({}, failed=9), tally({"10.0.0.1:80": 8}, failed=1)
-    assert nobody_s(WORLD, phase(WEB, refused)) == {"two"}
-    assert nobody_s(WORLD, phase(WEB, part)) == set()
-    assert nobody_s(WORLD, phase(WEB, tally({}))) == set()
-    assert nobody_s(WORLD, None) == set()
-    assert nobody_s({**WORLD, "by_hand": False}, phase(WEB, refused)) == set()
+    assert unanswered(WORLD, phase(WEB, refused)) == {"two"}
+    assert unanswered(WORLD, phase(WEB, part)) == set()
+    assert unanswered(WORLD, phase(WEB, tally({}))) == set()
+    assert unanswered(WORLD, None) == set()
+    assert unanswered({**WORLD, "by_hand": False}, phase(WEB, refused)) == set()
 
 
 def test_what_was_refused_in_part_before_is_counted_and_not_blamed():
