@@ -29,8 +29,6 @@ _NAMES = (
     "spread_otherwise",
     "view",
 )
-# A role's modules are loaded anew each time, by one thread at a time.
-_LOADING = threading.Lock()
 Data = Mapping[str, Any]
 Files = Mapping[str, bytes]
 
@@ -80,11 +78,34 @@ class Dialect:
         return [Fault(one["path"], one["wanted"], one["got"]) for one in self.faults(intent)]
 
 
+# Name, time of the last change and bytes of each file beside a dialect.
+Stamp = frozenset[tuple[str, int, int]]
+# A role is loaded by one thread at a time, and again only when a file of it has changed: a render
+# asks for it several times, and thirty files take longer to load than to answer.
+_LOADING = threading.Lock()
+_loaded: dict[Path, tuple[Stamp, Dialect]] = {}
+
+
 def load_dialect(role_dir: Path) -> Dialect:
-    """Load the dialect of the role at `role_dir`.
+    """Load the dialect of the role at `role_dir`, or give the one that was loaded from these files.
 
     Raises Refused, naming the role, when it has none or when its dialect lacks a name.
     """
+    role_dir = role_dir.absolute()
+    with _LOADING:
+        stamp = _stamp(role_dir)
+        known = _loaded.get(role_dir)
+        if known is None or known[0] != stamp:
+            known = _loaded[role_dir] = (stamp, _load(role_dir))
+        return known[1]
+
+
+def _stamp(role_dir: Path) -> Stamp:
+    facts = ((path.name, path.stat()) for path in role_dir.glob("files/*.py"))
+    return frozenset((name, one.st_mtime_ns, one.st_size) for name, one in facts)
+
+
+def _load(role_dir: Path) -> Dialect:
     path = role_dir / "files" / "dialect.py"
     name = "evenkeel_dialect_" + "".join(c if c.isalnum() else "_" for c in role_dir.name)
     spec = importlib.util.spec_from_file_location(
@@ -98,11 +119,10 @@ def load_dialect(role_dir: Path) -> Dialect:
             next_step="see docs/adding-a-balancer.md, or correct `balancer_kind` in the inventory",
         )
     module = importlib.util.module_from_spec(spec)
-    with _LOADING:
-        for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
-            del sys.modules[old]
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
+    for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
+        del sys.modules[old]
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
     missing = [one for one in _NAMES if not hasattr(module, one)]
     if missing:
         raise Refused(
