@@ -36,6 +36,7 @@ _MAP_DEFAULT = re.compile(r"^%\[.*\bmap(?:_\w+)?\([^,()]+,([A-Za-z0-9_.:-]+)\)\]
 # More servers of one template are not stood in for.
 _MOST_SLOTS = 64
 _COOKIE_MODES = ("insert",)
+_STATUSES = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 
 Data = Dict[str, Any]
 
@@ -197,10 +198,17 @@ def _check(back: Proxy) -> Data:
 
 
 def _expected(back: Proxy) -> List[int]:
+    """Give the statuses that are well; `status 200,204-206` and its opposite are understood."""
     line = back.last("http-check", "expect")
     said = line.after("status") if line else None
-    first = re.match(r"[0-9]{3}", said or "")
-    return [int(first[0])] if first else [200]
+    named = [
+        status
+        for first, last in _STATUSES.findall(said or "")
+        for status in range(int(first), int(last or first) + 1)
+    ]
+    if line and "!" in line.words:
+        return [status for status in (200, 204, 404) if status not in named]
+    return named or [200]
 
 
 def _slots(server: Server) -> Iterator[Data]:

@@ -134,7 +134,7 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     """Activate the candidate under production's traffic and let the host judge it."""
     rehearsal = inside.Rehearsal(world)
     production = order["production"]
-    back = await rehearsal.host.call("rollback")
+    back = await rehearsal.rollback()
     if not back["ok"]:
         raise machine.Trouble(f"the host did not go back to what is live: {back.get('error')}")
     _become(world, production, rehearsal)
@@ -195,7 +195,7 @@ def _become(world: dict[str, Any], production: dict[str, Any], rehearsal: inside
         well = production["health"]
         health = {
             here: {path: well.get(path, 404) for path in said}
-            for here, said in world["health"].items()
+            for here, said in world["live_health"].items()
         }
         rehearsal.stubs.order("serve", stubs=[], health=health)
 

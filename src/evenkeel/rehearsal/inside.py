@@ -116,6 +116,20 @@ class Rehearsal:
         machine.stand_in(self.stubs, self.driver.observe())
         return {"ok": True, "unchecked": await waiting.checked(self.world, self.stubs)}
 
+    async def activate(self) -> dict[str, Any]:
+        """Activate the candidate, whose checks are answered as it wants them from now on.
+
+        From before the reload on: a new worker holds a server for down after one failed check,
+        and the old one only after some.
+        """
+        self.stubs.order("serve", stubs=[], health=self.world["health"])
+        return await self.host.activate()
+
+    async def rollback(self) -> dict[str, Any]:
+        """Go back to what was live, whose checks are answered as it wants them from now on."""
+        self.stubs.order("serve", stubs=[], health=self.world["live_health"])
+        return await self.host.call("rollback")
+
     async def reload(self) -> dict[str, Any]:
         """Reload what runs, for a host that has nothing to go back to."""
         proof = await asyncio.to_thread(self.driver.reload, 30.0)
@@ -183,7 +197,7 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
         switch = await under_load(
             seed,
             steady,
-            ("activate", rehearsal.host.activate),
+            ("activate", rehearsal.activate),
             ("settle", rehearsal.settle),
             ("confirm", rehearsal.host.confirm),
         )
@@ -217,14 +231,14 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
     names = {kind["name"] for kind in before}
     await waiting.recovered(rehearsal.driver, measured["after"]["health"])
     steady = [kind for kind in well if kind["name"] in names]
-    back = await under_load(seed, steady, ("rollback", lambda: rehearsal.host.call("rollback")))
+    back = await under_load(seed, steady, ("rollback", rehearsal.rollback))
     reloads = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:
         health = probes.health(rehearsal.driver.observe())
         base = await rehearsal.trials.base(first, measured["before"], before)
         await waiting.recovered(rehearsal.driver, health)
         forth = await under_load(
-            seed, steady, ("activate", rehearsal.host.activate), ("confirm", rehearsal.host.confirm)
+            seed, steady, ("activate", rehearsal.activate), ("confirm", rehearsal.host.confirm)
         )
         reloads.append({"name": "old to new", **forth})
         trials["base"] = base

@@ -140,7 +140,7 @@ def _with_stubs(world: Mapping[str, Any]) -> StubControl:
     answer = stubs.order(
         "serve",
         stubs=world["stubs"],
-        health=world["health"],
+        health=world["live_health" if world["base"]["release"] else "health"],
         nameservers=world["nameservers"],
         names=world["names"],
         speaks=world["speaks"],

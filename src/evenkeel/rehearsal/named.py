@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evenkeel.change.dialect import Dialect
-from evenkeel.rehearsal import world
+from evenkeel.rehearsal import health, world
 from evenkeel.rehearsal.wire import endpoint
 
 Files = Mapping[str, bytes]
@@ -24,7 +24,8 @@ def with_all_named(
     Added are "names" that nobody had an address for, "addresses" that are listened at,
     "nameservers" [[address, port], ...], "speaks" {endpoint: what its health checks want to hear},
     "over_tls", the endpoints that are spoken to by TLS, and "unchanged", the pools that the change
-    leaves as they are.
+    leaves as they are. "health" becomes what the stubs answer to health checks, with "live_health"
+    for as long as what is live runs.
     """
     readings = [dialect.by_hand(files) for files in (live, new) if files]
     needs = [dialect.needs(files) for files in (live, new) if files]
@@ -41,6 +42,8 @@ def with_all_named(
         for server in pool["servers"]
     ]
     # What is live comes first: a server that is there speaks as it does now, whatever is asked.
+    running = readings[0]["pools"] if live else ()
+    before, after = health.answers(health.well(running, names), made["health"])
     over_tls: dict[str, bool] = {}
     for server in servers:
         over_tls.setdefault(server["here"], server["tls"])
@@ -49,6 +52,8 @@ def with_all_named(
     return {
         **made,
         "names": names,
+        "health": after,
+        "live_health": before,
         "addresses": sorted({*made["addresses"], *listens}),
         "nameservers": sorted(
             {_place(one) for need in needs for one in need.get("nameservers", ())}

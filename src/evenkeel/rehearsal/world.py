@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evenkeel.profile.model import DEFAULT, Profile, facts
-from evenkeel.rehearsal import classes
+from evenkeel.rehearsal import classes, health
 from evenkeel.rehearsal.classes import LEAST_REQUESTS, MOST_REQUESTS, target
 from evenkeel.rehearsal.failing_plan import check_facts
 from evenkeel.rehearsal.mix import unrouted
@@ -66,7 +66,7 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
                 or not _is_own(server["address"], server["port"], binds)
             }
         ),
-        "health": _health(intent, names),
+        "health": health.well(intent["pools"], names),
         "certificates": sorted(
             {
                 bind["tls"]["certificate"]
@@ -149,21 +149,6 @@ def _is_own(address: str, port: int, binds: set[tuple[str, int]]) -> bool:
         return True
     everywhere = "::" if ":" in address else "*"
     return ipaddress.ip_address(address).is_loopback and (everywhere, port) in binds
-
-
-def _health(intent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Give what each stub answers to a health check: {endpoint: {path: status}}."""
-    answers: dict[str, dict[str, int]] = {}
-    for pool in intent["pools"]:
-        check = pool["check"]
-        if check["kind"] != "http":
-            continue
-        path = (check["path"] or "/").partition("?")[0]
-        statuses = check["expect_status"] or [200]
-        for server in pool["servers"]:
-            here = endpoint(_reached(server, names), server["port"])
-            answers.setdefault(here, {})[path] = statuses[0]
-    return answers
 
 
 def _route_test(test: Mapping[str, Any], listeners: list[Mapping[str, Any]]) -> dict[str, Any]:

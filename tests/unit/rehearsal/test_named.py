@@ -78,3 +78,34 @@ def test_a_server_s_address_with_a_typo_is_no_host_name():
     new = NEW + b"    server b 10.0.0.300:25 check\n"
     facts = made(None, new)
     assert set(facts["names"]) == {"new.corp", "loghost.corp"}
+
+
+def checked(expects):
+    """Give a configuration of which the servers' health check has `expects` to say."""
+    return LIVE.replace(
+        b"option smtpchk", b"option httpchk GET /up\n    http-check expect " + expects
+    ).replace(b"old.corp:25", b"10.0.0.1:80")
+
+
+def answered(live, new):
+    facts = made(checked(live) if live else None, checked(new))
+    return facts["live_health"]["10.0.0.1:80"]["/up"], facts["health"]["10.0.0.1:80"]["/up"]
+
+
+def test_a_health_check_is_answered_as_both_want_it_where_one_status_is_well_for_both():
+    assert answered(b"status 200", b"status 204,200") == (200, 200)
+    assert answered(b"status 200-299", b"status 204") == (204, 204)
+    assert answered(b"! status 500", b"status 200") == (200, 200)
+    assert answered(None, b"status 204") == (204, 204)
+
+
+def test_a_health_check_that_wants_another_status_is_answered_as_each_of_the_two_wants_it():
+    assert answered(b"status 200", b"status 204") == (200, 204)
+    assert answered(b"! status 200", b"status 200") == (204, 200)
+
+
+def test_each_of_two_paths_of_one_server_is_answered_before_and_after():
+    live = checked(b"status 204")
+    facts = made(live, live.replace(b"GET /up", b"GET /ready").replace(b"204", b"200"))
+    assert facts["health"]["10.0.0.1:80"] == {"/up": 204, "/ready": 200}
+    assert facts["live_health"] == facts["health"]
