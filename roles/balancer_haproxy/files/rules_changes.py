@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterator, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, Set, Tuple
 
 from .reading import Configuration, Line, Proxy, Server
 from .rule import STOP, TELL, Hit, comparison
+from .rules_checks import well
 from .rules_listeners import map_of, map_values, places
 from .rules_spread import endpoint
 
@@ -126,6 +127,46 @@ def checks_ask_less(now: Configuration, before: Configuration) -> Iterator[Hit]:
             and not (new.has("check") or new.has("track"))
         ):
             yield Hit("check removed", new.line, proxy.name, new.name)
+
+
+@comparison(
+    "checks-want-otherwise",
+    STOP,
+    title="A health check refuses every answer that it takes for well now",
+    reason="what a server is asked stays the same, so those that are up now would all be down",
+    next_step="accept both statuses until the servers answer otherwise, or waive the rule with why",
+)
+def checks_want_otherwise(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """No status in common, for a check over HTTP that asks the same of the same servers."""
+    told = set()
+    for proxy, old, new in _same_servers(now, before):
+        was = before.back(proxy.name)
+        if was is None or proxy.name in told or _asked(was, old) != _asked(proxy, new):
+            continue
+        first, second = well(was), well(proxy)
+        if first and second and not first & second:
+            told.add(proxy.name)
+            line = proxy.last("http-check", "expect") or proxy.last("option", "httpchk")
+            got = f"{_few(second)}, and {_few(first)} in what is live"
+            yield Hit(f"status {got}", line, proxy.name)
+
+
+def _asked(proxy: Proxy, server: Server) -> Tuple[object, ...]:
+    """Give what a health check asks, and whom; what it wants to hear is not among it."""
+    asked = [line for line in proxy.all("http-check") if line.value(1) != "expect"]
+    httpchk = proxy.last("option", "httpchk")
+    return (
+        endpoint(server.address),
+        server.has("check"),
+        tuple(server.options.get(word) for word in ("addr", "port", "check-ssl", "check-sni")),
+        httpchk.words if httpchk else (),
+        tuple(line.words for line in asked),
+    )
+
+
+def _few(statuses: FrozenSet[int]) -> str:
+    named = [str(status) for status in sorted(statuses)]
+    return ", ".join(named) if len(named) <= 3 else f"{named[0]} … {named[-1]}"
 
 
 @comparison(

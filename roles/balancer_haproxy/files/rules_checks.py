@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, List, Optional
+from typing import FrozenSet, Iterator, List, Optional
 
 from .reading import Configuration, Line, Proxy, Server
 from .rule import LOST, STOP, TELL, Hit, rule
@@ -133,6 +133,25 @@ def _in_range(wanted: str, status: int) -> bool:
     if not low.isdigit():
         return False
     return int(low) <= status <= (int(high) if high.isdigit() else int(low))
+
+
+def well(proxy: Proxy) -> Optional[FrozenSet[int]]:
+    """Give the statuses that a check over HTTP takes for well; None where they do not decide."""
+    if not proxy.last("option", "httpchk"):
+        return None
+    expected = proxy.own("http-check", "expect") or proxy.all("http-check", "expect")
+    if not expected:
+        return frozenset(range(200, 400))
+    wanted = expected[0].after("status")
+    if len(expected) > 1 or wanted is None:
+        return None
+    inverted = "!" in expected[0].words
+    each = wanted.split(",")
+    return frozenset(
+        status
+        for status in range(100, 600)
+        if any(_in_range(one, status) for one in each) != inverted
+    )
 
 
 def _falls_after(server: Server) -> float:

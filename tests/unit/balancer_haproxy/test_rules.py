@@ -94,6 +94,8 @@ WRONG = [
     ("port-gone", ("bind *:80\n", "bind *:8080\n")),
     ("servers-spoken-to-otherwise", ("check maxconn 100", "check maxconn 100 send-proxy")),
     ("servers-spoken-to-otherwise", ("check maxconn 100", "check maxconn 100 ssl verify none")),
+    ("checks-want-otherwise", ("expect status 200", "expect status 204")),
+    ("checks-want-otherwise", ("expect status 200", "expect ! status 100-399")),
     ("everybody-refused", (ROUTES, "    http-request deny\n" + ROUTES)),
     ("redirect-loop", (ROUTES, "    http-request redirect scheme https code 301\n" + ROUTES)),
     ("scheme-told-wrongly", (ROUTES, "    http-request set-header X-Forwarded-Proto http\n")),
@@ -127,6 +129,14 @@ HARMLESS = {
     "another path": [("uri /health", "uri /healthz")],
     "more statuses": [("expect status 200", "expect status 200-399")],
     "the class of a status": [("expect status 200", "expect rstatus ^2\\d\\d$")],
+    "another status to another question": [
+        ("uri /health", "uri /ready"), ("expect status 200", "expect status 204"),
+    ],
+    "another status of servers elsewhere": [
+        ("expect status 200", "expect status 204"),
+        *((f"10.0.0.{n}:8080", f"10.0.8.{n}:8080") for n in (1, 2, 3)),
+    ],
+    "a range of statuses": [("expect status 200", "expect status 200-299")],
     "no error": [("expect status 200", "expect ! rstatus ^5")],
     "a limit more": [("maxconn 200 ", "maxconn 400 ")],
     "a limit less": [("maxconn 200 ", "maxconn 100 ")],
