@@ -3,7 +3,7 @@
 Beside the web servers (port 80) there is an application at API_PORT and an older release of it at
 OLD_PORT, at the address of each web server. They answer every health check that they know, and
 
-- know one name only: a request for another host is answered with 500;
+- know one name only: a request for another host is answered with 500, a health check with 421;
 - know one health check, /health; any other path below /health is answered with 404;
 - hang up on what is no HTTP, such as the PROXY protocol;
 - answer below `/api/items/` (which clients ask for, and no route test does) with HEADER_BYTES of
@@ -40,8 +40,10 @@ _API = """
 frontend {name}-api
     bind {address}:{port}
     http-request return status 404 if {{ path_beg /health }} !{{ path /health }}
+    acl named req.hdr(host) -i shop.example
+    http-request return status 421 if {{ path /health }} {{ req.hdr(host) -m found }} !named
     http-request return status 200 if {{ path /health }}
-    http-request return status 500 if !{{ req.hdr(host) -i shop.example }}
+    http-request return status 500 if !named
     acl item path_beg /api/items/
     http-request tarpit status 200 hdr X-Served-By {name} {headers} if item {{ rand(4) eq 0 }}
     http-request return status 200 hdr X-Served-By {name} {headers} if item
