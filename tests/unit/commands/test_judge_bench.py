@@ -19,7 +19,7 @@ def test_a_part_is_printed_and_written_and_comes_out_the_same_again(tmp_path, ca
 
 
 def test_false_alarms_show_what_counting_requests_would_do(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(judge_bench, "REQUESTS", 3000)
+    monkeypatch.setattr(judge_bench, "REQUESTS", 1500)
     file = tmp_path / "judge.json"
     judge_bench.main(["--only", "false_alarms", "--runs", "20", "--jobs", "1", "--json", str(file)])
     assert set(json.loads(file.read_text())["false_alarm_rates"].values()) == {0.0}

@@ -136,13 +136,15 @@ def test_the_second_half_of_an_upload_is_late():
             writer.write(ANSWER)
 
         server = await served(take, port)
+        began = asyncio.get_running_loop().time()
         answer = await traffic.Client(1).upload(kind(port), 100_000, 0.3)
         server.close()
-        return answer.status, arrived[1] - arrived[0]
+        # The first half may be slow on a busy machine; the second one is never early.
+        return answer.status, arrived[1] - began
 
     status, late = asyncio.run(scene())
     assert status == 200
-    assert late > 0.25
+    assert late >= 0.3
 
 
 @pytest.mark.parametrize(
