@@ -1,16 +1,20 @@
-"""Build the on-host program: `evenkeel.host` and `evenkeel.judge` as one executable file.
+"""What hosts are given: the on-host program, and the driver of a balancer. Each is one file.
 
-A zip file with a first line for the kernel. Its bytes depend on the sources alone: names sorted,
-times fixed, nothing of the machine that built it, so the same sources give the same sha256.
+Both are zip files of sources; the program, `evenkeel.host` and `evenkeel.judge`, has a first line
+for the kernel. Their bytes depend on the sources alone: names sorted, times fixed, nothing of the
+machine that built them, so the same sources give the same sha256.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
+from evenkeel.errors import Refused
+from evenkeel.host.driver import package_of, path_of
 from evenkeel.records import write_atomically
 
 NAME = "evenkeel-host"
@@ -30,6 +34,10 @@ def program_bytes(source: Path | None = None) -> bytes:
     for room in ROOMS:
         for path in (source / room).glob("*.py"):
             files[f"evenkeel/{room}/{path.name}"] = path.read_bytes()
+    return FIRST_LINE + _zipped(files)
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
     archive = BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as output:
         for name in sorted(files):
@@ -37,7 +45,7 @@ def program_bytes(source: Path | None = None) -> bytes:
             member.external_attr = 0o644 << 16
             member.create_system = 3
             output.writestr(member, files[name])
-    return FIRST_LINE + archive.getvalue()
+    return archive.getvalue()
 
 
 def build(output: Path) -> str:
@@ -45,7 +53,50 @@ def build(output: Path) -> str:
 
     A file that has these bytes already is left alone.
     """
-    data = program_bytes()
+    return _put(output, program_bytes(), 0o755)
+
+
+def build_driver(role: Path, folder: Path) -> Path:
+    """Write the driver of the role at `role` into `folder` and give its path there.
+
+    A file that has these bytes already is left alone. Raises Refused, naming the role, when it has
+    no driver.
+    """
+    path, data = driver_on_host(role)
+    output = folder / Path(path).name
+    _put(output, data, 0o644)
+    return output
+
+
+def _put(output: Path, data: bytes, mode: int) -> str:
     if not (output.is_file() and output.read_bytes() == data):
-        write_atomically(output, data, 0o755)
+        write_atomically(output, data, mode)
     return hashlib.sha256(data).hexdigest()
+
+
+def driver_files(role: Path) -> list[Path]:
+    """Give the files of the driver of the role at `role`: those that it imports, then itself.
+
+    They are `files/driver_*.py` and `files/driver.py`. Raises Refused, naming the role, when it has
+    no driver.
+    """
+    driver = role / "files" / "driver.py"
+    if not driver.is_file():
+        raise Refused(
+            f"The role {role.name} has no driver",
+            where=str(driver),
+            wanted="the file files/driver.py in the role",
+            next_step="see docs/adding-a-balancer.md",
+        )
+    return [*sorted(driver.parent.glob("driver_*.py")), driver]
+
+
+def driver_on_host(role: Path) -> tuple[str, bytes]:
+    """Give the path on a host of the driver of the role at `role`, and its bytes.
+
+    Raises Refused, naming the role, when it has no driver.
+    """
+    balancer = role.name.removeprefix("balancer_")
+    package = package_of(balancer)
+    files = {f"{package}/{path.name}": path.read_bytes() for path in driver_files(role)}
+    return path_of(balancer), _zipped({f"{package}/__init__.py": b"", **files})

@@ -21,10 +21,9 @@ from evenkeel.host.archive import canonical, pack, release_digest
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.lab import images, podman
 from evenkeel.lab.names import ROOT, lab_name
-from evenkeel.program import program_bytes
+from evenkeel.program import driver_on_host, program_bytes
 
 PROGRAM = "/usr/local/sbin/evenkeel-host"
-DRIVERS = "/usr/local/lib/evenkeel/drivers"
 STORE = "/var/lib/evenkeel"
 INSIDE = "/root/inside.py"
 LISTEN = 8080
@@ -117,8 +116,7 @@ class Host:
         )  # fmt: skip
         self.wait_until_booted()
         self.write(PROGRAM, program_bytes(), "0755")
-        driver = ROOT / "roles" / f"balancer_{self.kind}" / "files" / "driver.py"
-        self.write(f"{DRIVERS}/{self.kind}.py", driver.read_bytes(), "0644")
+        self.write(*driver_on_host(ROOT / "roles" / f"balancer_{self.kind}"), "0644")
         self.write(INSIDE, (Path(__file__).parent / "inside.py").read_bytes(), "0644")
         self.facts = self.program("facts")[1]
         template = ROOT / "roles" / "host_switch" / "templates" / "recover.service.j2"
@@ -209,7 +207,7 @@ class Host:
         script = (
             f"import sys, json; sys.path.insert(0, {PROGRAM!r})\n"
             "from evenkeel.host import driver as base\n"
-            f"driver = base.load({self.kind!r}, {DRIVERS!r})\n{code}\n"
+            f"driver = base.load({self.kind!r})\n{code}\n"
             "print(json.dumps(result))"
         )
         return json.loads(self.run("python3", "-c", script))

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from evenkeel.program import driver_files
+
 SOURCE = Path(__file__).parents[2] / "src" / "evenkeel"
+ROLES = sorted((SOURCE.parents[1] / "roles").glob("balancer_*"))
 FLOORS = {
     "errors": 1,
     "judge": 1,
@@ -100,7 +103,7 @@ def test_what_runs_on_hosts_imports_the_standard_library_and_the_judge_alone(pat
     "path",
     [
         *(path for path in MODULES if room_of(path) in ("host", "judge")),
-        *sorted((SOURCE.parents[1] / "roles").glob("balancer_*/files/driver.py")),
+        *(path for role in ROLES for path in driver_files(role)),
     ],
     ids=lambda path: str(path.relative_to(SOURCE.parents[1])),
 )

@@ -5,12 +5,26 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from io import BytesIO
 from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
 
 import evenkeel
-from evenkeel.program import build, program_bytes
+from evenkeel.errors import Refused
+from evenkeel.host.driver import DRIVERS
+from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
+from evenkeel.verbs.controller import VERBS
 
 SOURCE = Path(evenkeel.__file__).parent
+ROOT = SOURCE.parents[1]
+ROLES = sorted((ROOT / "roles").glob("balancer_*"))
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
@@ -45,8 +59,7 @@ def test_it_runs_alone_and_answers_in_json(tmp_path: Path) -> None:
 
 
 def test_what_is_shipped_keeps_to_python_3_8_and_the_standard_library() -> None:
-    roles = Path(__file__).parents[2] / "roles"
-    shipped = [*(SOURCE / "host").glob("*.py"), *roles.glob("balancer_*/files/driver.py")]
+    shipped = [*(SOURCE / "host").glob("*.py"), *(p for role in ROLES for p in driver_files(role))]
     allowed = {*sys.stdlib_module_names, "evenkeel"}
     for path in shipped:
         tree = ast.parse(path.read_text(), feature_version=(3, 8))
@@ -55,8 +68,132 @@ def test_what_is_shipped_keeps_to_python_3_8_and_the_standard_library() -> None:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
+                names = [] if node.level else [node.module or ""]
             for name in names:
                 assert name.split(".")[0] in allowed, (path, name)
                 if name.startswith("evenkeel"):
                     assert name.split(".")[1] in ("host", "judge"), (path, name)
+
+
+def beside(path: Path) -> set[str]:
+    """The files beside a driver's file that it imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, path
+            found |= {node.module} if node.module else {alias.name for alias in node.names}
+    return {f"{name}.py" for name in found}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_files_of_a_driver_are_those_that_it_imports_and_no_others(role: Path) -> None:
+    files = {path.name: path for path in driver_files(role)}
+    reached, new = set(), {"driver.py"}
+    while new:
+        reached |= new
+        new = {name for one in new for name in beside(files[one])} - reached
+    assert reached == set(files)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_no_other_file_of_the_role_imports_one_of_the_driver(role: Path) -> None:
+    files = {path.name for path in driver_files(role)}
+    for path in (role / "files").glob("*.py"):
+        assert path.name in files or not beside(path) & files, path
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_no_file_of_a_driver_imports_one_that_imports_it(role: Path) -> None:
+    left = {path.name: beside(path) for path in driver_files(role)}
+    while ready := [name for name, needs in left.items() if not needs & set(left)]:
+        for name in ready:
+            del left[name]
+    assert left == {}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_driver_on_a_host_has_these_files_and_no_others(role: Path) -> None:
+    path, data = driver_on_host(role)
+    kind = role.name.removeprefix("balancer_")
+    assert path == f"{DRIVERS}/{kind}.zip"
+    package = f"evenkeel_driver_{kind}"
+    wanted = {f"{package}/{path.name}": path.read_bytes() for path in driver_files(role)}
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert found == {f"{package}/__init__.py": b"", **wanted}
+
+
+def a_role(top: Path, name: str = "balancer_x") -> Path:
+    files = top / name / "files"
+    files.mkdir(parents=True)
+    for file in ("driver.py", "driver_part.py", "dialect.py"):
+        (files / file).write_text(f"NAME = {file!r}\n")
+    return files.parent
+
+
+def test_the_same_driver_has_the_same_bytes_and_another_has_others(tmp_path: Path) -> None:
+    role, copy = a_role(tmp_path), a_role(tmp_path / "copy")
+    for path in copy.rglob("*"):
+        os.utime(path, (time.time() - 1e6, time.time() - 1e6))
+        path.chmod(0o700)
+    first = build_driver(role, tmp_path / "one")
+    first_bytes = first.read_bytes()
+    assert first.name == "x.zip" and first.stat().st_mode & 0o777 == 0o644
+    assert first_bytes == build_driver(copy, tmp_path / "two").read_bytes()
+    before = first.stat().st_ino
+    (role / "files" / "dialect.py").write_text("")
+    assert build_driver(role, tmp_path / "one").stat().st_ino == before
+    (role / "files" / "driver_part.py").write_text("")
+    assert build_driver(role, tmp_path / "one").read_bytes() != first_bytes
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_what_is_built_for_a_host_is_installed_where_the_program_looks(
+    role: Path, tmp_path: Path
+) -> None:
+    folder = ROOT / "roles" / "host_switch"
+    tasks = yaml.safe_load((folder / "tasks" / "main.yml").read_text())
+    (task,) = [one for one in tasks if one["name"] == "Copy the balancer's driver"]
+    defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
+    init_plugin_loader([])
+    kind = role.name.removeprefix("balancer_")
+    arguments = {"output": str(tmp_path / "evenkeel-host"), "roles": str(ROOT / "roles")}
+    hosts = {"ansible_play_hosts_all": ["lb1"], "hostvars": {"lb1": {"balancer_kind": kind}}}
+    built = VERBS["build_program"](Mock(), arguments, hosts)
+    values = {
+        "host_switch_program": built["path"],
+        "balancer_kind": kind,
+        "host_switch_driver": trust_as_template(defaults["host_switch_driver"]),
+    }
+    templar = Templar(loader=DataLoader(), variables=values)
+    copy = task["ansible.builtin.copy"]
+    source, where = (templar.template(trust_as_template(copy[name])) for name in ("src", "dest"))
+    assert (where, Path(source).read_bytes()) == driver_on_host(role)
+    assert copy["mode"] == "0644" and copy["owner"] == "root" and "loop" not in task
+
+
+def test_the_drivers_of_all_hosts_of_a_play_are_built_and_of_no_others(tmp_path: Path) -> None:
+    for name in ("balancer_x", "balancer_y", "balancer_z"):
+        a_role(tmp_path / "roles", name)
+    kinds = {"lb1": "x", "lb2": "y", "lb3": "x"}
+    hosts = {
+        "ansible_play_hosts_all": list(kinds),
+        "hostvars": {name: {"balancer_kind": kind} for name, kind in kinds.items()},
+    }
+    arguments = {"output": str(tmp_path / "built" / "program"), "roles": str(tmp_path / "roles")}
+    assert VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    assert {path.name for path in (tmp_path / "built" / "drivers").iterdir()} == {"x.zip", "y.zip"}
+    assert not VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    (tmp_path / "roles" / "balancer_y" / "files" / "driver_part.py").write_text("")
+    assert VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    hosts["hostvars"]["lb3"] = {"balancer_kind": "none"}
+    with pytest.raises(Refused, match="balancer_none"):
+        VERBS["build_program"](Mock(), arguments, hosts)
+
+
+def test_a_role_without_a_driver_is_refused_by_name(tmp_path: Path) -> None:
+    role = tmp_path / "balancer_x"
+    (role / "files").mkdir(parents=True)
+    (role / "files" / "driver_part.py").write_text("")
+    with pytest.raises(Refused, match="balancer_x"):
+        driver_files(role)

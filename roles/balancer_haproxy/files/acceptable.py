@@ -1,8 +1,9 @@
 """Makes a configuration such as hosts take it, for a rehearsal of what is live elsewhere.
 
-A host takes no release that is not as Debian's: another user, a list in another folder (driver.py
-says why). Where what is live is otherwise already, that is not what a change is about; it is
-rehearsed with these lines as a host would have them, and each is told. Lines keep their numbers.
+A host takes no release that is not as Debian's: another user, a list in another folder
+(driver_allowed.py says why). Where what is live is otherwise already, that is not what a change is
+about; it is rehearsed with these lines as a host would have them, and each is told. Lines keep
+their numbers.
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """
@@ -14,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Match, Tuple
 
 from .printed import SECTIONS
 
-# What a driver demands of a release, and where it takes files (driver.py: IDENTITY, LISTS, ...).
+# What a driver demands of a release, and where it takes files (driver_allowed.py).
 _IDENTITY = {"chroot": "/var/lib/haproxy", "user": "haproxy", "group": "haproxy"}
 _LISTS = ("/etc/haproxy/lists/", "/etc/haproxy/maps/")
 _PAGES = ("/etc/haproxy/errors/", "/etc/haproxy/pages/")

@@ -1,7 +1,8 @@
 """Lines that make HAProxy count what it has no counter for: clients of a hash, and slow answers.
 
-The driver finds these lines in the live configuration and reads what they count (see driver.py,
-`counted`). HAProxy 2.6 counts sessions and requests, not clients, and its times are averages.
+The driver finds these lines in the live configuration (driver_reading.py, `counted`) and reads what
+they count (driver_counts.py). HAProxy 2.6 counts sessions and requests, not clients, and its times
+are averages.
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """

@@ -21,6 +21,7 @@ from typing import Any
 import evenkeel
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.lab import images, names, podman
+from evenkeel.program import driver_on_host
 from evenkeel.rehearsal import sealed, ship
 
 LABEL = "evenkeel.corpus"
@@ -54,11 +55,7 @@ class Container:
         self.runs = True
 
     def _lay_out(self, top: Path) -> None:
-        driver = (self.role / "files" / "driver.py").read_bytes()
-        for name, content in (
-            (f"/usr/local/lib/evenkeel/drivers/{self.balancer}.py", driver),
-            (PROGRAM, _program()),
-        ):
+        for name, content in (driver_on_host(self.role), (PROGRAM, _program())):
             path = top / name.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

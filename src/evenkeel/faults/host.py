@@ -27,7 +27,6 @@ from evenkeel.lab import guests
 from evenkeel.lab.fleet import Fleet, served_by
 from evenkeel.remote import PROGRAM, arguments
 
-DRIVERS = "/usr/local/lib/evenkeel/drivers"
 INJECT = "/root/evenkeel-inject.py"
 # Runs commands one after the other, each with its own standard input: going into a container
 # takes longer than most of what is done there.

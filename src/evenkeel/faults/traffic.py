@@ -13,7 +13,7 @@ from typing import Any
 
 from evenkeel.errors import Refused
 from evenkeel.faults import checks, role
-from evenkeel.faults.host import DRIVERS, FaultHost, Release
+from evenkeel.faults.host import FaultHost, Release
 from evenkeel.faults.reloads import CERTIFICATE, certificate
 from evenkeel.faults.tally import Tally, demand
 from evenkeel.lab.client import FOLDER
@@ -33,7 +33,7 @@ _SET = """
 import json, sys
 sys.path.insert(0, %(program)r)
 from evenkeel.host import driver as base
-driver = base.load(%(kind)r, %(drivers)r)
+driver = base.load(%(kind)r)
 driver.drain("web", %(drained)r)
 refused = driver.restore_runtime_state({"web": {%(reweighed)r: %(state)r}})
 print(json.dumps(refused))
@@ -123,7 +123,6 @@ def _set_by_hand(host: FaultHost) -> None:
     script = _SET % {
         "program": PROGRAM,
         "kind": host.kind,
-        "drivers": DRIVERS,
         "drained": DRAINED,
         "reweighed": REWEIGHED,
         "state": role.load(host.role).reweighed,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib import import_module
 from types import ModuleType
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from evenkeel.host import start
 from evenkeel.host.faults import BalancerDown, Refused
 
 DRIVERS = "/usr/local/lib/evenkeel/drivers"
@@ -162,36 +163,44 @@ class Driver:
         raise NotImplementedError
 
 
-def load(balancer: str, folder: str = DRIVERS) -> Driver:
-    """Load the driver of `balancer` from `folder` and give it.
+def path_of(balancer: str, folder: str = DRIVERS) -> str:
+    """Give the path of the one file that is the driver of `balancer`: a zip file of sources."""
+    return os.path.join(folder, f"{balancer}.zip")
 
-    Raises Refused when there is none, when somebody other than root could have written it, or when
-    it does not state every capability.
+
+def package_of(balancer: str) -> str:
+    """Give the name of the package in that file; its module `driver` has the name `DRIVER`."""
+    return f"evenkeel_driver_{balancer}"
+
+
+def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> Driver:
+    """Load the driver of `balancer` from `folder` and give it. Nothing of it is read later.
+
+    Its bytecode is kept in the folder `caches`; an installed driver's lies beside the program's.
+    Raises Refused when there is no driver, when somebody other than root could have written it,
+    when it is not whole, or when it does not state every capability.
     """
-    path = os.path.join(folder, f"{balancer}.py")
+    path = path_of(balancer, folder)
+    if caches is None and folder == DRIVERS:
+        caches = start.CACHES
     try:
-        facts = os.lstat(path)
+        module = _imported(package_of(balancer), _modules(balancer, path, caches))
     except FileNotFoundError:
         raise Refused(
             f"No driver for the balancer {balancer!r} on this host",
             where=path,
-            wanted=f"the file files/driver.py of the role balancer_{balancer}",
+            wanted=f"the driver of the role balancer_{balancer}",
             got="nothing",
             next_step="put the host's program in place again",
         ) from None
-    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
+    except ImportError as error:
         raise Refused(
-            "The balancer's driver could have been written by somebody else",
+            f"The driver for the balancer {balancer!r} on this host is not whole",
             where=path,
-            wanted="a regular file that its owner, root, alone can write",
-            got=f"owner {facts.st_uid}, mode {stat.S_IMODE(facts.st_mode):04o}",
-        )
-    name = f"evenkeel_driver_{balancer}"
-    module = ModuleType(name)
-    module.__file__ = path
-    sys.modules[name] = module
-    # The loader keeps the bytecode beside the driver, in a folder that only root can write.
-    SourceFileLoader(name, path).exec_module(module)
+            wanted=f"files/driver.py and every files/driver_*.py of the role balancer_{balancer}",
+            got=str(error)[:300],
+            next_step="put the host's program in place again",
+        ) from None
     driver: Driver = module.DRIVER()
     missing = [name for name in CAPABILITY_NAMES if name not in driver.CAPABILITIES]
     if missing:
@@ -202,6 +211,58 @@ def load(balancer: str, folder: str = DRIVERS) -> Driver:
             got=f"nothing for {', '.join(missing)}",
         )
     return driver
+
+
+def _modules(balancer: str, path: str, caches: Optional[str]) -> start.Modules:
+    """Give the compiled modules of the driver at `path`; raises ImportError when it is damaged."""
+    _demand_ours(path, os.lstat(path))
+    with open(path, "rb", opener=_opened_itself) as sources:
+        # What was looked at may have been replaced since.
+        _demand_ours(path, os.fstat(sources.fileno()))
+        try:
+            modules = None
+            if caches is not None:
+                cache = os.path.join(caches, f"driver-{balancer}.code")
+                modules = start.modules_of(sources, cache, may_write=not start.at_boot())
+            if modules is None:
+                modules = start.compiled(sources)
+        except (OSError, MemoryError):
+            raise
+        except Exception as damage:
+            # What is no zip file, or no Python, has many ways to say so.
+            raise ImportError(f"{type(damage).__name__}: {damage}") from None
+    package = package_of(balancer)
+    others = sorted(name for name in modules if name.partition(".")[0] != package)
+    if others:
+        raise ImportError(f"{others[0]}, which is no part of this driver")
+    return modules
+
+
+def _opened_itself(path: str, flags: int) -> int:
+    """Open `path`, not what a link there leads to, and do not wait for who writes to a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _demand_ours(path: str, facts: os.stat_result) -> None:
+    alone = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
+    if not alone or not stat.S_ISREG(facts.st_mode):
+        raise Refused(
+            "The balancer's driver could have been written by somebody else",
+            where=path,
+            wanted="a regular file that its owner, root, alone can write",
+            got=f"owner {facts.st_uid}, mode {stat.filemode(facts.st_mode)}",
+        )
+
+
+def _imported(package: str, modules: start.Modules) -> ModuleType:
+    """Import a driver from its modules, in the place of what had its name before."""
+    for name in [one for one in sys.modules if one.partition(".")[0] == package]:
+        del sys.modules[name]
+    for finder in [one for one in sys.meta_path if isinstance(one, start.Kept)]:
+        if finder.has(package):
+            sys.meta_path.remove(finder)
+    sys.meta_path.insert(0, start.Kept(modules))
+    return import_module(f"{package}.driver")
 
 
 # How configurations write "every address".

@@ -1,12 +1,12 @@
 """The program's `__main__`: start with the bytecode that an earlier start on this host has kept.
 
-The program is one file of sources, and compiling them takes longer than most verbs do. So the
-installed program, run as root, keeps its bytecode in a file that only root can write, and believes
-it only for exactly these sources and this Python. Whatever is wrong with that file, the program
-runs from its sources as if there were none.
+The program is one file of sources, and so is the driver of a balancer; compiling them takes longer
+than most verbs do. So the installed program, run as root, keeps the bytecode of each in a file that
+only root can write, and believes it only for exactly these sources and this Python. Whatever is
+wrong with that file, the program runs from its sources as if there were none.
 
-Once it has read the bytecode nothing is read again, so neither a new program nor a cleared cache
-disturbs one that is running.
+Once it has read the bytecode nothing is read again, so neither a new program, nor a new driver, nor
+a cleared cache disturbs one that is running.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import stat
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Optional, Tuple
 
 PROGRAM = "/usr/local/sbin/evenkeel-host"
-CACHE = "/var/cache/evenkeel/evenkeel-host.code"
+CACHES = "/var/cache/evenkeel"
+CACHE = f"{CACHES}/evenkeel-host.code"
 # It runs at boot, before file systems that nobody needs for it are there.
 BOOT_VERB = "recover"
 
@@ -42,6 +43,10 @@ class Kept:
             return None
         return ModuleSpec(name, self, is_package=self._modules[name][0])  # type: ignore[arg-type]
 
+    def has(self, name: str) -> bool:
+        """Say whether a module was kept."""
+        return name in self._modules
+
     def create_module(self, _spec: ModuleSpec) -> None:
         """Let Python make the module as usual."""
 
@@ -50,22 +55,27 @@ class Kept:
         exec(marshal.loads(self._modules[module.__name__][1]), module.__dict__)  # noqa: S102, S302
 
 
-def modules_of(program: str, cache: str, may_write: bool) -> Optional[Modules]:
-    """Give the compiled modules of `program` from `cache`, or (`may_write`) newly kept there.
+def at_boot() -> bool:
+    """Say whether this is the start before the balancer's: then nothing is kept."""
+    return sys.argv[3:4] == [BOOT_VERB]
+
+
+def modules_of(sources: BinaryIO, cache: str, may_write: bool) -> Optional[Modules]:
+    """Give the compiled modules of a zip file from `cache`, or (`may_write`) newly kept there.
 
     None when they cannot be had that way.
     """
     try:
         # The kernel alone sets ctime, so no other content has these three.
-        facts = os.stat(program)
-        made_of = [facts.st_ino, facts.st_size, facts.st_ctime_ns, sys.version]
+        facts = os.fstat(sources.fileno())
+        made_of = [sources.name, facts.st_ino, facts.st_size, facts.st_ctime_ns, sys.version]
         kept = _read(cache)
         if kept is not None and kept.get("made_of") == made_of:
             modules: Modules = kept["modules"]
             return modules
         if not may_write:
             return None
-        modules = _compile(program)
+        modules = compiled(sources)
         _write(cache, marshal.dumps({"made_of": made_of, "modules": modules}))
         return modules
     except (OSError, ValueError, KeyError, SyntaxError):
@@ -114,16 +124,17 @@ def _write(cache: str, data: bytes) -> None:
         raise
 
 
-def _compile(program: str) -> Modules:
+def compiled(sources: BinaryIO) -> Modules:
+    """Give the modules of a zip file of sources, all compiled now."""
     import zipfile
 
     modules: Modules = {}
-    with zipfile.ZipFile(program) as archive:
+    with zipfile.ZipFile(sources) as archive:
         for path in archive.namelist():
             parts = path[: -len(".py")].split("/")
             package = parts[-1] == "__init__"
             name = ".".join(parts[:-1] if package else parts)
-            code = compile(archive.read(path), f"{program}/{path}", "exec", dont_inherit=True)
+            code = compile(archive.read(path), f"{sources.name}/{path}", "exec", dont_inherit=True)
             modules[name] = (package, marshal.dumps(code))
     # The module of this name is the one that runs already.
     modules.pop("__main__", None)
@@ -133,7 +144,8 @@ def _compile(program: str) -> Modules:
 def start() -> int:
     """Run the program and give its exit code."""
     if sys.path[0] == PROGRAM and os.geteuid() == 0:
-        modules = modules_of(PROGRAM, CACHE, may_write=sys.argv[3:4] != [BOOT_VERB])
+        with open(PROGRAM, "rb") as sources:
+            modules = modules_of(sources, CACHE, may_write=not at_boot())
         if modules is not None:
             sys.meta_path.insert(0, Kept(modules))
     from evenkeel.host.main import main

@@ -96,9 +96,8 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
     facts = _world(manifest, change.digest(), bundle, settings, world.build(intent, profile))
     facts["profile"]["sha256"] = sum_
     write_atomically(settings.results / f"{bundle.name}.world.json", canonical_json(facts))
-    driver = (settings.role / "files" / "driver.py").read_bytes()
     _write(target, places.HOST_PROGRAM, program.program_bytes(), 0o755)
-    _write(target, f"/usr/local/lib/evenkeel/drivers/{settings.balancer}.py", driver)
+    _write(target, *program.driver_on_host(settings.role))
     _write(target, places.PROGRAM, rehearsal_program())
     _write(target, "/root/.ssh/authorized_keys", keys.user_public, 0o600)
     # sshd wants this folder; in a container that is just starting nobody may have made it yet.

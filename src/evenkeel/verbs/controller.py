@@ -249,8 +249,11 @@ def _status(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 def _build_program(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.verbs import fleet
 
-    del task, task_vars
-    return fleet.build_program(Path(args["output"]))
+    del task
+    names, hostvars = _names(task_vars), task_vars["hostvars"]
+    kinds = sorted({str(hostvars[name].get("balancer_kind")) for name in names})
+    roles = [Path(args["roles"]) / f"balancer_{kind}" for kind in kinds]
+    return fleet.build_program(Path(args["output"]), roles)
 
 
 VERBS: dict[str, Verb] = {

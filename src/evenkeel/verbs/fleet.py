@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -155,11 +155,22 @@ def _minute(moment: object) -> str:
     return f"{moment[:16]}Z" if isinstance(moment, str) else ""
 
 
-def build_program(output: Path) -> dict[str, Any]:
-    """Build the on-host program at `output`; changed when it differs from what was there."""
-    # Imported here: a rollback must not wait for what only the install needs.
-    from evenkeel.program import build
+def build_program(output: Path, roles: Iterable[Path]) -> dict[str, Any]:
+    """Build the on-host program at `output`, and the drivers of `roles` in `drivers/` beside it.
 
-    before = output.read_bytes() if output.exists() else b""
+    Changed when one differs from what was there. Raises Refused, naming the role, when a role has
+    no driver.
+    """
+    # Imported here: a rollback must not wait for what only the install needs.
+    from evenkeel.program import build, build_driver
+
+    before = _contents(output)
     build(output)
-    return {"changed": output.read_bytes() != before, "path": str(output)}
+    for role in roles:
+        build_driver(role, output.parent / "drivers")
+    return {"changed": _contents(output) != before, "path": str(output)}
+
+
+def _contents(output: Path) -> dict[Path, bytes]:
+    paths = [output, *output.parent.glob("drivers/*.zip")]
+    return {path: path.read_bytes() for path in paths if path.is_file()}

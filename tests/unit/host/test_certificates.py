@@ -1,9 +1,7 @@
 """Certificates that are over or end soon are seen on the host, where they lie."""
 
 import datetime
-import importlib.util
 import time
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -16,7 +14,6 @@ from evenkeel.host import certificates
 
 NOW = 1_800_000_000.0
 DAY = 86400
-DRIVER = Path(__file__).parents[3] / "roles" / "balancer_haproxy" / "files" / "driver.py"
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -98,15 +95,3 @@ def test_prepare_notes_a_certificate_that_ends_soon(host: Host, named):
     now = certificates.seconds(host.clock.now())
     named[0].write_bytes(pem(now + 5 * DAY + 60))
     assert "in 5 days" in host.must(*WORDS, stdin=archive("c1", SECOND))["notes"][0]
-
-
-def test_haproxy_s_certificates_are_those_that_crt_names(tmp_path):
-    spec = importlib.util.spec_from_file_location("haproxy_driver", DRIVER)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    (tmp_path / "haproxy.cfg").write_text(
-        "global\n crt-base /etc/certs\nfrontend a\n bind :443 ssl crt a.pem crt /srv/b.pem\n"
-        "backend b\n # bind :1 crt no.pem\n server c 10.0.0.1:1 ssl crt 'c.pem' verify none\n"
-    )
-    found = module.DRIVER().certificates(str(tmp_path))
-    assert found == ["/etc/certs/a.pem", "/srv/b.pem", "/etc/certs/c.pem"]

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from unit.host.fakes import SECOND, Host, digest
 
-from evenkeel.host import driver, lock, metrics, process
-from evenkeel.host.faults import Refused
+from evenkeel.host import lock, metrics, process
 from evenkeel.host.main import VERBS, main
 from evenkeel.host.steps import Steps
 
@@ -134,32 +133,6 @@ def test_metrics_are_readable_and_say_what_waits(
     assert f'release="{digest(SECOND)}",state="unconfirmed"}} 1' in text
     line = re.compile(r"# (HELP|TYPE) .+|[a-z_]+\{([a-z]+=\"[^\"]*\",?)*\} -?[0-9.]+")
     assert all(line.fullmatch(row) for row in text.splitlines())
-
-
-def test_a_driver_that_others_can_write_is_not_loaded(tmp_path: Path) -> None:
-    path = tmp_path / "x.py"
-    path.write_text("DRIVER = None\n")
-    path.chmod(0o666)
-    with pytest.raises(Refused, match="somebody else"):
-        driver.load("x", str(tmp_path))
-
-
-def test_a_missing_driver_names_the_role(tmp_path: Path) -> None:
-    with pytest.raises(Refused) as caught:
-        driver.load("nothing", str(tmp_path))
-    assert "balancer_nothing" in caught.value.wanted
-
-
-def test_a_driver_that_leaves_a_capability_open_names_the_role(tmp_path: Path) -> None:
-    path = tmp_path / "x.py"
-    path.write_text(
-        "from evenkeel.host.driver import Driver\n"
-        "class D(Driver):\n    CAPABILITIES = {}\n"
-        "DRIVER = D\n"
-    )
-    path.chmod(0o644)
-    with pytest.raises(Refused, match="balancer_x"):
-        driver.load("x", str(tmp_path))
 
 
 def test_a_program_that_hangs_is_killed_with_its_children() -> None:

@@ -22,7 +22,8 @@ def cache(tmp_path: Path) -> Path:
 
 
 def kept_by(program: Path, cache: Path, may_write: bool = True):
-    return modules_of(str(program), str(cache), may_write)
+    with program.open("rb") as sources:
+        return modules_of(sources, str(cache), may_write)
 
 
 def test_the_second_start_reads_what_the_first_one_kept(program: Path, cache: Path) -> None:
@@ -49,6 +50,13 @@ def test_bytecode_of_another_python_is_made_anew(
     assert kept_by(program, cache, may_write=False) is None
     assert kept_by(program, cache)
     assert cache.read_bytes() != before
+
+
+def test_bytecode_of_another_file_is_not_used(program: Path, cache: Path) -> None:
+    same = program.with_name("another")
+    os.link(program, same)
+    kept_by(program, cache)
+    assert kept_by(same, cache, may_write=False) is None
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])

@@ -9,6 +9,7 @@ from cryptography import x509
 from unit.rehearsal.changes import hand_made, intent, write_change
 
 from evenkeel.errors import Faults
+from evenkeel.host import driver
 from evenkeel.records import canonical_json
 from evenkeel.rehearsal import places, plan, ship
 from evenkeel.rehearsal.plan import Settings
@@ -40,6 +41,11 @@ def test_a_container_gets_the_exact_bytes_and_what_is_live_now(shipped, tmp_path
     assert (folder / "candidate/haproxy.cfg").read_bytes() == rendered
     assert (folder / "base/haproxy.cfg").read_text() == hand_made(3)
     assert world(tree)["base"]["files"] == ["haproxy.cfg"]
+
+
+def test_the_program_in_the_container_finds_a_driver_that_it_may_load(shipped):
+    tree = shipped(intent())
+    assert driver.load("haproxy", f"{tree}{driver.DRIVERS}").KIND == "haproxy"
 
 
 def test_a_host_with_nothing_live_has_no_base(shipped):

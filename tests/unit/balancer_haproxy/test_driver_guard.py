@@ -1,38 +1,28 @@
 """What HAProxy's driver lets HAProxy read as root: nothing that a caller could become root by."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+from unit.balancer_haproxy.driver import driver, part
+from unit.balancer_haproxy.files import ROLE
 
 from evenkeel.host import process
 
-ROOT = Path(__file__).parents[3]
-DRIVER = ROOT / "roles" / "balancer_haproxy" / "files" / "driver.py"
 GLOBAL = "global\n    chroot /var/lib/haproxy\n    user haproxy\n    group haproxy\n"
-GOLDENS = sorted((ROOT / "tests" / "golden" / "haproxy").glob("*/haproxy.cfg"))
-
-
-def load():
-    spec = importlib.util.spec_from_file_location("haproxy_driver", DRIVER)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-driver = load()
+GOLDENS = sorted((ROLE.parents[1] / "tests" / "golden" / "haproxy").glob("*/haproxy.cfg"))
+forbidden = part("guard").forbidden
 
 
 def of(section: str, line: str) -> list[str]:
     """What is said of a line in a section; line 6 in every configuration here."""
     if section == "global":
-        return driver.forbidden(GLOBAL + "\n" + line + "\n")
-    return driver.forbidden(f"{GLOBAL}{section} x\n{line}\n")
+        return forbidden(GLOBAL + "\n" + line + "\n")
+    return forbidden(f"{GLOBAL}{section} x\n{line}\n")
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda path: path.parent.name)
 def test_allows_what_the_template_prints(golden: Path) -> None:
-    assert driver.forbidden(golden.read_text("latin-1")) == []
+    assert forbidden(golden.read_text("latin-1")) == []
 
 
 REFUSED = [
@@ -183,14 +173,14 @@ def test_allows_what_operators_commonly_add(section: str, line: str) -> None:
 
 
 def test_refuses_a_release_that_would_keep_roots_rights() -> None:
-    said = driver.forbidden("global\n    chroot /var/lib/haproxy\nbackend x\n    mode http\n")
+    said = forbidden("global\n    chroot /var/lib/haproxy\nbackend x\n    mode http\n")
     assert "`group haproxy`, `user haproxy`" in said[0]
 
 
 def test_a_name_relative_to_a_base_is_below_it() -> None:
     text = GLOBAL + "    crt-base /etc/ssl/private\nfrontend x\n    bind *:443 ssl crt "
-    assert driver.forbidden(text + "a.pem\n") == []
-    assert driver.forbidden(text + "../../shadow\n")
+    assert forbidden(text + "a.pem\n") == []
+    assert forbidden(text + "../../shadow\n")
 
 
 def test_names_directive_and_line() -> None:
@@ -207,47 +197,3 @@ def test_haproxy_is_not_started_on_what_is_refused(
     (tmp_path / "haproxy.cfg").write_text(GLOBAL + "    lua-load x.lua\n")
     check = driver.HAProxy().check(str(tmp_path))
     assert not check.ok and "lua-load" in check.output and started == []
-
-
-def test_what_haproxy_says_of_another_file_is_cut(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = GLOBAL + "frontend web\n    acl bad src -f /etc/haproxy/lists/a\n"
-    said = (
-        f"[ALERT]    (1121) : config : parsing [{tmp_path}/haproxy.cfg:6] : error detected while "
-        "parsing ACL 'bad' : 'root:*:20228:0:99999:7:::' is not a valid IPv4 address at line 1 "
-        "of file </etc/haproxy/lists/a>. It can't be root:$6$x '-----BEGIN KEY'\n"
-    )
-    (tmp_path / "haproxy.cfg").write_text(text)
-    monkeypatch.setattr(process, "run", lambda *words: (1, said))
-    output = driver.HAProxy().check(str(tmp_path)).output
-    assert "[ALERT]" in output and "[haproxy.cfg:6]" in output and "'bad'" in output
-    assert "/etc/haproxy/lists/a" in output and "not a valid IPv4 address" in output
-    assert "root" not in output and "$6$" not in output and "BEGIN" not in output
-
-
-def test_what_haproxy_shows_of_the_release_stays() -> None:
-    line = '  http-request set-header X "unclosed'
-    said = f"[ALERT] (1) : config : parsing [haproxy.cfg:7]: unmatched quote at 29:\n{line}\n    ^"
-    assert driver.own_words(said, f"{GLOBAL}{line}\n").split("\n")[1:] == [line, "    ^"]
-
-
-def test_reads_words_as_haproxy_does() -> None:
-    read = driver.words
-    assert read("a  'b \"c' \"d 'e\" f\\ g #h") == ["a", 'b "c', "d 'e", "f g"]
-    assert read(r"\x61\tb a\q '' 'it'\''s'") == ["a\tb", r"a\q", "", "it's"]
-    assert read(r'\$a "\$a"') == [r"\$a", "$a"]
-    for bad in ("'a", '"$A"', '"a', r"\xg0", r"a\x00"):
-        with pytest.raises(ValueError):
-            read(bad)
-
-
-def test_its_errors_name_the_address_that_it_could_not_listen_on() -> None:
-    said = "[ALERT] (7) : cannot bind socket (Address already in use) for [0.0.0.0:22022]"
-    assert driver.own_words(said, "bind *:22022") == said
-
-
-def test_its_errors_name_the_certificate_of_the_release_and_hide_other_files() -> None:
-    said = "[ALERT] (7) : unable to stat SSL certificate from file '/etc/ssl/mine.pem'"
-    assert driver.own_words(said, "bind :443 ssl crt /etc/ssl/mine.pem") == said
-    assert "mine.pem" not in driver.own_words(said, "bind :443")

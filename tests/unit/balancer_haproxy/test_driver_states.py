@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unit.host.test_haproxy_guard import driver
+from unit.balancer_haproxy.driver import part
+
+states = part("states")
 
 CONFIG = """
 backend web
@@ -31,9 +33,9 @@ def row(server: str, admin: int = 0, weight: int = 100, **more: str) -> dict[str
 
 
 def told(*rows: dict[str, str], config: list[str] = CONFIG) -> list[dict[str, str]]:
-    names = driver._STATE_COLUMNS
+    names = states.STATE_COLUMNS
     return [
-        dict(zip(names, line.split(" "), strict=True)) for line in driver.states_for(config, rows)
+        dict(zip(names, line.split(" "), strict=True)) for line in states.states_for(config, rows)
     ]
 
 

@@ -1,8 +1,11 @@
-"""What HAProxy's driver reads of a configuration: who is counted, and where it listens."""
+"""How the driver reads a configuration: words, listeners, certificates, and who is counted."""
 
 from __future__ import annotations
 
-from unit.host.test_haproxy_guard import driver
+import pytest
+from unit.balancer_haproxy.driver import driver, part
+
+reading = part("reading")
 
 CONFIG = """
 defaults
@@ -27,11 +30,11 @@ backend timed
 
 
 def test_only_pools_that_the_roles_own_lines_count_are_read() -> None:
-    assert driver.counted(CONFIG) == ({"hashed"}, {"timed": "7"})
+    assert reading.counted(CONFIG) == ({"hashed"}, {"timed": "7"})
 
 
 def test_each_bind_of_a_listener_says_where_and_how() -> None:
-    found = driver.listeners(CONFIG)
+    found = reading.listeners(CONFIG)
     rows = [
         (one["address"], one["port"], one["tls"], one["http"], one["accept_proxy"])
         for one in found["web"]
@@ -43,3 +46,22 @@ def test_each_bind_of_a_listener_says_where_and_how() -> None:
         ("192.0.2.8", 81, False, True, True),
     ]
     assert [(one["port"], one["http"]) for one in found["wire"]] == [(3306, False)]
+
+
+def test_reads_words_as_haproxy_does() -> None:
+    read = reading.words
+    assert read("a  'b \"c' \"d 'e\" f\\ g #h") == ["a", 'b "c', "d 'e", "f g"]
+    assert read(r"\x61\tb a\q '' 'it'\''s'") == ["a\tb", r"a\q", "", "it's"]
+    assert read(r'\$a "\$a"') == [r"\$a", "$a"]
+    for bad in ("'a", '"$A"', '"a', r"\xg0", r"a\x00"):
+        with pytest.raises(ValueError):
+            read(bad)
+
+
+def test_the_certificates_of_a_release_are_those_that_crt_names(tmp_path):
+    (tmp_path / "haproxy.cfg").write_text(
+        "global\n crt-base /etc/certs\nfrontend a\n bind :443 ssl crt a.pem crt /srv/b.pem\n"
+        "backend b\n # bind :1 crt no.pem\n server c 10.0.0.1:1 ssl crt 'c.pem' verify none\n"
+    )
+    found = driver.DRIVER().certificates(str(tmp_path))
+    assert found == ["/etc/certs/a.pem", "/srv/b.pem", "/etc/certs/c.pem"]
