@@ -11,6 +11,7 @@ REQUESTS_ONLY = "requests_only"
 # key: (default, least, most). Bounds are included, except that alpha and tolerance are above 0.
 NUMBERS: Dict[str, Tuple[float, float, float]] = {
     "alpha": (0.01, 1e-12, 0.5),
+    "watched_hosts": (1, 1, 1e6),
     "tolerance": (0.3, 1e-6, 100.0),
     "minimum_requests": (200, 0, 1e12),
     "error_budget_percent": (1.0, 0.0, 100.0),
@@ -19,7 +20,7 @@ NUMBERS: Dict[str, Tuple[float, float, float]] = {
     "burst_errors": (10, 1, 1e12),
     "burst_percent": (20.0, 0.0, 100.0),
 }
-WHOLE = ("minimum_requests", "minimum_active_servers", "burst_errors")
+WHOLE = ("watched_hosts", "minimum_requests", "minimum_active_servers", "burst_errors")
 POOL_NUMBERS = ("tolerance", "minimum_requests", "error_budget_percent", "minimum_active_servers")
 CLIENTS = "clients"
 UNITS = ("requests", "connections", CLIENTS)

@@ -39,12 +39,14 @@ class PoolWatch:
     """
 
     def __init__(
-        self, name: str, settings: Mapping[str, Any], policy: Mapping[str, Any], alpha: float
+        self, name: str, settings: Mapping[str, Any], policy: Mapping[str, Any], pass_alpha: float
     ) -> None:
         self.name = name
         self.settings = settings
         self.policy = policy
-        self.alpha = alpha
+        # A wrong `fail` on any of these hosts takes the change back from all of them.
+        self.alpha = pass_alpha / policy["watched_hosts"]
+        self.pass_alpha = pass_alpha
         self.present = True
         self.requests = 0
         self.errors = 0
@@ -133,6 +135,7 @@ class PoolWatch:
             self._judge = ShareJudge(
                 weights, self.settings["tolerance"], self.alpha * SHARES_PART,
                 self.settings["minimum_requests"], pool=self.name, exempt=exempt,
+                pass_alpha=self.pass_alpha * SHARES_PART,
             )  # fmt: skip
         elif fresh or weights != self._judge.segment.weights:
             self._judge.new_segment(weights, exempt)
@@ -247,7 +250,7 @@ class PoolWatch:
     def state(self) -> Dict[str, Any]:
         """Return everything that `from_state` needs, as plain JSON values."""
         return {
-            "alpha": self.alpha,
+            "pass_alpha": self.pass_alpha,
             "present": self.present,
             "requests": self.requests,
             "errors": self.errors,
@@ -270,7 +273,7 @@ class PoolWatch:
         state: Mapping[str, Any],
     ) -> PoolWatch:
         """Return the watch that `state()` described; KeyError or TypeError for a damaged one."""
-        watch = cls(name, settings, policy, float(state["alpha"]))
+        watch = cls(name, settings, policy, float(state["pass_alpha"]))
         watch.present = bool(state["present"])
         watch.requests = int(state["requests"])
         watch.errors = int(state["errors"])

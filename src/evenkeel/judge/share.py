@@ -8,7 +8,7 @@ with the numbers that led to it.
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .common import checked_counts, of_total, share_reasons, whole_of
 from .evidence import interval, log_point_e, log_sum, plain
@@ -33,13 +33,13 @@ class ShareJudge:
     `weights` are relative and not negative; a server of weight 0 (drained, down, an unused backup)
     has no share. `tolerance` is relative to the intended share (0.3: a server meant to have 20 %
     may have 14 to 26 %). `alpha` bounds the probability of a wrong `fail`, over the whole watch,
-    while every share is inside its band and requests are assigned independently; the same alpha
-    bounds, apart, the probability of a `pass` while a share is outside.
+    while every share is inside its band and requests are assigned independently; `pass_alpha` (by
+    default the same) bounds, apart, the probability of a `pass` while a share is outside.
 
     - `fail`, for good: the e-value against the band has reached 1/alpha (see `band.Band`), or
       a server without a share was sent more than what was on its way when it left.
     - `pass`: `minimum_requests` were seen and, in the segment under way, the confidence sequence
-      of every server (level alpha/servers) lies inside its band.
+      of every server (level pass_alpha/servers) lies inside its band.
     - `no_data`: no request to any server that has a share. `inconclusive`: everything else.
 
     Round robin is more even than independent draws, so for it the bounds hold with room to spare;
@@ -60,15 +60,18 @@ class ShareJudge:
         *,
         pool: str = "",
         exempt: Sequence[str] = (),
+        pass_alpha: Optional[float] = None,
     ) -> None:
         """Start the first segment; `exempt` servers of weight 0 may be sent requests.
 
-        Raises ValueError for weights, tolerance, alpha or minimum_requests that make no sense.
+        Raises ValueError for weights, tolerance, alphas or minimum_requests that make no sense.
         """
         if not 0.0 < tolerance < math.inf:
             raise ValueError("tolerance: wanted a number above 0, got %r" % (tolerance,))
-        if not 0.0 < alpha < 1.0:
-            raise ValueError("alpha: wanted a number between 0 and 1, got %r" % (alpha,))
+        self.pass_alpha = alpha if pass_alpha is None else pass_alpha
+        for value in (alpha, self.pass_alpha):
+            if not 0.0 < value < 1.0:
+                raise ValueError("alpha: wanted a number between 0 and 1, got %r" % (value,))
         if minimum_requests < 0:
             raise ValueError("minimum_requests: wanted 0 or more, got %r" % (minimum_requests,))
         self.tolerance = tolerance
@@ -142,13 +145,11 @@ class ShareJudge:
 
     def _log_total(self, log_bet: float) -> float:
         """Return `log_e` when the bet under way is worth `log_bet`."""
-        rest = math.log(LATER_PART / self.bets)
-        return log_sum((self._log_carry + log_bet, rest))
+        return log_sum((self._log_carry + log_bet, math.log(LATER_PART / self.bets)))
 
     def log_reach(self) -> float:
         """Return the log e-value of the bet under way at which the verdict becomes `fail`."""
-        beside = 1.0 / self.alpha - LATER_PART / self.bets
-        return math.log(beside) - self._log_carry
+        return math.log(1.0 / self.alpha - LATER_PART / self.bets) - self._log_carry
 
     def failed(self) -> bool:
         """Return whether the verdict is `fail`, for good; cheaper than `verdict`."""
@@ -188,7 +189,7 @@ class ShareJudge:
     def _log_limit(self) -> float:
         """Return the evidence at which a share leaves a confidence sequence."""
         size = max(1, len(self.segment.names))
-        return math.log(size / (self.alpha * part_of_alpha(self.segments)))
+        return math.log(size / (self.pass_alpha * part_of_alpha(self.segments)))
 
     def result(self) -> Dict[str, Any]:
         """Return the verdict with its reasons and every number that it follows from.
@@ -218,6 +219,7 @@ class ShareJudge:
             "highest_e_value": plain(self._log_highest),
             "point_e_value": plain(point),
             "alpha": self.alpha,
+            "pass_alpha": self.pass_alpha,
             "tolerance": self.tolerance,
             "servers": {name: self._server(name) for name in part.weights},
         }
@@ -250,7 +252,7 @@ class ShareJudge:
         part = self.segment
         if not part.requests:
             return ["no %s since the weights changed" % of]
-        needed = requests_to_pass(part.weights, self.tolerance, self.alpha)
+        needed = requests_to_pass(part.weights, self.tolerance, self.pass_alpha)
         return [
             "after %d %s no share is proved wrong and not every one is proved right; an even "
             "spread needs about %d" % (part.requests, of, needed)
@@ -261,6 +263,7 @@ class ShareJudge:
         return {
             "tolerance": self.tolerance,
             "alpha": self.alpha,
+            "pass_alpha": self.pass_alpha,
             "minimum_requests": self.minimum_requests,
             "pool": self.pool,
             "weights": dict(self.segment.weights),
@@ -282,7 +285,7 @@ class ShareJudge:
         try:
             judge = cls(
                 state["weights"], state["tolerance"], state["alpha"], state["minimum_requests"],
-                pool=state["pool"], exempt=state["exempt"],
+                pool=state["pool"], exempt=state["exempt"], pass_alpha=state["pass_alpha"],
             )  # fmt: skip
             judge.segment.add(state["counts"])
             judge.totals = {name: int(count) for name, count in state["totals"].items()}

@@ -16,7 +16,7 @@ from .policy import checked_policy, pool_policy
 from .pool import PoolWatch
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 WORKER = ("worker_pid", "worker_started")
 # Of alpha, what is kept for pools that the first observation did not have.
 LATE_POOLS_PART = 0.05
@@ -25,9 +25,10 @@ LATE_POOLS_PART = 0.05
 class HostWatch:
     """Judges one host as its counters are sampled.
 
-    `alpha` of the policy bounds the probability of one wrong `fail` on this host over the whole
-    watch: it is spent over the pools of the first observation, LATE_POOLS_PART is kept for pools
-    that appear later, and each pool spends most of its own on shares and the rest on errors.
+    `alpha` of the policy bounds the probability of one wrong `fail` on `watched_hosts` hosts (1 by
+    default), of which this is one, over the whole watch: it is spent over the hosts and over the
+    pools of the first observation, LATE_POOLS_PART is kept for pools that appear later, and each
+    pool spends most of its own on shares and the rest on errors. A `pass` is each host's own.
 
     An optional pool that is idle, or has fewer requests than its `minimum_requests`, is reported
     and does not block; it can still fail. A required pool without requests is `no_data`.

@@ -72,11 +72,12 @@ class Host:
             self._pools[RARE] = fault.rare_shares if wrong else EVEN
         self._rare_part = fault.rare_part
         self._error_rate = fault.error_rate if wrong else fault.usual_error_rate
-        self.judging()
+        self.judging(1)
 
-    def judging(self) -> None:
-        """Begin a watch, as every host does in every stage."""
-        self.watch = HostWatch({"alpha": ALPHA, "pools": {WEB: {"required": True}}})
+    def judging(self, hosts: int) -> None:
+        """Begin a watch, as every host does in every stage; `hosts` carry the change."""
+        pools = {WEB: {"required": True}}
+        self.watch = HostWatch({"alpha": ALPHA, "watched_hosts": hosts, "pools": pools})
         self._requests = {pool: dict.fromkeys(SERVERS, 0) for pool in self._pools}
         self._errors = {pool: dict.fromkeys(SERVERS, 0) for pool in self._pools}
         self._before = self._observation()
@@ -160,8 +161,8 @@ class Fleet:
     def _stage(self, stage: Stage) -> tuple[float, str, str]:
         """Give the seconds, the verdict and who found it: a host, or the sum over all of them."""
         self._carry(SWITCH_SECONDS)
-        for host in stage.carriers:
-            self.carrying[host].judging()
+        for host in self.carrying.values():
+            host.judging(len(self.carrying))
         undecided, seconds = list(stage.hosts), SWITCH_SECONDS
         while undecided and seconds < SWITCH_SECONDS + stage.bake_seconds:
             look = self._until_next_look(seconds - SWITCH_SECONDS)
@@ -215,7 +216,7 @@ def _result(name: str, host: Host) -> dict[str, Any]:
     pools = {
         pool: {
             "required": row["required"],
-            "share": {key: row["share"][key] for key in ("tolerance", "alpha")},
+            "share": {key: row["share"][key] for key in ("tolerance", "pass_alpha")},
             "servers": {
                 server: {key: facts[key] for key in ("segment_requests", "intended", "status")}
                 for server, facts in row["servers"].items()

@@ -42,7 +42,7 @@ def watch_host(
         canaries=tuple(stage["hosts"]),
         bake_seconds=float(stage["bake_seconds"]),
         lease_seconds=float(stage["lease_seconds"]),
-        policy=_policy(folder, host, int(stage["minimum_requests"])) | _probe(folder, role),
+        policy=_policy(folder, host, stage) | _probe(folder, role),
         leased=host in stage["leased"],
     )
     if role == CANARY and watch.result_path(host).exists():
@@ -93,11 +93,13 @@ def _demand_alive(controller: int) -> None:
         sys.exit("the controller is gone")
 
 
-def _policy(folder: ChangeFolder, host: str, minimum_requests: int) -> dict[str, Any]:
-    """Give the policy that the change was rendered with, and the requests that the stage wants.
+def _policy(folder: ChangeFolder, host: str, stage: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the policy that the change was rendered with, with what the stage adds.
 
-    They bind the pools that a canary may not pass without; an idle pool must not block a stage.
+    The requests that it wants bind the pools that a canary may not pass without; an idle pool must
+    not block a stage. The hosts that carry the change share one risk of a false alarm.
     """
+    minimum_requests = int(stage["minimum_requests"])
     render = ledger.verify_chain(folder, ledger.RENDER).render
     for group in render.body["groups"]:
         if host in group["hosts"]:
@@ -108,5 +110,9 @@ def _policy(folder: ChangeFolder, host: str, minimum_requests: int) -> dict[str,
                 else pool
                 for name, pool in policy["pools"].items()
             }
-            return policy | {"minimum_requests": minimum_requests, "pools": pools}
+            return policy | {
+                "minimum_requests": minimum_requests,
+                "watched_hosts": len(stage["hosts"]) + len(stage["carriers"]),
+                "pools": pools,
+            }
     raise Refused(f"The change holds no policy for {host}", where=str(folder.render_json))

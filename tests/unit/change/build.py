@@ -91,7 +91,7 @@ def observed(counts=None, verdict="pass", *, errors=0, reasons=(), **more) -> di
         "requests": total,
         "errors": errors,
         "servers": servers,
-        "share": {"tolerance": 0.3, "alpha": 0.005, "minimum_requests": 200},
+        "share": {"tolerance": 0.3, "alpha": 0.005, "pass_alpha": 0.005, "minimum_requests": 200},
     }
     return {
         "ok": True,

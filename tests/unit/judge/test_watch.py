@@ -311,9 +311,31 @@ def test_alpha_is_spent_over_the_pools_and_never_exceeded_by_late_ones():
     for late in ("d", "e", "f"):
         run.balancer.pools[late] = {"x": Balancer.server(), "y": Balancer.server()}
         run.sample()
-    spent = sum(each["alpha"] for each in run.watch.state()["pools"].values())
+    spent = sum(each["pass_alpha"] for each in run.watch.state()["pools"].values())
     assert len(run.watch.state()["pools"]) == 6
     assert spent <= 0.01
+
+
+def test_hosts_that_are_watched_together_share_the_alpha_of_a_fail_and_each_keeps_that_of_a_pass():
+    one, many = Run(web=3), Run({"watched_hosts": 50}, web=3)
+    alone, shared = (run.send("web", 120, 120, 120)["pools"]["web"] for run in (one, many))
+    assert (alone["verdict"], shared["verdict"]) == ("pass", "pass")
+    assert shared["servers"] == alone["servers"]
+    for key in ("share", "error_budget"):
+        assert shared[key]["alpha"] == pytest.approx(alone[key]["alpha"] / 50)
+    assert shared["share"]["pass_alpha"] == alone["share"]["pass_alpha"]
+
+
+def test_one_host_of_many_needs_more_evidence_for_a_fail_than_one_alone():
+    def requests_to_fail(policy):
+        run, sent = Run(policy, web=3), 0
+        while run.watch.verdict() != "fail":
+            run.send("web", 5, 1, 1)
+            sent += 7
+        return sent
+
+    alone, shared = requests_to_fail({}), requests_to_fail({"watched_hosts": 1000})
+    assert alone < shared < 5 * alone
 
 
 def test_a_watch_that_was_saved_and_resumed_goes_on_as_if_nothing_had_happened():
@@ -413,5 +435,5 @@ def test_where_clients_are_assigned_clients_are_judged_and_requests_have_the_err
 
 def test_a_state_of_an_older_shape_is_refused():
     state = HostWatch({}).state()
-    with pytest.raises(ValueError, match="state_version 4"):
+    with pytest.raises(ValueError, match="state_version 5"):
         HostWatch.from_state({**state, "state_version": 1})

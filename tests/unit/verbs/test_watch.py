@@ -58,6 +58,17 @@ def test_the_stages_minimum_of_requests_binds_every_pool_that_a_canary_must_pass
     assert policy["pools"]["idle"]["minimum_requests"] == 300
 
 
+def test_the_hosts_that_carry_the_change_share_one_risk_of_a_false_alarm(change):
+    policies = []
+
+    def observe(options, policy):
+        policies.append(json.loads(policy))
+        return Answer(0, {"ok": True, "verdict": "pass"})
+
+    look(change, observe, hosts=["lb1", "lb2"], carriers=["lb3"])
+    assert policies[0]["watched_hosts"] == 3
+
+
 @pytest.mark.parametrize(("host", "probed"), [("lb1", True), ("lb2", False)])
 def test_the_probe_that_was_approved_goes_to_the_host_with_the_change_and_to_no_control(
     change, host, probed
