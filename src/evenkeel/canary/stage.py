@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evenkeel.canary import compare
+from evenkeel.canary import compare, fleet_shares
 from evenkeel.canary.hold import let_go_on, may_be_held
 from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
@@ -18,8 +18,7 @@ from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Inconclusive, Refused, RolledBack
-from evenkeel.judge.share import ShareJudge
-from evenkeel.judge.verdict import FAIL, NO_DATA, ORDER, PASS, worst
+from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, ORDER, PASS, worst
 from evenkeel.records import Record, canonical_json, read_json, sha256_of
 
 __all__ = [
@@ -123,22 +122,25 @@ def judge_results(
     seen = {host: _answer(results[host]) for host in with_change if host in results}
     beside = {host: _answer(results[host]) for host in controls}
     changed = list(seen.values())
-    pools = fleet_shares(changed)
+    pools = fleet_shares.over(changed)
     others = list(beside.values())
     errors = compare.errors(changed, others)
     latency = compare.latency(limits or {}, changed, others)
     connections = compare.connections(seen, others)
     down = down_by_change(seen, beside)
-    verdicts = [row["verdict"] for row in with_change.values()]
-    verdicts += [pool["verdict"] for pool in pools.values() if _decides(pool, len(changed))]
+    # A carrier has passed a stage before; this one may end before it has seen enough for another.
+    speaking = hosts | {h: row for h, row in carriers.items() if row["verdict"] != INCONCLUSIVE}
+    sums = fleet_shares.decisive(changed, [seen[host] for host in speaking if host in seen])
+    verdicts = [row["verdict"] for row in speaking.values()]
+    verdicts += [pool["verdict"] for pool in sums]
     verdicts += compare.decided(errors, latency, [*connections, *down])
     verdict = worst(verdicts)
-    compared = [errors] if errors["verdict"] == FAIL else []
+    compared = [*sums, *([errors] if errors["verdict"] == FAIL else [])]
     compared += [{"verdict": FAIL, "reasons": connections}, *latency.values()]
     return {
         "stage": stage.number,
         "verdict": verdict,
-        "reasons": [*_reasons(verdict, with_change, pools, len(changed), compared), *down],
+        "reasons": [*_reasons(verdict, speaking, compared), *down],
         "hosts": hosts,
         "carriers": carriers,
         "controls": controls,
@@ -155,59 +157,6 @@ def _intent(folder: ChangeFolder, stage: Stage) -> Mapping[str, Any]:
     what, then = f"The intent of {stage.hosts[0]}", _take_back(folder.change_id)
     value: Mapping[str, Any] = read_json(path, what=what, next_step=then) if path.exists() else {}
     return value
-
-
-def fleet_shares(answers: Iterable[Result]) -> dict[str, Any]:
-    """Judge each pool's requests per server over all hosts together.
-
-    Many balancers, each within its band, can agree on the same victim. What a server should get of
-    the sum is what each host intends for it, weighed by that host's requests.
-    """
-    rows: dict[str, list[Result]] = {}
-    for answer in answers:
-        for pool, row in (answer.get("pools") or {}).items():
-            if isinstance(row.get("share"), Mapping):
-                rows.setdefault(pool, []).append(row)
-    return {pool: _pool(pool, rows[pool]) for pool in sorted(rows)}
-
-
-def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
-    """Judge one pool over all hosts; `rows` are its parts of the hosts' observe results."""
-    counts: dict[str, int] = {}
-    intended: dict[str, float] = {}
-    seen = any(one.get("segment_requests") for row in rows for one in row["servers"].values())
-    for row in rows:
-        servers = {name: one for name, one in row["servers"].items() if "intended" in one}
-        total = sum(int(one["segment_requests"]) for one in servers.values()) if seen else 1
-        for name, one in servers.items():
-            counts[name] = counts.get(name, 0) + int(one["segment_requests"])
-            intended[name] = intended.get(name, 0.0) + total * float(one["intended"])
-    facts = rows[0]["share"]
-    share = ShareJudge(
-        intended,
-        tolerance=float(facts["tolerance"]),
-        alpha=float(facts["alpha"]),
-        # Each host answers for its own number of requests.
-        minimum_requests=0,
-        pool=f"{pool} over all hosts",
-        exempt=[
-            name
-            for row in rows
-            for name, one in row["servers"].items()
-            if one.get("status") == "draining"
-        ],
-    )
-    share.update(counts)
-    return share.result() | {
-        "unit": rows[0].get("unit"),
-        "assumption": rows[0].get("assumption"),
-        "required": any(row.get("required") for row in rows),
-    }
-
-
-def _decides(pool: Result, hosts: int) -> bool:
-    """Whether the sum says more than the hosts do: with one host the two are the same."""
-    return hosts > 1 and (pool["verdict"] == FAIL or bool(pool["required"]))
 
 
 def _row(result: Result | None) -> dict[str, Any]:
@@ -255,13 +204,7 @@ def _answer(result: Result) -> Result:
     return answer if isinstance(answer, Mapping) else {}
 
 
-def _reasons(
-    verdict: str,
-    hosts: Mapping[str, Result],
-    pools: Mapping[str, Result],
-    measured: int,
-    compared: Iterable[Result],
-) -> list[str]:
+def _reasons(verdict: str, hosts: Mapping[str, Result], compared: Iterable[Result]) -> list[str]:
     """Why the verdict is what it is: the reasons of everything that says the same."""
     reasons = [
         f"{host}: {reason}"
@@ -269,9 +212,6 @@ def _reasons(
         if row["verdict"] == verdict != PASS
         for reason in row["reasons"] or [f"verdict {verdict}"]
     ]
-    for pool in pools.values():
-        if pool["verdict"] == verdict != PASS and _decides(pool, measured):
-            reasons += pool["reasons"]
     for result in compared:
         if result["verdict"] == verdict != PASS:
             reasons += result["reasons"]

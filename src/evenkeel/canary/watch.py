@@ -126,14 +126,18 @@ def follow(
             lease_seconds=watch.lease_seconds if "lease_seconds" in options else 0,
         )
         show(progress_line(watch, result))
-        if watch.role == CONTROL:
-            over = _canaries_are_decided(watch)
-        else:
-            over = verdict == FAIL or (
-                verdict == PASS if watch.role == CANARY else _canaries_are_decided(watch)
-            )
-        if over or clock() >= until or _is_lost(watch):
+        if _is_over(watch, verdict) or clock() >= until or _is_lost(watch):
             return write_result(watch, "observe", "ok", {**result, "history": history})
+
+
+def _is_over(watch: Watch, verdict: str) -> bool:
+    """Whether a host that says `verdict` has said what the stage needs of it."""
+    if watch.role == CANARY:
+        return verdict in (PASS, FAIL)
+    if watch.role == CONTROL:
+        return _canaries_are_decided(watch)
+    # A carrier was served well before, but one that nobody asks any more may be in trouble.
+    return verdict == FAIL or (verdict != NO_DATA and _canaries_are_decided(watch))
 
 
 def progress_line(watch: Watch, result: Mapping[str, Any]) -> str:

@@ -52,6 +52,23 @@ def test_one_host_that_did_not_pass_decides_with_its_reasons(change, verdict):
     assert "lb3: server web1 of pool app has 0 %" in body["reasons"]
 
 
+def test_a_carrier_for_which_the_stage_was_too_short_does_not_hold_it_up(change):
+    # Few requests, and not even: nothing that it saw proves its shares, or those of the sum.
+    few = {"web1": 9, "web2": 2}
+    carrier = result("lb1", "carrier", verdict="inconclusive", reasons=["too few"], counts=few)
+    body = judged(change, 2, carrier, result("lb2"), result("lb3"))
+    assert (body["verdict"], body["reasons"]) == ("pass", [])
+    assert body["carriers"]["lb1"]["verdict"] == "inconclusive"
+
+
+@pytest.mark.parametrize("verdict", ["fail", "no_data"])
+def test_a_carrier_that_fails_or_that_nobody_asks_any_more_decides(change, verdict):
+    carrier = result("lb1", "carrier", verdict=verdict, reasons=["see there"])
+    body = judged(change, 2, carrier, result("lb2"), result("lb3"))
+    assert body["verdict"] == verdict
+    assert body["reasons"] == ["lb1: see there"]
+
+
 @pytest.mark.parametrize("status", ["failed", "unreachable", None])
 def test_a_verb_that_did_not_end_well_is_a_fail_even_with_a_good_verdict(change, status):
     body = judged(change, 1, result("lb1", status=status))
