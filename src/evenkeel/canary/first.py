@@ -32,9 +32,11 @@ def demand_first(
     It has an effect in stage 1 alone: later ones begin on the record of a stage that passed. Raises
     Refused when that host did not take the change.
     """
+    if number != 1:
+        return
     plan = plans.load(folder)
     first = plan.hosts[0]
-    if number != 1 or host == first:
+    if host == first:
         return
     until = clock() + LONGEST_WAIT_SECONDS
     said = ""
