@@ -15,7 +15,7 @@ from typing import Any
 from evenkeel.host.driver import Driver
 from evenkeel.rehearsal import refusing
 from evenkeel.rehearsal.failing_checks import SLOW_SECONDS
-from evenkeel.rehearsal.failing_plan import plan
+from evenkeel.rehearsal.failing_plan import plan, refusing_at_first
 from evenkeel.rehearsal.paced import PATIENCE_SECONDS, Met, Paced, Trickle
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
 from evenkeel.rehearsal.stub_orders import StubControl
@@ -90,7 +90,7 @@ class Failing:
         if first:
             # While requests go on arriving: the moment of failing is what users meet first.
             async with Trickle(self.paced, self._kinds(some)) as trickle:
-                self.fail(dict.fromkeys(quick, REFUSE))
+                self.fail(dict.fromkeys(refusing_at_first(self.world, self.plan), REFUSE))
                 await asyncio.sleep(REFUSING_SECONDS)
                 refused = trickle.take()
                 self.fail(first)

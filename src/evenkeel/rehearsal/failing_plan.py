@@ -64,6 +64,23 @@ def plan(
     }
 
 
+def refusing_at_first(world: Data, made: Data) -> list[str]:
+    """Give the endpoints of a plan `made` that refuse connections before anybody has noticed.
+
+    All that fail and do not hang, but only one of a hash. A request that a server of a consistent
+    hash refused goes to the next one on the ring, and from there to the first one again: between
+    two dead neighbours it finds no third. So are hashes, and no change is to blame for it.
+    """
+    first = made["first"]
+    quick = {here for here, mode in first.items() if mode != HANG}
+    for name, parts in made["pools"].items():
+        pool = world["pools"][name]
+        if pool.get("algorithm") == "hash":
+            own = [here for here in map(pool["endpoints"].get, parts["victims"]) if here in quick]
+            quick -= set(sorted(own, key=lambda here: first[here] != REFUSE)[1:])
+    return [here for here in first if here in quick]
+
+
 def check_facts(check: Data) -> dict[str, Any]:
     """Give how often a pool's servers are checked, and how long a change may go unnoticed."""
     if check["kind"] == "none":

@@ -9,7 +9,7 @@ from unit.rehearsal.measured import world_of
 from unit.rehearsal.test_traffic import HERE, free_port, kind, stubs_at
 
 from evenkeel.rehearsal import failing_checks, refusing, traffic
-from evenkeel.rehearsal.failing_plan import check_facts, plan
+from evenkeel.rehearsal.failing_plan import check_facts, plan, refusing_at_first
 from evenkeel.rehearsal.paced import Paced, Trickle
 from evenkeel.rehearsal.stub_faults import ERRORS, HANG, REFUSE, WELL
 from evenkeel.rehearsal.stub_orders import obey
@@ -40,6 +40,15 @@ def test_a_sample_of_a_large_pool_has_its_ends_and_every_way_to_fail():
 def test_where_no_check_looks_at_answers_nobody_is_expected_to_notice_wrong_ones():
     _, made = planned(5, asked=False)
     assert set(made["first"].values()) == {REFUSE}
+
+
+def test_of_a_hash_one_server_refuses_at_first_since_two_neighbours_leave_no_third():
+    world, made = planned(5)
+    quick = [here for here, mode in made["first"].items() if mode != HANG]
+    assert refusing_at_first(world, made) == quick
+    world["pools"]["web"]["algorithm"] = "hash"
+    (only,) = refusing_at_first(world, made)
+    assert made["first"][only] == REFUSE
 
 
 def test_a_backup_stays_well():
