@@ -134,14 +134,18 @@ def checks_ask_less(now: Configuration, before: Configuration) -> Iterator[Hit]:
     STOP,
     title="A health check refuses every answer that it takes for well now",
     reason="what a server is asked stays the same, so those that are up now would all be down",
-    next_step="accept both statuses until the servers answer otherwise, or waive the rule with why",
+    next_step="accept both statuses until the servers answer otherwise; waive the rule where"
+    " every server is down already, because of the wrong status",
 )
 def checks_want_otherwise(now: Configuration, before: Configuration) -> Iterator[Hit]:
     """No status in common, for a check over HTTP that asks the same of the same servers."""
     told = set()
     for proxy, old, new in _same_servers(now, before):
         was = before.back(proxy.name)
-        if was is None or proxy.name in told or _asked(was, old) != _asked(proxy, new):
+        asked = new.has("check") and not new.has("disabled")
+        if was is None or proxy.name in told or not asked:
+            continue
+        if _asked(was, old) != _asked(proxy, new):
             continue
         first, second = well(was), well(proxy)
         if first and second and not first & second:

@@ -137,9 +137,16 @@ def _in_range(wanted: str, status: int) -> bool:
 
 def well(proxy: Proxy) -> Optional[FrozenSet[int]]:
     """Give the statuses that a check over HTTP takes for well; None where they do not decide."""
-    if not proxy.last("option", "httpchk"):
+    others = (*(kind for kind in _LAYER_7 if kind != "httpchk"), "tcp-check")
+    if not proxy.last("option", "httpchk") or any(proxy.last("option", kind) for kind in others):
         return None
-    expected = proxy.own("http-check", "expect") or proxy.all("http-check", "expect")
+    expected = proxy.all("http-check", "expect")
+    if proxy.own("http-check") or proxy.own("option", "httpchk"):
+        # Lines of its own take the place of those in defaults; without `expect` among them it is
+        # not said here what becomes of the one there.
+        if expected and not proxy.own("http-check", "expect"):
+            return None
+        expected = proxy.own("http-check", "expect")
     if not expected:
         return frozenset(range(200, 400))
     wanted = expected[0].after("status")
