@@ -128,8 +128,8 @@ def judge_results(
     latency = compare.latency(limits or {}, changed, others)
     connections = compare.connections(seen, others)
     down = down_by_change(seen, beside)
-    # A carrier has passed a stage before; this one may end before it has seen enough for another.
-    speaking = hosts | {h: row for h, row in carriers.items() if row["verdict"] != INCONCLUSIVE}
+    # This stage may end before a host of an earlier one has seen enough to be sure once more.
+    speaking = hosts | {h: row for h, row in carriers.items() if not _is_cut_short(row)}
     sums = fleet_shares.decisive(changed, [seen[host] for host in speaking if host in seen])
     verdicts = [row["verdict"] for row in speaking.values()]
     verdicts += [pool["verdict"] for pool in sums]
@@ -182,6 +182,12 @@ def _row(result: Result | None) -> dict[str, Any]:
         "probe": answer.get("probe"),
         "sha256": sha256_of(canonical_json(dict(result))),
     }
+
+
+def _is_cut_short(row: Result) -> bool:
+    """Whether clients ask a carrier, and not probes alone, yet too few for a verdict."""
+    probes = int((row.get("probe") or {}).get("sent") or 0)
+    return bool(row["verdict"] == INCONCLUSIVE and row["requests"] > probes)
 
 
 def _counted(pool: Result) -> dict[str, Any]:

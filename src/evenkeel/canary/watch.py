@@ -134,10 +134,7 @@ def _is_over(watch: Watch, verdict: str) -> bool:
     """Whether a host that says `verdict` has said what the stage needs of it."""
     if watch.role == CANARY:
         return verdict in (PASS, FAIL)
-    if watch.role == CONTROL:
-        return _canaries_are_decided(watch)
-    # A carrier was served well before, but one that nobody asks any more may be in trouble.
-    return verdict == FAIL or (verdict != NO_DATA and _canaries_are_decided(watch))
+    return (watch.role != CONTROL and verdict == FAIL) or _canaries_are_decided(watch)
 
 
 def progress_line(watch: Watch, result: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ may import a file beside it; no name of a balancer stands here.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import threading
@@ -101,8 +102,13 @@ def load_dialect(role_dir: Path) -> Dialect:
 
 
 def _stamp(role_dir: Path) -> Stamp:
-    facts = ((path.name, path.stat()) for path in role_dir.glob("files/*.py"))
-    return frozenset((name, one.st_mtime_ns, one.st_size) for name, one in facts)
+    stamp = set()
+    for path in role_dir.glob("files/[!.]*.py"):
+        # A file that goes away in this moment is one that the next look does not find.
+        with contextlib.suppress(FileNotFoundError):
+            facts = path.stat()
+            stamp.add((path.name, facts.st_mtime_ns, facts.st_size))
+    return frozenset(stamp)
 
 
 def _load(role_dir: Path) -> Dialect:

@@ -250,8 +250,17 @@ def _build_program(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.verbs import fleet
 
     del task
-    names, hostvars = _names(task_vars), task_vars["hostvars"]
-    kinds = sorted({str(hostvars[name].get("balancer_kind")) for name in names})
+    named = {name: task_vars["hostvars"][name].get("balancer_kind") for name in _names(task_vars)}
+    unnamed = [name for name, kind in named.items() if not kind]
+    if unnamed:
+        raise Refused(
+            "It is not said which balancer a host has",
+            where=f"balancer_kind of {', '.join(unnamed)}",
+            wanted="the kind of a role balancer_<kind>, such as haproxy",
+            got="nothing",
+            next_step="set it in the inventory",
+        )
+    kinds = sorted(map(str, set(named.values())))
     roles = [Path(args["roles"]) / f"balancer_{kind}" for kind in kinds]
     return fleet.build_program(Path(args["output"]), roles)
 

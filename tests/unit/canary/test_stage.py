@@ -61,6 +61,13 @@ def test_a_carrier_for_which_the_stage_was_too_short_does_not_hold_it_up(change)
     assert body["carriers"]["lb1"]["verdict"] == "inconclusive"
 
 
+def test_a_carrier_that_was_asked_by_probes_alone_is_asked_by_nobody(change):
+    answer = observed(verdict="inconclusive", reasons=["too few"], counts={"web1": 9, "web2": 2})
+    carrier = result("lb1", "carrier", answer=answer | {"probe": {"sent": 11}})
+    body = judged(change, 2, carrier, result("lb2"), result("lb3"))
+    assert (body["verdict"], body["reasons"]) == ("inconclusive", ["lb1: too few"])
+
+
 @pytest.mark.parametrize("verdict", ["fail", "no_data"])
 def test_a_carrier_that_fails_or_that_nobody_asks_any_more_decides(change, verdict):
     carrier = result("lb1", "carrier", verdict=verdict, reasons=["see there"])

@@ -110,13 +110,6 @@ def test_a_carrier_watches_until_the_canaries_are_decided(tmp_path):
     assert len(seen) == 2
 
 
-def test_a_carrier_that_saw_nothing_yet_watches_on_when_the_canaries_are_decided(tmp_path):
-    write_result(make(tmp_path, CANARY), "observe", "ok", {"verdict": "pass"})
-    carrier = make(tmp_path, CARRIER, host="lb2")
-    result = follow(carrier, observer("no_data", "no_data", "inconclusive"), lambda line: None)
-    assert result["result"]["verdict"] == "inconclusive"
-
-
 @pytest.mark.parametrize(("status", "verdict"), [("failed", None), ("ok", "fail")])
 def test_a_canary_ends_its_watch_when_another_host_has_failed_the_stage(tmp_path, status, verdict):
     other = make(tmp_path, CONTROL, host="lb2")
