@@ -67,8 +67,8 @@ def few_clients_fault(
         if count == 0 and share * total >= expected:
             return (
                 "server %s of pool %s was sent nothing, wanted about %d requests: all %d came from "
-                "%d clients, fewer than the %d servers"
-            ) % (name, pool, share * total, total, clients, len(names))
+                "%d client%s, fewer than the %d servers"
+            ) % (name, pool, share * total, total, clients, "s" * (clients != 1), len(names))
     return None
 
 
