@@ -197,3 +197,12 @@ def test_a_role_without_a_driver_is_refused_by_name(tmp_path: Path) -> None:
     (role / "files" / "driver_part.py").write_text("")
     with pytest.raises(Refused, match="balancer_x"):
         driver_files(role)
+
+
+def test_a_host_without_a_kind_of_balancer_is_named(tmp_path: Path) -> None:
+    hosts = {
+        "ansible_play_hosts_all": ["lb1", "lb2"],
+        "hostvars": {"lb1": {"balancer_kind": "haproxy"}, "lb2": {}},
+    }
+    with pytest.raises(Refused, match="balancer_kind of lb2"):
+        VERBS["build_program"](Mock(), {"output": str(tmp_path), "roles": str(ROOT)}, hosts)

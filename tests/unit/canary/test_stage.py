@@ -111,6 +111,22 @@ def test_balancers_that_agree_on_one_victim_fail_although_each_alone_passed(chan
     assert any("over all hosts" in reason or "share" in reason for reason in body["reasons"])
 
 
+def test_the_sum_fails_a_pool_that_no_host_has_to_pass(change):
+    answer = observed(counts={"web1": 900, "web2": 100})
+    answer["pools"]["app"]["required"] = False
+    hosts = [result("lb1", "carrier", answer=answer)]
+    hosts += [result(host, answer=answer) for host in ("lb2", "lb3")]
+    assert judged(change, 2, *hosts)["verdict"] == "fail"
+
+
+def test_a_carrier_that_was_cut_short_does_not_unsettle_the_sum_of_those_that_passed(change):
+    uneven = {"web1": 450, "web2": 150}
+    carrier = result("lb1", "carrier", verdict="inconclusive", counts=uneven)
+    body = judged(change, 2, carrier, result("lb2"), result("lb3"))
+    assert body["pools"]["app"]["verdict"] == "inconclusive"
+    assert body["verdict"] == "pass"
+
+
 def test_the_fleets_sum_weighs_what_each_host_intends(change):
     # lb1 knows two servers, the others three: the sum is not even, and it is as intended.
     two = {"web1": 300, "web2": 300}

@@ -58,3 +58,9 @@ def test_a_dialect_that_lacks_a_name_is_refused_with_that_name(role):
     with pytest.raises(Refused) as refused:
         load_dialect(role)
     assert "no needs" in str(refused.value)
+
+
+def test_a_lock_file_of_an_editor_is_no_file_of_the_role(role):
+    (role / "files" / ".#rules.py").symlink_to("somebody@somewhere.1:2")
+    (role / "files" / "gone.py").symlink_to("nowhere.py")
+    assert load_dialect(role).orders == 4
