@@ -59,17 +59,17 @@ def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
     }
 
 
-def decisive(answers: Sequence[Result], proved: Sequence[Result]) -> list[Result]:
+def decisive(
+    pools: Mapping[str, Result], answers: Sequence[Result], proved: Sequence[Result]
+) -> list[Result]:
     """Give the sums that a stage must heed; of one host the sum says nothing more.
 
-    A `fail` over all `answers` counts whatever each host says. To prove that the shares are right,
-    of a pool that needs it, only those count that have `proved` their own: not carriers for which
-    the stage was too short.
+    A `fail` over all `answers` (`pools` are their sums) counts whatever each host says. To prove
+    that the shares are right, of a pool that needs it, only those count that have `proved` their
+    own: not carriers for which the stage was too short.
     """
-    failed = {name: pool for name, pool in _of_many(answers) if pool["verdict"] == FAIL}
-    proving = {name: pool for name, pool in _of_many(proved) if pool["required"]}
+    whole = pools if len(answers) > 1 else {}
+    failed = {name: pool for name, pool in whole.items() if pool["verdict"] == FAIL}
+    settled = whole if len(proved) == len(answers) else over(proved) if len(proved) > 1 else {}
+    proving = {name: pool for name, pool in settled.items() if pool["required"]}
     return list({**proving, **failed}.values())
-
-
-def _of_many(answers: Sequence[Result]) -> Iterable[tuple[str, Result]]:
-    return over(answers).items() if len(answers) > 1 else ()

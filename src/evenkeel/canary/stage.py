@@ -130,7 +130,8 @@ def judge_results(
     down = down_by_change(seen, beside)
     # This stage may end before a host of an earlier one has seen enough to be sure once more.
     speaking = hosts | {h: row for h, row in carriers.items() if not _is_cut_short(row)}
-    sums = fleet_shares.decisive(changed, [seen[host] for host in speaking if host in seen])
+    proved = [seen[host] for host in speaking if host in seen]
+    sums = fleet_shares.decisive(pools, changed, proved)
     verdicts = [row["verdict"] for row in speaking.values()]
     verdicts += [pool["verdict"] for pool in sums]
     verdicts += compare.decided(errors, latency, [*connections, *down])

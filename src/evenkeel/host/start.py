@@ -5,6 +5,8 @@ than most verbs do. So the installed program, run as root, keeps the bytecode of
 only root can write, and believes it only for exactly these sources and this Python. Whatever is
 wrong with that file, the program runs from its sources as if there were none.
 
+What keeps bytecode stands here, and not in a module of its own: it runs before there is any.
+
 Once it has read the bytecode nothing is read again, so neither a new program, nor a new driver, nor
 a cleared cache disturbs one that is running.
 """

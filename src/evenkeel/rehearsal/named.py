@@ -24,8 +24,8 @@ def with_all_named(
     Added are "names" that nobody had an address for, "addresses" that are listened at,
     "nameservers" [[address, port], ...], "speaks" {endpoint: what its health checks want to hear},
     "over_tls", the endpoints that are spoken to by TLS, and "unchanged", the pools that the change
-    leaves as they are. "health" becomes what the stubs answer to health checks, with "live_health"
-    for as long as what is live runs.
+    leaves as they are. "health" is what the stubs answer to health checks, and "live_health" what
+    they answer as long as what is live runs.
     """
     readings = [dialect.by_hand(files) for files in (live, new) if files]
     needs = [dialect.needs(files) for files in (live, new) if files]
@@ -43,7 +43,7 @@ def with_all_named(
     ]
     # What is live comes first: a server that is there speaks as it does now, whatever is asked.
     running = readings[0]["pools"] if live else ()
-    before, after = health.answers(health.well(running, names), made["health"])
+    before, after = health.answers(health.well(running, names), made["wanted_statuses"])
     over_tls: dict[str, bool] = {}
     for server in servers:
         over_tls.setdefault(server["here"], server["tls"])

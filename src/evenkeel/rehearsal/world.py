@@ -66,7 +66,7 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
                 or not _is_own(server["address"], server["port"], binds)
             }
         ),
-        "health": health.well(intent["pools"], names),
+        "wanted_statuses": health.well(intent["pools"], names),
         "certificates": sorted(
             {
                 bind["tls"]["certificate"]

@@ -42,7 +42,7 @@ def test_a_server_known_by_name_gets_an_address_that_nothing_else_has():
 
 def test_a_health_check_is_answered_as_the_intent_expects():
     made = built({"check": {"kind": "http", "path": "/up?deep=1", "expect_status": [204, 200]}})
-    assert made["health"]["10.20.0.1:80"] == {"/up": [200, 204]}
+    assert made["wanted_statuses"]["10.20.0.1:80"] == {"/up": [200, 204]}
 
 
 def test_each_route_has_a_class_of_requests_made_for_it():
