@@ -19,7 +19,7 @@ from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
 from evenkeel.host.archive import canonical, pack, release_digest
 from evenkeel.intent import normalise, parse_intent
-from evenkeel.lab import images, podman
+from evenkeel.lab import images, inside, podman
 from evenkeel.lab.names import ROOT, lab_name
 from evenkeel.program import driver_on_host, program_bytes
 
@@ -128,6 +128,7 @@ class Host:
         serve = "\n".join(
             [
                 "[Service]",
+                "Type=notify",
                 f"ExecStart=/usr/bin/python3 {INSIDE} serve {' '.join(map(str, PORTS))}",
                 "[Install]",
                 "WantedBy=multi-user.target",
@@ -171,13 +172,7 @@ class Host:
 
     def execute(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run a command as root inside."""
-        return subprocess.run(
-            [*podman.command(), "exec", "-i", self.name, *words],
-            input=stdin,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        return inside.run(self.name, words, stdin=stdin, timeout=120)
 
     def run(self, *words: str, stdin: bytes = b"") -> str:
         """Run a command that must succeed, and give its output."""
@@ -295,10 +290,8 @@ class Traffic:
         self.result: dict[str, Any] = {}
 
     def __enter__(self) -> Traffic:
-        words = [*podman.command(), "exec", self._host.name, "python3", INSIDE]
-        self._process = subprocess.Popen(
-            [*words, "drive", str(LISTEN), "0"], stdout=subprocess.PIPE
-        )
+        words = [*inside.command(self._host.name), "python3", INSIDE, "drive", str(LISTEN), "0"]
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"driving\n"
         return self

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import socket
 import sys
 from pathlib import Path
 
@@ -26,6 +28,8 @@ async def serve(ports):
 
     for port in ports:
         await asyncio.start_server(answer, "127.0.0.1", port)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
     await asyncio.Event().wait()
 
 

@@ -64,7 +64,7 @@ def wait_until(happened: Callable[[], Any], what: str, seconds: float = 60) -> A
     deadline = time.monotonic() + seconds
     while not (value := happened()):
         assert time.monotonic() < deadline, f"did not happen within {seconds:.0f} s: {what}"
-        # Most looks start podman: more of them take the processor from what is waited for.
+        # Most looks enter a container: more of them take the processor from what is waited for.
         time.sleep(0.3)
     return value
 

@@ -10,7 +10,7 @@ import pytest
 
 from evenkeel import lab
 from evenkeel.errors import Refused
-from evenkeel.lab import client, names, podman
+from evenkeel.lab import client, inside, names, podman
 from evenkeel.lab.fleet import served_by
 
 
@@ -66,6 +66,25 @@ def test_ssh_refuses_a_host_that_shows_another_key(fleet, tmp_path):
     done = subprocess.run([*words, "true"], capture_output=True, timeout=30)
     assert done.returncode == 255
     assert b"HOST IDENTIFICATION HAS CHANGED" in done.stderr
+
+
+def test_a_command_in_a_machine_has_the_surroundings_that_podman_would_give_it(fleet):
+    asked = [
+        "sh", "-c",
+        "id; hostname; pwd; echo $PATH $HOME $container; grep Cap /proc/self/status;"
+        " readlink /proc/self/ns/mnt /proc/self/ns/net /proc/self/ns/pid /proc/self/ns/uts",
+    ]  # fmt: skip
+    wanted = podman.call(["exec", fleet.container("lb1"), *asked])
+    assert fleet.exec("lb1", asked).stdout == wanted
+
+
+def test_a_command_for_a_machine_that_does_not_run_goes_nowhere(fleet):
+    left = stray(fleet, f"{fleet.name}-2", machine="lb1")
+    try:
+        done = inside.run(left, ["touch", "/here"])
+        assert done.returncode != 0 and b"only" in done.stderr and b"running" in done.stderr
+    finally:
+        podman.remove([left])
 
 
 def test_no_machine_finds_a_way_out_of_the_lab(fleet):
@@ -138,6 +157,7 @@ def test_a_machine_that_boots_again_keeps_its_files_and_address(fleet, hard):
     again = fleet.restart("lb3", hard=hard)
     assert again.boots["lb3"] != fleet.boots["lb3"]
     assert ssh(fleet, "lb3", "test", "-e", "/etc/haproxy/mark").returncode == 0
+    assert fleet.exec("lb3", ["test", "-e", "/etc/haproxy/mark"]).returncode == 0
     assert served_by(fleet.hosts["lb3"])
 
 

@@ -8,7 +8,7 @@ import pytest
 from e2e.helpers import LEASE_SECONDS, ONE_THEN_ALL, timeout, wait_until
 
 from evenkeel.errors import EXIT_OK, EXIT_REFUSED, EXIT_ROLLED_BACK
-from evenkeel.lab import podman
+from evenkeel.lab import inside, podman
 from evenkeel.lab.names import label, resource
 
 CHECKOUT = "/opt/evenkeel"
@@ -28,12 +28,14 @@ class Controller:
     def __init__(self, road, name, inventory):
         self.road, self.name, self.inventory = road, name, inventory
 
-    def run(self, *words):
-        return podman.call(["exec", self.name, *words], timeout=60).decode()
+    def run(self, *words, stdin=b""):
+        done = inside.run(self.name, words, stdin=stdin)
+        assert done.returncode == 0, (words, done.stderr[-500:])
+        return done.stdout.decode()
 
     def write(self, path, text):
         script = f"mkdir -p {Path(path).parent} && cat > {path}"
-        podman.call(["exec", "-i", self.name, "sh", "-c", script], stdin=text.encode())
+        self.run("sh", "-c", script, stdin=text.encode())
 
     def configure(self, **variables):
         """Say something in the inventory of this controller."""
@@ -93,7 +95,7 @@ def controller(night, tmp_path_factory):
     made = Controller(road, name, inventory)
     try:
         wait_until(
-            lambda: podman.succeeds(["exec", name, "systemctl", "is-system-running", "--wait"]),
+            lambda: inside.run(name, ["systemctl", "is-system-running", "--wait"]).returncode == 0,
             "the controller has booted",
         )
         made.run("ln", "-s", str(fleet.root), CHECKOUT)

@@ -234,6 +234,6 @@ def _running(host: FaultHost, program: str, *words: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # podman exec passes no signal on: the process is told where it runs.
+        # What entered the container passes no signal on: the process is told where it runs.
         host.shell('kill -TERM "$(cat "$1")"', _PID)
         process.wait(60)

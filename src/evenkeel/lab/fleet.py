@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.errors import Refused, UsageError
-from evenkeel.lab import podman
+from evenkeel.lab import inside, podman
 from evenkeel.lab.names import ROOT, lab_name, label, resource, state_folder
 
 READY_SECONDS = 60.0
@@ -106,12 +106,11 @@ class Fleet:
 
         Raises subprocess.TimeoutExpired.
         """
-        words = [*podman.command(), "exec", "-i", self.container(machine), *arguments]
-        return subprocess.run(words, input=stdin, capture_output=True, timeout=timeout, check=False)
+        return inside.run(self.container(machine), arguments, stdin=stdin, timeout=timeout)
 
     def started(self, machine: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command as root in a machine and give it; its output comes through a pipe."""
-        words = [*podman.command(), "exec", "-i", self.container(machine), *arguments]
+        words = [*inside.command(self.container(machine)), *arguments]
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
     def cut(self, machine: str) -> None:
@@ -145,8 +144,12 @@ class Fleet:
         return [(self.hosts.get(machine, self.client), 22)]
 
     def _link(self, machine: str, state: str) -> None:
-        words = ["exec", self.container(machine), "ip", "link", "set", "eth0", state]
-        podman.call(words, wrong=f"The link of {machine} could not be set {state}")
+        done = self.exec(machine, ["ip", "link", "set", "eth0", state])
+        if done.returncode:
+            raise Refused(
+                f"The link of {machine} could not be set {state}",
+                got=done.stderr.decode(errors="replace").strip()[-500:],
+            )
 
 
 def load(root: Path = ROOT) -> Fleet:
@@ -200,23 +203,15 @@ def wait_until_ready(name: str, machine: str, ports: Iterable[tuple[str, int]]) 
     for address, port in ports:
         wait_for_port(address, port, greeting=b"SSH-" if port == 22 else b"")
     container = resource(name, machine)
-    words = [*podman.command(), "exec", container]
     # Without a default route nothing in the lab finds a way out of its network. (A network that
     # podman calls internal would also have no way in from this machine.)
     sealed = "ip route flush default && exec systemctl is-system-running --wait"
     try:
-        done = subprocess.run(
-            [*words, "sh", "-c", sealed], capture_output=True, timeout=READY_SECONDS, check=False
-        )
+        done = inside.run(container, ["sh", "-c", sealed], timeout=READY_SECONDS)
     except subprocess.TimeoutExpired:
         raise Refused(f"{machine} did not boot within {READY_SECONDS:.0f} s") from None
     if done.returncode:
-        failed = subprocess.run(
-            [*words, "systemctl", "--failed", "--plain", "--no-legend"],
-            capture_output=True,
-            timeout=READY_SECONDS,
-            check=False,
-        )
+        failed = inside.run(container, ["systemctl", "--failed", "--plain", "--no-legend"])
         raise Refused(
             f"{machine} booted, but not everything on it runs",
             wanted="running",

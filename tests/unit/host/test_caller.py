@@ -12,7 +12,7 @@ from evenkeel.host.faults import Refused
 HANDED_DOWN = """
 import resource, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM])
+signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGCHLD, signal.SIGTERM])
 from evenkeel.host import caller, process
 if sys.argv[1] == "forget":
     caller.forget_process()
