@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from evenkeel.errors import Refused
+from evenkeel.host.build import word_of
 from evenkeel.host.driver import package_of, path_of
 from evenkeel.records import write_atomically
 
@@ -100,3 +101,11 @@ def driver_on_host(role: Path) -> tuple[str, bytes]:
     package = package_of(balancer)
     files = {f"{package}/{path.name}": path.read_bytes() for path in driver_files(role)}
     return path_of(balancer), _zipped({f"{package}/__init__.py": b"", **files})
+
+
+def build_of(role: Path) -> str:
+    """Give the word that a host answers when it has this program and the driver of `role`.
+
+    Raises Refused, naming the role, when it has no driver.
+    """
+    return word_of([program_bytes(), driver_on_host(role)[1]])

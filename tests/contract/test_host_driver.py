@@ -7,10 +7,16 @@ import json
 from contract.hosts import Host, Release, intent, release_of
 
 from evenkeel.host.driver import CAPABILITY_NAMES
+from evenkeel.lab.names import ROOT
+from evenkeel.program import build_of
 
 
 def broken(release: Release) -> Release:
     return release_of({name: data + b"}} gugus\n" for name, data in release.files.items()})
+
+
+def test_the_host_says_which_program_and_which_driver_it_has(host: Host) -> None:
+    assert host.must("status")["build"] == build_of(ROOT / "roles" / f"balancer_{host.kind}")
 
 
 def test_states_every_capability(host: Host) -> None:

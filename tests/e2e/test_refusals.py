@@ -201,6 +201,30 @@ def test_a_live_file_edited_by_hand_is_named_with_its_host(waiting):
         road.shell("lb2", "mv /tmp/kept /etc/haproxy/haproxy.cfg")
 
 
+def test_a_host_with_another_program_than_its_controller_is_named(waiting):
+    road = waiting
+    program = "/usr/local/sbin/evenkeel-host"
+    road.shell("lb2", f"cp -p {program} /tmp/kept; echo >> {program}")
+    try:
+        refused(road, lambda: road.deploy("ready"), "lb2: wanted build", "playbooks/install.yml")
+    finally:
+        road.shell("lb2", f"mv /tmp/kept {program}")
+
+
+def test_no_program_is_replaced_while_it_watches_over_a_change(waiting):
+    road = waiting
+    driver = "/usr/local/lib/evenkeel/drivers/haproxy.zip"
+    road.ready("watched", timeout(50))
+    road.activate("watched", "lb3")
+    road.shell("lb3", f"cp -p {driver} /tmp/kept; echo >> {driver}")
+    try:
+        said = ("lb3: wanted no change under way", "watched", "scripts/rollback")
+        refused(road, lambda: road.play("install", ansible_user="admin"), *said)
+    finally:
+        road.shell("lb3", f"mv /tmp/kept {driver}")
+        assert road.rollback("-e", "undo=watched").code == 0
+
+
 def test_a_host_that_another_change_holds_is_named_with_that_change(waiting):
     road = waiting
     road.ready("holder", timeout(48))

@@ -17,10 +17,12 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 import evenkeel
+from evenkeel import program
 from evenkeel.errors import Refused
 from evenkeel.host.driver import DRIVERS
 from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
 from evenkeel.verbs.controller import VERBS
+from evenkeel.verbs.fleet import demand_idle
 
 SOURCE = Path(evenkeel.__file__).parent
 ROOT = SOURCE.parents[1]
@@ -189,6 +191,35 @@ def test_the_drivers_of_all_hosts_of_a_play_are_built_and_of_no_others(tmp_path:
     hosts["hostvars"]["lb3"] = {"balancer_kind": "none"}
     with pytest.raises(Refused, match="balancer_none"):
         VERBS["build_program"](Mock(), arguments, hosts)
+
+
+def test_the_build_changes_with_the_program_and_with_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = a_role(tmp_path)
+    first = program.build_of(role)
+    assert program.build_of(a_role(tmp_path / "copy")) == first
+    monkeypatch.setattr(program, "program_bytes", lambda: b"another")
+    second = program.build_of(role)
+    (role / "files" / "driver_part.py").write_text("")
+    assert len({first, second, program.build_of(role)}) == 3
+
+
+WATCHING = {"pending": {"change": "c1"}, "build": "b1"}
+
+
+@pytest.mark.parametrize(
+    "said", ["", "{", "[]", json.dumps(WATCHING), json.dumps({"pending": None, "build": "b0"})]
+)
+def test_a_program_that_watches_over_nothing_or_stays_as_it_is_may_be_installed(said: str) -> None:
+    demand_idle({"lb1": said}, {"lb1": "b1"})
+
+
+@pytest.mark.parametrize("build", ["b0", None])
+def test_a_program_that_watches_over_a_change_is_not_replaced(build: str | None) -> None:
+    said = {"lb1": "", "lb2": json.dumps({**WATCHING, "build": build})}
+    with pytest.raises(Refused, match="lb2: wanted no change under way; got change c1"):
+        demand_idle(said, dict.fromkeys(said, "b1"))
 
 
 def test_a_role_without_a_driver_is_refused_by_name(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from evenkeel.host import drains, live, proof
+from evenkeel.host import build, drains, live, proof
 from evenkeel.host.faults import BalancerFault, Refused
 from evenkeel.host.journal import Journal
 from evenkeel.host.lease import remaining
@@ -35,6 +35,7 @@ def status(machine: Machine, with_files: bool) -> Answer:
         "changed": False,
         "balancer": machine.balancer,
         "program": VERSION,
+        "build": build.installed(machine.balancer),
         "live": _live(journal, now),
         "pending": _pending(machine, journal),
         "generations": journal.generations,

@@ -142,13 +142,15 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
 
 def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
-    from evenkeel.verbs import deploy
+    from evenkeel.program import build_of
+    from evenkeel.verbs.gate import Gate, open_deploy
 
-    gate = deploy.Gate(
+    gate = Gate(
         folder=ChangeFolder(task.change_folder(args)),
         hosts=_names(task_vars),
         answers=_registered(task_vars, "evenkeel_live"),
         allowed_signers=Path(args["allowed_signers"]).expanduser(),
+        build=build_of(Path(args["role_dir"])),
         rollout=_rollout(task_vars),
         freeze_windows=args.get("freeze_windows") or [],
         forks=int(task_vars.get("ansible_forks") or 1),
@@ -158,7 +160,7 @@ def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         # Ansible runs each task in a process of its own; the one above lives as long as the play.
         pid=os.getppid(),
     )
-    return deploy.open_deploy(gate, write=not task.check_mode)
+    return open_deploy(gate, write=not task.check_mode)
 
 
 def _open_stage(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
@@ -247,6 +249,7 @@ def _status(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
 
 def _build_program(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
+    from evenkeel.program import build_of
     from evenkeel.verbs import fleet
 
     del task
@@ -261,8 +264,15 @@ def _build_program(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
             next_step="set it in the inventory",
         )
     kinds = sorted(map(str, set(named.values())))
-    roles = [Path(args["roles"]) / f"balancer_{kind}" for kind in kinds]
-    return fleet.build_program(Path(args["output"]), roles)
+    roles = {kind: Path(args["roles"]) / f"balancer_{kind}" for kind in kinds}
+    built = fleet.build_program(Path(args["output"]), roles.values())
+    builds = {kind: build_of(role) for kind, role in roles.items()}
+    there = {name: task_vars["hostvars"][name].get("evenkeel_there") or {} for name in named}
+    fleet.demand_idle(
+        {name: str(value.get("stdout") or "") for name, value in there.items()},
+        {name: builds[str(kind)] for name, kind in named.items()},
+    )
+    return built
 
 
 VERBS: dict[str, Verb] = {

@@ -1,4 +1,4 @@
-"""Deploy: gates, stages and the outcome, each decided from records and per-host results.
+"""Deploy: stages and the outcome, each decided from records and per-host results.
 
 Nothing here trusts what Ansible thinks of a host: a host that went silent simply has no result, and
 a stage without a result for every one of its hosts has not passed.
@@ -7,171 +7,22 @@ a stage without a result for every one of its hosts has not passed.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from evenkeel import __version__
 from evenkeel.canary import hold as holds
-from evenkeel.canary import parts
 from evenkeel.canary import plan as plans
 from evenkeel.canary import stage as stages
-from evenkeel.canary.accounts import CONFIRM, PREPARE, accounts, host_results
+from evenkeel.canary.accounts import PREPARE, accounts, host_results
 from evenkeel.canary.accounts import write_outcome as write_account
-from evenkeel.change import approval, ledger, rollout
-from evenkeel.change.deploying import demand_alone
+from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.windows import demand_open
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Refused
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import Record, utc_now, write_record
 from evenkeel.report import write_report
 from evenkeel.verbs import hold
-
-# Between two calls of a scheduled deploy nobody renews a lease, so it has to cover the time that
-# the next one needs to start and to ask every host for its state.
-SHORTEST_LEASE_OF_A_PART = 60
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What a deploy has to get past. `answers` maps a host to its answer to `status`.
-
-    `rollout` is what inventory and `-e` say now. `only` names one part, a stage's number or
-    `confirm`; `start_at` the part that `person` lets a held deploy go on with.
-    """
-
-    folder: ChangeFolder
-    hosts: Sequence[str]
-    answers: Mapping[str, Mapping[str, Any]]
-    allowed_signers: Path
-    rollout: rollout.Rollout
-    freeze_windows: Sequence[Mapping[str, Any]]
-    forks: int
-    only: str = ""
-    start_at: str = ""
-    person: str = ""
-    # The process that lives as long as this deploy does; none for a check that writes nothing.
-    pid: int | None = None
-
-
-def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
-    """Let an approved change pass and give the stages to run.
-
-    Raises Refused (nothing was touched) when the change is not approved, or to be deployed in
-    another way than was approved, was decided already, a freeze or its own window keeps it out, or
-    a host is not in the state that was reviewed.
-    """
-    folder = gate.folder
-    if gate.only and gate.start_at:
-        raise Refused(
-            "A deploy is told twice which part to begin with",
-            where="evenkeel_stage, canary_start_at",
-            wanted="one of them",
-            got=f"{gate.only[:40]} and {gate.start_at[:40]}",
-            next_step="leave one of them out",
-        )
-    approval.verify(folder, gate.allowed_signers, required=gate.rollout.approvals_required)
-    bound = rollout.demand_same(folder, gate.rollout)
-    _demand_undecided(folder)
-    if gate.only in ("", "1"):
-        # A window that ends in the middle of a good rollout must not take it back.
-        demand_open(folder.change(), gate.freeze_windows, datetime.now(UTC))
-    _demand_hosts(gate)
-    _demand_forks(gate)
-    ordered = [host for host in bound.hosts if host in gate.hosts]
-    wanted = plans.plan(ordered, bound.canary_stages, _lease_seconds(bound, gate.only))
-    settled = parts.settled_hosts(gate.answers, folder.change_id)
-    about = {"changed": False, "digest": folder.digest()}
-    if write and gate.pid is not None:
-        demand_alone(folder, gate.pid)
-    plan = plans.keep(folder, wanted) if write else wanted
-    if gate.start_at:
-        held = holds.resume(folder, plan, gate.start_at, gate.answers, gate.person, write=write)
-        return about | parts.chosen(plan, bound, settled, held=held)
-    if write and gate.only in ("", "1"):
-        # What hosts answered to an earlier, killed attempt says nothing of this one.
-        shutil.rmtree(folder.path / "hosts", ignore_errors=True)
-        folder.outcome_json.unlink(missing_ok=True)
-    if gate.only == CONFIRM:
-        stages.demand_passed(folder, len(plan.stages))
-    return about | parts.chosen(plan, bound, settled, only=gate.only)
-
-
-def _lease_seconds(bound: rollout.Rollout, only: str) -> int:
-    """Give the lease of the hosts; between the parts of a deploy Ansible is started anew."""
-    return max(bound.canary_lease_seconds, SHORTEST_LEASE_OF_A_PART if only else 0)
-
-
-def _demand_forks(gate: Gate) -> None:
-    """Every host is watched at the same time, so each needs a fork of Ansible's to itself."""
-    if gate.forks < len(gate.hosts):
-        raise Refused(
-            "Ansible has fewer forks than the change has hosts: not all could be watched at once",
-            where="forks in ansible.cfg",
-            wanted=f"at least {len(gate.hosts)}",
-            got=str(gate.forks),
-            next_step=f"add --forks {len(gate.hosts)}, or name fewer hosts with --limit",
-        )
-
-
-def _demand_undecided(folder: ChangeFolder) -> None:
-    # One that was refused touched nothing, so it may try again.
-    if not folder.outcome_json.exists():
-        return
-    outcome = ledger.verify_chain(folder, ledger.OUTCOME).outcome
-    said = outcome.body.get("outcome") if outcome else None
-    if said == "refused":
-        return
-    raise Refused(
-        f"The change {folder.change_id} was decided already",
-        where=str(folder.outcome_json),
-        got=f"outcome {said}",
-        next_step="render what you want now as a change of its own",
-    )
-
-
-def _demand_hosts(gate: Gate) -> None:
-    """Every host answers, and has live what was reviewed (or this change, after a crash)."""
-    entries = gate.folder.manifest()["hosts"]
-    change = gate.folder.change_id
-    faults = []
-    for host in gate.hosts:
-        answer = gate.answers.get(host)
-        if host not in entries:
-            faults.append(Fault(host, "a host that the change was rendered for", "a new host"))
-        elif not answer:
-            faults.append(Fault(host, "an answer to status", "none: it cannot be reached"))
-        else:
-            faults += _faults_of_host(host, entries[host], answer, change)
-    if faults:
-        raise Faults(
-            "The fleet is not as it was when the change was reviewed",
-            faults,
-            where=str(gate.folder.path),
-            next_step="render the change again under a new id, or mend the hosts that are named",
-        )
-
-
-def _faults_of_host(
-    host: str, entry: Mapping[str, Any], answer: Mapping[str, Any], change: str
-) -> list[Fault]:
-    live = answer.get("live") or {}
-    pending = answer.get("pending") or {}
-    holder = pending.get("change")
-    if holder and holder != change:
-        return [Fault(host, "no change under way", f"change {holder} holds it")]
-    if answer.get("drift"):
-        return [Fault(host, "the live files as they were rendered", "files changed by hand")]
-    release = live.get("release")
-    if release not in (entry["base"], entry["release"]):
-        base = str(entry["base"])[:12]
-        # So that who deploys sees at once who was faster.
-        whose = f", of change {live['change']}" if live.get("change") else ""
-        return [Fault(host, f"base {base} live", f"{str(release)[:12]} live{whose}")]
-    return []
 
 
 def open_stage(folder: ChangeFolder, number: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,12 @@ from evenkeel.errors import (
     EXIT_REFUSED,
     EXIT_ROLLBACK_FAILED,
     EvenkeelError,
+    Fault,
+    Faults,
     printable,
 )
 from evenkeel.records import Record, check_change_id, read_record, utc_now, write_record
+from evenkeel.remote import PROGRAM
 
 
 def choose_rollback(answers: Mapping[str, Mapping[str, Any]], undo: str, to: str) -> dict[str, Any]:
@@ -169,6 +173,32 @@ def build_program(output: Path, roles: Iterable[Path]) -> dict[str, Any]:
     for role in roles:
         build_driver(role, output.parent / "drivers")
     return {"changed": _contents(output) != before, "path": str(output)}
+
+
+def demand_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
+    """Refuse to replace the program of a host that watches over a change.
+
+    `said` is what the program on each host printed for `status` ("" without one), `builds` what it
+    would become (see `program.build_of`). A program that does not answer may be replaced: nothing
+    else would mend it. Raises Faults.
+    """
+    faults = []
+    for host, text in said.items():
+        try:
+            answer = json.loads(text)
+            pending, build = answer.get("pending"), answer.get("build")
+        except (ValueError, AttributeError):
+            continue
+        if pending and build != builds[host]:
+            change = str(pending.get("change"))[:80]
+            faults.append(Fault(host, "no change under way", f"change {change} holds it"))
+    if faults:
+        raise Faults(
+            "Hosts would lose the program that watches over a change",
+            faults,
+            where=PROGRAM,
+            next_step="confirm the change or take it back (scripts/rollback), then install again",
+        )
 
 
 def _contents(output: Path) -> dict[Path, bytes]:

@@ -6,13 +6,8 @@ from unit.change.build import Sample, result
 from evenkeel.canary import plan as plans
 from evenkeel.canary.accounts import accounts
 from evenkeel.errors import Refused, RolledBack
-from evenkeel.verbs.deploy import (
-    _faults_of_host,
-    close_stage,
-    demand_hosts,
-    open_stage,
-    write_outcome,
-)
+from evenkeel.verbs.deploy import close_stage, demand_hosts, open_stage, write_outcome
+from evenkeel.verbs.gate import _faults_of_host
 
 PASS = {"verdict": "pass"}
 

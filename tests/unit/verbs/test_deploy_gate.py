@@ -9,10 +9,12 @@ from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.change import approval, rollout
 from evenkeel.errors import EXIT_INCONCLUSIVE, Inconclusive, Refused, RolledBack
-from evenkeel.verbs import deploy, hold
-from evenkeel.verbs.deploy import Gate, close_stage, open_deploy, open_stage, write_outcome
+from evenkeel.verbs import hold
+from evenkeel.verbs.deploy import close_stage, open_stage, write_outcome
+from evenkeel.verbs.gate import Gate, open_deploy
 
 HELD = {"canary_on_inconclusive": "hold", "canary_hold_seconds": 600}
+BUILD = "0123456789abcdef"
 LATER = {"from": "2020-01-01T00:00:00Z", "to": "2999-01-01T00:00:00Z", "reason": "the sale"}
 
 
@@ -51,6 +53,7 @@ def answers(change, **of_hosts):
         said[host] = {
             "live": live | {"confirmed": word != "carrying"},
             "pending": lease if word == "carrying" else None,
+            "build": BUILD,
         }
     return said
 
@@ -61,6 +64,7 @@ def gate(change, said=None, **more):
         "hosts": change.hosts,
         "answers": said or answers(change),
         "allowed_signers": change.signers,
+        "build": BUILD,
         "rollout": rollout.load(change.folder),
         "freeze_windows": [],
         "forks": 10,
@@ -166,6 +170,27 @@ def test_a_deploy_that_was_killed_between_two_confirms_renews_nobody_who_confirm
     part = open_deploy(gate(change, said), write=True)
     assert [row["leased"] for row in part["stages"]] == [[], ["lb2", "lb3"]]
     assert part["leased"] == ["lb2", "lb3"]
+
+
+@pytest.mark.parametrize("build", ["fedcba9876543210", None])
+def test_a_host_with_another_program_than_this_controller_s_is_named(approved, build):
+    change = approved()
+    said = answers(change)
+    said["lb2"]["build"] = build
+    with pytest.raises(Refused, match=f"lb2: wanted build {BUILD}; got .+\n.+install.yml"):
+        open_deploy(gate(change, said), write=True)
+    assert not change.folder.plan_json.exists()
+
+
+def test_what_was_watched_is_confirmed_whatever_program_the_hosts_have_now(approved):
+    change = approved()
+    began(change)
+    for number in (1, 2):
+        stage_saw(change, number)
+    said = answers(change, lb1="carrying", lb2="carrying", lb3="carrying")
+    for answer in said.values():
+        del answer["build"]
+    assert open_deploy(gate(change, said, only="confirm"), write=True)["confirm"]
 
 
 def test_a_deploy_that_was_killed_is_held_to_the_plan_that_it_began_with(approved):
@@ -339,5 +364,5 @@ def test_confirmed_by_stages_nothing_goes_on_while_a_host_of_the_stage_did_not_c
 
 def test_the_gate_alone_writes_nothing_in_check_mode(approved):
     change = approved(**HELD)
-    deploy.open_deploy(gate(change), write=False)
+    open_deploy(gate(change), write=False)
     assert not (change.path / "canary").exists()

@@ -1,0 +1,32 @@
+"""Which program and which driver a host has, as one short word that a controller can compare."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Iterable
+
+from evenkeel.host.driver import path_of
+from evenkeel.host.start import PROGRAM
+
+DIGITS = 16
+
+
+def word_of(files: Iterable[bytes]) -> str:
+    """Give the build of a program and its driver, `files` in this order: 16 hex digits."""
+    sha = hashlib.sha256()
+    for data in files:
+        sha.update(hashlib.sha256(data).digest())
+    return sha.hexdigest()[:DIGITS]
+
+
+def installed(balancer: str) -> str:
+    """Give the build that is installed on this host for `balancer`; "" when it cannot be read."""
+    try:
+        return word_of([_content(PROGRAM), _content(path_of(balancer))])
+    except OSError:
+        return ""
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
