@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from evenkeel.intent.guardrails import among_those_that_stay as among_those_that_stay
+from evenkeel.rehearsal import under_way
 from evenkeel.rehearsal.moved import moved
 
 Data = Mapping[str, Any]
@@ -38,14 +39,28 @@ def counts(world: Data, phase: Data, pool: str) -> Counts:
 
     Two servers at one endpoint cannot be told apart: the first has the answers.
     """
+    mine = (kind["name"] for kind in world["classes"] if kind["pool"] == pool)
+    return _counts(
+        world["pools"][pool],
+        [phase["classes"].get(name, {}).get("servers", {}) for name in mine],
+    )
+
+
+def shown(world: Data, phase: Data, pool: str) -> Counts:
+    """Count those requests for `pool` that its shares show in; see `under_way`."""
+    at_one_time = under_way.found_in(phase, pool)
+    if not at_one_time:
+        return counts(world, phase, pool)
+    return _counts(world["pools"][pool], [at_one_time])
+
+
+def _counts(pool: Data, answered: Iterable[Mapping[str, int]]) -> Counts:
     names: dict[str, str] = {}
-    for server, here in sorted(world["pools"][pool]["endpoints"].items()):
+    for server, here in sorted(pool["endpoints"].items()):
         names.setdefault(here, server)
-    found = Counts(dict.fromkeys(world["pools"][pool]["endpoints"], 0))
-    for kind in world["classes"]:
-        if kind["pool"] != pool:
-            continue
-        for here, number in phase["classes"].get(kind["name"], {}).get("servers", {}).items():
+    found = Counts(dict.fromkeys(pool["endpoints"], 0))
+    for servers in answered:
+        for here, number in servers.items():
             if here in names:
                 found.servers[names[here]] += number
             else:
@@ -75,8 +90,8 @@ def effect(world: Data, measured: Data) -> dict[str, dict[str, Any]]:
 def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
     pool = world["pools"][name]
     wanted = intended(pool)
-    after = _shares(counts(world, measured["after"], name)) if measured["after"] else {}
-    before = _shares(counts(world, measured["before"], name)) if measured["before"] else {}
+    after = _shares(shown(world, measured["after"], name)) if measured["after"] else {}
+    before = _shares(shown(world, measured["before"], name)) if measured["before"] else {}
     servers = {
         server: {
             "before": before.get(server),
@@ -114,6 +129,15 @@ def _shares(found: Counts) -> dict[str, float]:
     if not total:
         return {}
     return {name: round(number / total, 5) for name, number in everything.items()}
+
+
+def by_weight(effect_of_pool: Data) -> Data:
+    """Give the effect with the intended share of each server in place of the counted one."""
+    servers = {
+        name: {**row, "after": None if row["after"] is None else row["intended"]}
+        for name, row in effect_of_pool["servers"].items()
+    }
+    return {**effect_of_pool, "servers": servers}
 
 
 def against_fair(pool: Data, effect_of_pool: Data) -> list[dict[str, Any]]:

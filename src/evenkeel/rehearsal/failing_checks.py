@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from evenkeel.rehearsal.line import Check, Data, check, names, verdict_for
+from evenkeel.rehearsal.under_way import likely
 
 # As slow as production's slowest, as long as no profile says so.
 SLOW_SECONDS = 5.0
@@ -97,12 +98,13 @@ def _spread(pool: Data, facts: Data, rest: Data) -> dict[str, str]:
     if pool["rule"] == "none":
         return {}
     weights = {server: pool["weights"][server] for server in facts["rest"]}
-    whole = sum(weights.values())
     found = {}
-    for server, weight in weights.items():
-        expected = rest["answered"] * weight / whole
+    for server in weights:
+        least, expected = (
+            rest["answered"] * likely(pool, weights, server, most=most) for most in (False, True)
+        )
         got = rest["servers"].get(pool["endpoints"][server], 0)
-        if expected >= _SURE_OF_TRAFFIC and not got:
+        if least >= _SURE_OF_TRAFFIC and not got:
             found["idle"] = f"{server} gets none of the requests of {names(facts['victims'])}"
         elif expected >= _SURE_OF_TRAFFIC and got > expected * _PILE:
             found["pile"] = (

@@ -30,6 +30,7 @@ from evenkeel.rehearsal import (
     scouting,
     stub_orders,
     traffic,
+    under_way,
     waiting,
 )
 from evenkeel.rehearsal.places import (
@@ -88,6 +89,9 @@ class Rehearsal:
             # Of what was before other shares are intended.
             found["classes"] = await self.count_again(kinds, found["classes"])
         found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
+        found[under_way.KEY] = await probes.under_way(
+            self.stubs, self.world, kinds, found["classes"]
+        )
         found["sticky"] = await clients.come_back(self.client)
         self.client.take()
         found["questions"] = await self.trials.ask()

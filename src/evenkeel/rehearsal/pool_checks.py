@@ -10,12 +10,15 @@ from evenkeel.judge.verdict import FAIL, NO_DATA, PASS
 from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal.declared import KEY, is_declared
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
+from evenkeel.rehearsal.under_way import SLACK, at_one_time, shows_under_load_only
 
 # A server that should have had so many requests and had none is not unlucky (e^-20).
 _SURE_OF_TRAFFIC = 20
 # Half the room that there was is no rounding error.
 _LEAST_ROOM = 0.5
 _NAMED = 4
+_AT_ONE_TIME = "exact, at one time"
+_EXACT = ("exact", _AT_ONE_TIME)
 
 
 def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterator[Check]:
@@ -30,9 +33,12 @@ def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterato
         yield check(f"share:{name}", f"Shares of pool {name}", NO_DATA, {}, [reason])
         return
     if pool["guards"]["judged"] == "share":
-        yield _share(name, pool, counts, effect)
+        shown = effects.shown(world, after, name)
+        share = _share(name, pool, counts, shown, effect)
+        exact = share["verdict"] == PASS and share["numbers"]["rule"] in _EXACT
+        yield share
         yield _idle(name, pool, counts)
-        yield _guarded(name, pool, effect)
+        yield _guarded(name, pool, effect, exact=exact)
         yield _shift(name, pool, effect)
     yield from _moved(name, pool, effect)
     if name in after["sticky"]:
@@ -71,7 +77,9 @@ def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
     )
 
 
-def _share(name: str, pool: Data, counts: effects.Counts, effect: Data) -> Check:
+def _share(
+    name: str, pool: Data, counts: effects.Counts, shown: effects.Counts, effect: Data
+) -> Check:
     """Shares against the weights: exactly for round robin, within the tolerance for the others."""
     title = f"Shares of pool {name} are the intended ones"
     numbers: dict[str, Any] = {"requests": counts.total, "algorithm": pool["algorithm"]}
@@ -83,13 +91,20 @@ def _share(name: str, pool: Data, counts: effects.Counts, effect: Data) -> Check
     if pool["rule"] == "none":
         numbers["rule"] = "none: this algorithm intends no share"
         return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
-    if pool["rule"] == "exact":
+    wanted = at_one_time(pool)
+    if shows_under_load_only(pool) and not wanted:
+        numbers["rule"] = "none: weights do not show with so few connections"
+        return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
+    if wanted:
+        numbers["at_one_time"] = shown.total
+        result = exact_share(shown.servers, pool["weights"], SLACK, pool=name)
+    elif pool["rule"] == "exact":
         result = exact_share(counts.servers, pool["weights"], pool=name)
     else:
         tolerance = pool["guards"]["share_tolerance"]
         result = diverse_share(counts.servers, pool["weights"], tolerance, pool=name)
         numbers["tolerance"] = tolerance
-    numbers["rule"] = pool["rule"]
+    numbers["rule"] = _AT_ONE_TIME if wanted else pool["rule"]
     reasons += [_with_move(reason, effect) for reason in result["reasons"]]
     verdict = FAIL if counts.elsewhere else result["verdict"]
     return check(f"share:{name}", title, verdict, numbers, reasons)
@@ -119,10 +134,14 @@ def _idle(name: str, pool: Data, counts: effects.Counts) -> Check:
     return check(f"idle:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 
-def _guarded(name: str, pool: Data, effect: Data) -> Check:
-    """No share is far from the fair one, whatever the weights say: wrong ones are intended too."""
+def _guarded(name: str, pool: Data, effect: Data, *, exact: bool) -> Check:
+    """No share is far from the fair one, whatever the weights say: wrong ones are intended too.
+
+    Where turns were found to be `exact` the shares are those of the weights: the request more or
+    less that was counted must not decide at the bound.
+    """
     guards, reasons = pool["guards"], []
-    rows = effects.against_fair(pool, effect)
+    rows = effects.against_fair(pool, effects.by_weight(effect) if exact else effect)
     for row in rows:
         ratio, fair = row["ratio"], row["fair"]
         if is_declared(pool, row):
@@ -134,7 +153,7 @@ def _guarded(name: str, pool: Data, effect: Data) -> Check:
                 else f"at least {guards['least_fair_ratio']:g}"
             )
             reasons.append(
-                f"server {row['server']} of pool {name}: {effects.move(row)}, {ratio:.2f} times"
+                f"server {row['server']} of pool {name}: {effects.move(row)}, {ratio:.3g} times"
                 f" its fair share of {fair * 100:.1f} %, wanted {bound} times"
             )
     numbers = {

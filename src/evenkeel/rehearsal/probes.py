@@ -13,6 +13,7 @@ from evenkeel.rehearsal.exchange import Answer
 from evenkeel.rehearsal.mix import calm
 from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client, Tally
+from evenkeel.rehearsal.under_way import at_one_time
 
 # Clients of a sticky pool that come back with their cookie, at most, and how often each does.
 RETURNING_CLIENTS = 200
@@ -138,6 +139,29 @@ async def peaks(
             places = world["pools"][kind["pool"]]["places"]
             if met["answered"] == asked and reached >= min(asked, places or asked):
                 break
+    return found
+
+
+async def under_way(
+    stubs: StubControl,
+    world: dict[str, Any],
+    kinds: list[dict[str, Any]],
+    counted: dict[str, Any],
+) -> dict[str, dict[str, int]]:
+    """Have so many requests under way at once as show the weights of a pool; see `under_way`.
+
+    Gives {pool: {endpoint: requests}} for pools that are counted so.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for kind in kinds:
+        number = at_one_time(world["pools"][kind["pool"]])
+        tally = counted.get(kind["name"])
+        if kind["pool"] in found or not number or not tally or not tally["answered"]:
+            continue
+        client = Client(world["seed"])
+        stubs.order("reset")
+        await client.peak(calm(kind), number)
+        found[kind["pool"]] = client.take()[kind["name"]]["servers"]
     return found
 
 

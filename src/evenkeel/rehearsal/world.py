@@ -19,6 +19,7 @@ from evenkeel.rehearsal.classes import LEAST_REQUESTS, MOST_REQUESTS, target
 from evenkeel.rehearsal.failing_plan import check_facts
 from evenkeel.rehearsal.mix import unrouted
 from evenkeel.rehearsal.question_plan import ANY_HOST
+from evenkeel.rehearsal.under_way import shows_under_load_only
 from evenkeel.rehearsal.wire import endpoint
 
 CONCURRENCY = 32
@@ -185,7 +186,7 @@ def _pool(
         for server in pool["servers"]
     }
     rule = rules.get(kind, "diverse") if any(weights.values()) else "none"
-    return {
+    facts = {
         "rule": rule,
         "algorithm": kind,
         "weights": weights,
@@ -199,10 +200,17 @@ def _pool(
         "mode": pool["mode"],
         **check_facts(pool["check"]),
         "places": _places(pool),
+        "limits": {
+            server["name"]: server["max_connections"]
+            for server in pool["servers"]
+            if server["max_connections"] is not None
+        },
         "cookie": pool["stickiness"]["cookie"] if pool["stickiness"] else None,
         "guards": guards,
-        "requests": requests_needed(rule, weights, guards["share_tolerance"]),
     }
+    # Where weights show under load only, one request after the other tells nothing of shares.
+    counted = "none" if shows_under_load_only(facts) else rule
+    return {**facts, "requests": requests_needed(counted, weights, guards["share_tolerance"])}
 
 
 def _places(pool: Mapping[str, Any]) -> int | None:

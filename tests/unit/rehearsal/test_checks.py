@@ -272,3 +272,15 @@ def test_a_declared_shift_passes_up_to_what_was_declared(declared, passes):
 def test_who_judges_needs_no_library_of_the_load_client():
     told = "import sys; sys.modules['pycurl'] = None; import evenkeel.verbs.validate"
     subprocess.run([sys.executable, "-c", told], check=True)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+@pytest.mark.parametrize(("weight", "verdict"), [(1, "fail"), (2, "pass")])
+def test_at_the_bound_the_weights_decide_and_not_a_request_more_or_less(last, weight, verdict):
+    # Of 40 requests to servers of 20 + 20 + weight; the bound is a tenth of a third.
+    pool = [
+        one | {"weight": number} for one, number in zip(servers(3), (20, 20, weight), strict=True)
+    ]
+    world = world_of({"servers": pool, "algorithm": {"kind": "round_robin"}})
+    found = measured(world, None, counts(20, 20 - last, last))
+    assert judged(world, found)["spread:web"]["verdict"] == verdict
