@@ -28,6 +28,16 @@ display = Display()
 # Ansible forks a worker for each host and task. What is loaded by now stays for as long as the run;
 # a worker that looked through it for garbage would have to copy all of its memory.
 gc.freeze()
+# What a file or an answer of a shape that nothing of ours writes can lead to.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 # -vvv
 CONNECTION_VERBOSITY = 3
 
@@ -63,8 +73,8 @@ class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
             result.update(self.act(plain(self._task.args), task_vars or {}))
         except EvenkeelError as error:
             result.update(failed=True, msg=str(error), evenkeel=error.as_dict())
-        except (ArithmeticError, LookupError, OSError, TypeError, ValueError) as fault:
-            # A file or an answer of a shape that nothing of ours writes: still no traceback.
+        except _UNREADABLE as fault:
+            # Still no traceback.
             unreadable = Refused(
                 f"{self._task.args.get('verb') or self._task.action} met what it cannot read",
                 where=str(self._task.args.get("change") or ""),

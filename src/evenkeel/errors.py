@@ -21,6 +21,8 @@ EXIT_SPLIT_FLEET = 14
 
 # More than a person reads at once; the rest is counted.
 MOST_FAULTS_SHOWN = 50
+# The column at which the text of a part begins.
+_PART = 10
 
 # Gravest first: when several things went wrong, the command ends with the code of the gravest.
 _GRAVITY = (
@@ -42,6 +44,11 @@ def gravest(exit_codes: Iterable[int]) -> int:
 def printable(text: str) -> str:
     """Give `text` with what could move a terminal's cursor replaced; lines stay lines."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def indented(text: str, columns: int) -> str:
+    """Give `text` with all lines but the first set in: none of them passes for one of ours."""
+    return text.replace("\n", "\n" + " " * columns)
 
 
 class EvenkeelError(Exception):
@@ -71,7 +78,8 @@ class EvenkeelError(Exception):
             ("got", self.got),
             ("next", self.next_step),
         )
-        lines = [self.what, *(f"  {name + ':':<8}{text}" for name, text in parts if text)]
+        said = (f"  {name + ':':<8}{indented(text, _PART)}" for name, text in parts if text)
+        lines = [indented(self.what, _PART), *said]
         return printable("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,7 +133,7 @@ class Fault:
     got: str
 
     def __str__(self) -> str:
-        return f"{self.path}: wanted {self.wanted}; got {self.got}"
+        return indented(f"{self.path}: wanted {self.wanted}; got {self.got}", _PART)
 
 
 class Faults(Refused):
@@ -139,9 +147,9 @@ class Faults(Refused):
 
     def __str__(self) -> str:
         """The sentence, each fault on a line of its own, then the next step."""
-        lines = [self.what]
+        lines = [indented(self.what, _PART)]
         if self.where:
-            lines.append(f"  where:  {self.where}")
+            lines.append(f"  where:  {indented(self.where, _PART)}")
         lines += [f"  - {fault}" for fault in self.faults[:MOST_FAULTS_SHOWN]]
         if len(self.faults) > MOST_FAULTS_SHOWN:
             lines.append(f"  and {len(self.faults) - MOST_FAULTS_SHOWN} more")

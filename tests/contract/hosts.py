@@ -290,8 +290,8 @@ class Traffic:
         self.result: dict[str, Any] = {}
 
     def __enter__(self) -> Traffic:
-        words = [*inside.command(self._host.name), "python3", INSIDE, "drive", str(LISTEN), "0"]
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
+        words = ["python3", INSIDE, "drive", str(LISTEN), "0"]
+        self._process = inside.start(self._host.name, words)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"driving\n"
         return self

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from e2e.helpers import wait_until
 
 from evenkeel import lab
 from evenkeel.errors import Refused
@@ -71,11 +72,21 @@ def test_ssh_refuses_a_host_that_shows_another_key(fleet, tmp_path):
 def test_a_command_in_a_machine_has_the_surroundings_that_podman_would_give_it(fleet):
     asked = [
         "sh", "-c",
-        "id; hostname; pwd; echo $PATH $HOME $container; grep Cap /proc/self/status;"
+        "id; umask; hostname; pwd; echo $PATH $HOME $container; grep Cap /proc/self/status;"
         " readlink /proc/self/ns/mnt /proc/self/ns/net /proc/self/ns/pid /proc/self/ns/uts",
     ]  # fmt: skip
     wanted = podman.call(["exec", fleet.container("lb1"), *asked])
     assert fleet.exec("lb1", asked).stdout == wanted
+
+
+def test_a_command_ends_with_the_patience_of_who_called_for_it(fleet):
+    with pytest.raises(subprocess.TimeoutExpired):
+        fleet.exec("lb1", ["sleep", "1234"], timeout=1)
+    wait_until(lambda: fleet.exec("lb1", ["pgrep", "-f", "sleep 1234"]).returncode == 1, "its end")
+
+
+def test_what_is_sent_to_all_of_a_group_in_a_machine_reaches_nobody_outside(fleet):
+    assert fleet.exec("lb1", ["sh", "-c", "kill -TERM 0"]).returncode == 128 + 15
 
 
 def test_a_command_for_a_machine_that_does_not_run_goes_nowhere(fleet):

@@ -209,7 +209,17 @@ WATCHING = {"pending": {"change": "c1"}, "build": "b1"}
 
 
 @pytest.mark.parametrize(
-    "said", ["", "{", "[]", json.dumps(WATCHING), json.dumps({"pending": None, "build": "b0"})]
+    "said",
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 200_000,
+        '{"pending": ["x"], "build": 1}',
+        '{"pending": "x"}',
+        json.dumps(WATCHING),
+        json.dumps({"pending": None, "build": "b0"}),
+    ],
 )
 def test_a_program_that_watches_over_nothing_or_stays_as_it_is_may_be_installed(said: str) -> None:
     demand_idle({"lb1": said}, {"lb1": "b1"})

@@ -110,8 +110,7 @@ class Fleet:
 
     def started(self, machine: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command as root in a machine and give it; its output comes through a pipe."""
-        words = [*inside.command(self.container(machine)), *arguments]
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        return inside.start(self.container(machine), arguments)
 
     def cut(self, machine: str) -> None:
         """Cut a machine off: nothing reaches it and nothing leaves it, while it runs on."""

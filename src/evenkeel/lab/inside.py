@@ -2,7 +2,9 @@
 
 `podman exec` starts podman, a monitor and the runtime, twice, before the command: ten times what
 most looks into a machine take themselves. `nsenter` enters the namespaces of the container's first
-process. The command has the environment and the capabilities that podman would give it.
+process. The command has the environment, the capabilities, the mask and the groups that podman
+would give it, and ends with who called for it. It is not in the container's control group and has
+no seccomp filter: what has to be held by those is run by podman.
 """
 
 from __future__ import annotations
@@ -19,9 +21,12 @@ _ENVIRONMENT = (
     "HOME=/root",
     "container=podman",
 )
+_MASK = 0o022
 # The 22nd field of /proc/PID/stat (proc(5)), counted from behind the name, which may hold blanks.
 _START = 19
 _SIGNALLED = 128
+# What podman ends with when it could not run a command.
+_NOT_RUN = 125
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ def command(container: str) -> list[str]:
     _known[container] = first
     return [
         *podman.as_root(), "nsenter", f"--target={first.pid}", "--all", "--",
-        "setpriv", f"--bounding-set={first.capabilities}", "env", "-i", *_ENVIRONMENT,
+        # A session of its own: what is sent to all of a group reaches nobody outside.
+        "setsid", "setpriv", "--pdeathsig=KILL", "--clear-groups",
+        f"--bounding-set={first.capabilities}", "env", "-i", *_ENVIRONMENT,
     ]  # fmt: skip
 
 
@@ -59,22 +66,48 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command as root in a container; its exit code is not judged.
 
-    A command that a signal ended has the code that a shell would give it, 128 and the signal.
-    Raises subprocess.TimeoutExpired.
+    A command that a signal ended has the code that a shell would give it, 128 and the signal; one
+    that could not be run has 125. Whoever still holds its output is waited for. Raises
+    subprocess.TimeoutExpired, and then the command has ended too.
     """
     words = [*command(container), *arguments]
-    done = subprocess.run(words, input=stdin, capture_output=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        words, input=stdin, capture_output=True, timeout=timeout, check=False, umask=_MASK
+    )
     if done.returncode < 0:
         done.returncode = _SIGNALLED - done.returncode
+    elif done.returncode and done.stderr.startswith(b"nsenter: "):
+        done.returncode = _NOT_RUN
     return done
 
 
+def start(container: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a command as root in a container and give it; its output comes through a pipe."""
+    words = [*command(container), *arguments]
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, umask=_MASK)
+
+
 def _find(container: str) -> _First | None:
-    words = [*podman.command(), "inspect", "--type=container", "--format={{.State.Pid}}", container]
-    asked = subprocess.run(words, capture_output=True, timeout=60, check=False)
-    pid = int(asked.stdout) if not asked.returncode else 0
-    started = _started(pid) if pid else ""
-    return _First(pid, started, _bounding_set(pid)) if started else None
+    asked = subprocess.run(
+        [
+            *podman.command(), "inspect", "--type=container",
+            "--format={{.State.Pid}} {{.Id}}", container,
+        ],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+    if asked.returncode:
+        return None
+    number, identity = asked.stdout.decode().split()
+    pid = int(number)
+    try:
+        started, capabilities = _started(pid), _bounding_set(pid)
+        group = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    # Podman goes on naming the number of a process whose end nobody told it; another may have it.
+    return _First(pid, started, capabilities) if started and identity in group else None
 
 
 def _started(pid: int) -> str:

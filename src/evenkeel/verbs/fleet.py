@@ -24,6 +24,9 @@ from evenkeel.errors import (
 from evenkeel.records import Record, check_change_id, read_record, utc_now, write_record
 from evenkeel.remote import PROGRAM
 
+# Of a change's name, in a message.
+_LONGEST_ID = 80
+
 
 def choose_rollback(answers: Mapping[str, Mapping[str, Any]], undo: str, to: str) -> dict[str, Any]:
     """Give the change to undo: the one that was named, none for a named target, else the last."""
@@ -187,10 +190,10 @@ def demand_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
         try:
             answer = json.loads(text)
             pending, build = answer.get("pending"), answer.get("build")
-        except (ValueError, AttributeError):
+            change = str(pending and pending.get("change"))[:_LONGEST_ID]
+        except (ValueError, AttributeError, RecursionError):
             continue
         if pending and build != builds[host]:
-            change = str(pending.get("change"))[:80]
             faults.append(Fault(host, "no change under way", f"change {change} holds it"))
     if faults:
         raise Faults(

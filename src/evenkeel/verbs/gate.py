@@ -19,6 +19,8 @@ from evenkeel.change.deploying import demand_alone
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import demand_open
 from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.host.build import DIGITS
+from evenkeel.remote import PROGRAM
 
 # Between two calls of a scheduled deploy nobody renews a lease, so it has to cover the time that
 # the next one needs to start and to ask every host for its state.
@@ -156,19 +158,27 @@ def _demand_build(gate: Gate) -> None:
     """
     if CONFIRM in (gate.only, gate.start_at):
         return
-    other = {host: str(gate.answers[host].get("build") or "") for host in gate.hosts}
+    other = {
+        host: str(build or "")[:DIGITS]
+        for host in gate.hosts
+        if (build := gate.answers[host].get("build")) != gate.build
+    }
     faults = [
         Fault(host, f"build {gate.build}", f"build {build}" if build else "an earlier version")
         for host, build in other.items()
-        if build != gate.build
     ]
-    if faults:
-        raise Faults(
-            "Hosts have another on-host program, or another driver, than this controller",
-            faults,
-            where="/usr/local/sbin/evenkeel-host",
-            next_step="run playbooks/install.yml on the hosts that are named, then deploy again",
-        )
+    if not faults:
+        return
+    next_step = "run playbooks/install.yml on the hosts that are named, then deploy again"
+    if any(gate.answers[host].get("pending") for host in other):
+        # No program is replaced under a change.
+        next_step = "take the change back (scripts/rollback), install, then render it anew"
+    raise Faults(
+        "Hosts have another on-host program, or another driver, than this controller",
+        faults,
+        where=PROGRAM,
+        next_step=next_step,
+    )
 
 
 def _faults_of_host(

@@ -182,6 +182,26 @@ def test_a_host_with_another_program_than_this_controller_s_is_named(approved, b
     assert not change.folder.plan_json.exists()
 
 
+@pytest.mark.parametrize("build", [7, ["x"], f"{BUILD}0", "x\n  next:   nothing", "b" * 100_000])
+def test_whatever_a_host_says_of_its_build_is_one_short_line_that_is_not_the_one(approved, build):
+    change = approved()
+    said = answers(change)
+    said["lb2"]["build"] = build
+    with pytest.raises(Refused) as refused:
+        open_deploy(gate(change, said), write=True)
+    lines = str(refused.value).splitlines()
+    assert [line for line in lines if line.startswith("  next:")] == [lines[-1]]
+    assert all(len(line) < 120 for line in lines)
+
+
+def test_a_host_that_carries_the_change_is_told_to_give_it_up_before_an_install(approved):
+    change = approved()
+    said = answers(change, lb1="carrying")
+    said["lb1"]["build"] = None
+    with pytest.raises(Refused, match=r"scripts/rollback\), install"):
+        open_deploy(gate(change, said), write=True)
+
+
 def test_what_was_watched_is_confirmed_whatever_program_the_hosts_have_now(approved):
     change = approved()
     began(change)
