@@ -19,6 +19,7 @@ from evenkeel.rehearsal.moved import moved
 Data = Mapping[str, Any]
 
 _SHOWN = 8
+BY_WEIGHT = "by_weight"
 
 
 @dataclass
@@ -46,12 +47,12 @@ def counts(world: Data, phase: Data, pool: str) -> Counts:
     )
 
 
-def shown(world: Data, phase: Data, pool: str) -> Counts:
-    """Count those requests for `pool` that its shares show in; see `under_way`."""
-    at_one_time = under_way.found_in(phase, pool)
-    if not at_one_time:
-        return counts(world, phase, pool)
-    return _counts(world["pools"][pool], [at_one_time])
+def at_one_time(world: Data, phase: Data, pool: str) -> Counts | None:
+    """Count the requests for `pool` that were under way together; None: too few to tell shares."""
+    found = under_way.found_in(phase, pool)
+    if not found or found["answered"] < under_way.needed(world["pools"][pool]):
+        return None
+    return _counts(world["pools"][pool], [found["servers"]])
 
 
 def _counts(pool: Data, answered: Iterable[Mapping[str, int]]) -> Counts:
@@ -90,8 +91,7 @@ def effect(world: Data, measured: Data) -> dict[str, dict[str, Any]]:
 def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
     pool = world["pools"][name]
     wanted = intended(pool)
-    after = _shares(shown(world, measured["after"], name)) if measured["after"] else {}
-    before = _shares(shown(world, measured["before"], name)) if measured["before"] else {}
+    before, after = _before_and_after(world, measured, name)
     servers = {
         server: {
             "before": before.get(server),
@@ -116,6 +116,18 @@ def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
     }
 
 
+def _before_and_after(
+    world: Data, measured: Data, name: str
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Give the shares before and after, both counted in one way; {} where nothing was measured."""
+    phases = [measured["before"], measured["after"]]
+    together = [phase and at_one_time(world, phase, name) for phase in phases]
+    if any(phase and not found for phase, found in zip(phases, together, strict=True)):
+        together = [phase and counts(world, phase, name) for phase in phases]
+    before, after = (_shares(found) if found else {} for found in together)
+    return before, after
+
+
 def _visitors(world: Data, phase: Data | None, name: str) -> Data | None:
     """Give what the clients met who asked one of the pool's classes."""
     mine = {kind["name"] for kind in world["classes"] if kind["pool"] == name}
@@ -134,7 +146,7 @@ def _shares(found: Counts) -> dict[str, float]:
 def by_weight(effect_of_pool: Data) -> Data:
     """Give the effect with the intended share of each server in place of the counted one."""
     servers = {
-        name: {**row, "after": None if row["after"] is None else row["intended"]}
+        name: {**row, "after": None if row["after"] is None else row["intended"], BY_WEIGHT: True}
         for name, row in effect_of_pool["servers"].items()
     }
     return {**effect_of_pool, "servers": servers}
@@ -160,7 +172,8 @@ def against_fair(pool: Data, effect_of_pool: Data) -> list[dict[str, Any]]:
 
 def move(row: Data) -> str:
     """Give "33.3 % → 98.0 %"."""
-    return f"{_percent(row['before'])} → {_percent(row['after'])}"
+    whose = " by its weight" if row.get(BY_WEIGHT) else ""
+    return f"{_percent(row['before'])} → {_percent(row['after'])}{whose}"
 
 
 def _percent(share: float | None) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from evenkeel.judge.fixed import diverse_share, exact_share
-from evenkeel.judge.verdict import FAIL, NO_DATA, PASS
+from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal.declared import KEY, is_declared
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
-from evenkeel.rehearsal.under_way import SLACK, at_one_time, shows_under_load_only
+from evenkeel.rehearsal.under_way import SLACK, at_one_time, needed, shows_under_load_only
 
 # A server that should have had so many requests and had none is not unlucky (e^-20).
 _SURE_OF_TRAFFIC = 20
@@ -33,12 +33,14 @@ def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterato
         yield check(f"share:{name}", f"Shares of pool {name}", NO_DATA, {}, [reason])
         return
     if pool["guards"]["judged"] == "share":
-        shown = effects.shown(world, after, name)
-        share = _share(name, pool, counts, shown, effect)
-        exact = share["verdict"] == PASS and share["numbers"]["rule"] in _EXACT
+        together = effects.at_one_time(world, after, name)
+        share = _share(name, pool, counts, together, effect)
         yield share
         yield _idle(name, pool, counts)
-        yield _guarded(name, pool, effect, exact=exact)
+        if share["verdict"] == PASS and share["numbers"]["rule"] in _EXACT:
+            # The request more or less that was counted must not decide at a bound.
+            effect = effects.by_weight(effect)
+        yield _guarded(name, pool, effect)
         yield _shift(name, pool, effect)
     yield from _moved(name, pool, effect)
     if name in after["sticky"]:
@@ -78,7 +80,7 @@ def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
 
 
 def _share(
-    name: str, pool: Data, counts: effects.Counts, shown: effects.Counts, effect: Data
+    name: str, pool: Data, counts: effects.Counts, together: effects.Counts | None, effect: Data
 ) -> Check:
     """Shares against the weights: exactly for round robin, within the tolerance for the others."""
     title = f"Shares of pool {name} are the intended ones"
@@ -91,23 +93,35 @@ def _share(
     if pool["rule"] == "none":
         numbers["rule"] = "none: this algorithm intends no share"
         return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
-    wanted = at_one_time(pool)
-    if shows_under_load_only(pool) and not wanted:
-        numbers["rule"] = "none: weights do not show with so few connections"
+    busy = shows_under_load_only(pool)
+    if busy and not at_one_time(pool):
+        numbers["rule"] = "none: not enough of its requests can be under way for weights to show"
         return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
-    if wanted:
-        numbers["at_one_time"] = shown.total
-        result = exact_share(shown.servers, pool["weights"], SLACK, pool=name)
+    if busy:
+        numbers["at_one_time"] = together.total if together else 0
+        result = _of_requests_at_one_time(name, pool, together)
     elif pool["rule"] == "exact":
         result = exact_share(counts.servers, pool["weights"], pool=name)
     else:
         tolerance = pool["guards"]["share_tolerance"]
         result = diverse_share(counts.servers, pool["weights"], tolerance, pool=name)
         numbers["tolerance"] = tolerance
-    numbers["rule"] = _AT_ONE_TIME if wanted else pool["rule"]
+    numbers["rule"] = _AT_ONE_TIME if busy else pool["rule"]
     reasons += [_with_move(reason, effect) for reason in result["reasons"]]
     verdict = FAIL if counts.elsewhere else result["verdict"]
     return check(f"share:{name}", title, verdict, numbers, reasons)
+
+
+def _of_requests_at_one_time(
+    name: str, pool: Data, together: effects.Counts | None
+) -> dict[str, Any]:
+    if together:
+        return exact_share(together.servers, pool["weights"], SLACK, pool=name)
+    reason = (
+        f"fewer than {needed(pool)} of {at_one_time(pool)} requests to pool {name} at one time"
+        " were answered: too few to tell its shares"
+    )
+    return {"verdict": INCONCLUSIVE, "reasons": [reason]}
 
 
 def _with_move(reason: str, effect: Data) -> str:
@@ -134,14 +148,13 @@ def _idle(name: str, pool: Data, counts: effects.Counts) -> Check:
     return check(f"idle:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 
-def _guarded(name: str, pool: Data, effect: Data, *, exact: bool) -> Check:
-    """No share is far from the fair one, whatever the weights say: wrong ones are intended too.
-
-    Where turns were found to be `exact` the shares are those of the weights: the request more or
-    less that was counted must not decide at the bound.
-    """
+def _guarded(name: str, pool: Data, effect: Data) -> Check:
+    """No share is far from the fair one, whatever the weights say: wrong ones are intended too."""
     guards, reasons = pool["guards"], []
-    rows = effects.against_fair(pool, effects.by_weight(effect) if exact else effect)
+    rows = effects.against_fair(pool, effect)
+    if shows_under_load_only(pool) and not at_one_time(pool):
+        # What nobody could count is what the weights say as soon as there is more load.
+        rows += effects.against_fair(pool, effects.by_weight(effect))
     for row in rows:
         ratio, fair = row["ratio"], row["fair"]
         if is_declared(pool, row):

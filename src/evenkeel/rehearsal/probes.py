@@ -147,21 +147,27 @@ async def under_way(
     world: dict[str, Any],
     kinds: list[dict[str, Any]],
     counted: dict[str, Any],
-) -> dict[str, dict[str, int]]:
+) -> dict[str, dict[str, Any]]:
     """Have so many requests under way at once as show the weights of a pool; see `under_way`.
 
-    Gives {pool: {endpoint: requests}} for pools that are counted so.
+    Gives {pool: {"asked", "answered", "servers": {endpoint: requests}}} for pools that are counted
+    so. Where one has no answer all are asked once more: they may have had bad luck.
     """
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         number = at_one_time(world["pools"][kind["pool"]])
         tally = counted.get(kind["name"])
         if kind["pool"] in found or not number or not tally or not tally["answered"]:
             continue
-        client = Client(world["seed"])
-        stubs.order("reset")
-        await client.peak(calm(kind), number)
-        found[kind["pool"]] = client.take()[kind["name"]]["servers"]
+        for attempt in range(2):
+            client = Client(world["seed"] + attempt)
+            stubs.order("reset")
+            await client.peak(calm(kind), number)
+            met = client.take()[kind["name"]]
+            told = {"asked": number, "answered": met["answered"], "servers": met["servers"]}
+            found[kind["pool"]] = told
+            if met["answered"] == number:
+                break
     return found
 
 

@@ -1,8 +1,9 @@
 """Shares of least connections, whose weights show only while many requests are under way.
 
-An idle server has its turn whatever its weight is, so a few requests at a time are spread evenly;
-many at one time are spread by weight. A pool of such servers is therefore counted twice: one
-request after the other like every pool, and all at one time, which is what its shares are.
+An idle server may have its turn whatever its weight is, so a few requests at a time can be spread
+evenly; many at one time are spread by weight. A pool of such servers is therefore counted twice:
+with a few requests at a time like every pool, and with all of them at one time, which is what its
+shares are.
 
 Standard library only: it runs in the staging container too.
 """
@@ -15,14 +16,16 @@ from typing import Any
 from evenkeel.rehearsal.line import Data
 
 KEY = "under_way"
-# So many for the server that is to have least tell its share, and no more than these in all.
-LEAST_OF_A_SERVER = 10
-MOST_AT_ONE_TIME = 256
+# So many show a share to half a point. A large pool is asked for more, so that each server has its
+# turns, and none for more than one client can have under way.
+ENOUGH = 256
+MOST_AT_ONE_TIME = 1500
 # Requests that a server may be off its share. Measured with HAProxy 2.6.12 `balance leastconn`, two
 # threads, 7 pools of 2 to 200 servers with weights from 1 to 256, 25 times each: at most 1.8.
 SLACK = 2.0
-# With fewer than this for each server the turns of idle servers hide what their weights do.
-_LEAST_TURNS = 2
+# Of fewer than this for each server that slack, which is 3 with unequal weights, is too large a
+# part to tell a server that gets nothing.
+TURNS = 6
 
 
 def shows_under_load_only(pool: Data) -> bool:
@@ -31,25 +34,32 @@ def shows_under_load_only(pool: Data) -> bool:
     return pool["algorithm"] == "least_connections" and len(used) > 1
 
 
+def needed(pool: Data) -> int:
+    """Give how many requests have to be answered for shares at one time to tell anything."""
+    return TURNS * sum(1 for weight in pool["weights"].values() if weight > 0)
+
+
 def at_one_time(pool: Data) -> int:
     """Give how many requests at one time show the shares of a world's pool.
 
-    0 where none do: the weights show anyway, or the limits of its servers keep them from it.
+    0 where none do: the weights show anyway, limits keep them from it, or it is too large.
     """
     if not shows_under_load_only(pool):
         return 0
     weights = {name: weight for name, weight in pool["weights"].items() if weight > 0}
     total = math.fsum(weights.values())
-    number = min(MOST_AT_ONE_TIME, math.ceil(LEAST_OF_A_SERVER * total / min(weights.values())))
+    number = min(MOST_AT_ONE_TIME, max(ENOUGH, needed(pool)))
+    if pool["room"] is not None:
+        number = min(number, pool["room"])
     for name, weight in weights.items():
         limit = pool["limits"].get(name)
         if limit is not None:
             number = min(number, math.floor(limit * total / weight))
-    return number if number >= _LEAST_TURNS * len(weights) else 0
+    return number if number >= needed(pool) else 0
 
 
 def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) -> float:
-    """Give the largest or the smallest share that a server of `weights` may have by luck of load.
+    """Give the largest or the smallest share that a server of `weights` may have, as the load is.
 
     For all but least connections with different weights both are its share by weight.
     """
@@ -60,5 +70,5 @@ def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) ->
 
 
 def found_in(phase: Data | None, pool: str) -> dict[str, Any]:
-    """Give {endpoint: requests} of a pool that were under way at one time; {} if not measured."""
+    """Give {"asked", "answered", "servers": {endpoint: requests}}; {} where it was not counted."""
     return dict((phase or {}).get(KEY, {}).get(pool, {}))

@@ -48,8 +48,9 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
     }
     told = {**facts(profile), "rows": [row.model_dump() for row in profile.rows]}
     asked = classes.classes(intent["listeners"], pools, told)
+    room = _room(intent)
     judged = {
-        name: _pool(pool, intent["guardrails"], names)
+        name: {**_pool(pool, intent["guardrails"], names), "room": room}
         for name, pool in pools.items()
         if any(kind["pool"] == name for kind in asked)
     }
@@ -211,6 +212,13 @@ def _pool(
     # Where weights show under load only, one request after the other tells nothing of shares.
     counted = "none" if shows_under_load_only(facts) else rule
     return {**facts, "requests": requests_needed(counted, weights, guards["share_tolerance"])}
+
+
+def _room(intent: Mapping[str, Any]) -> int | None:
+    """Give how many requests are let in at one time; None when nothing sets a limit."""
+    limits = [listener.get("max_connections") for listener in intent["listeners"]]
+    limits.append(intent["limits"]["max_connections"])
+    return min((int(limit) for limit in limits if limit is not None), default=None)
 
 
 def _places(pool: Mapping[str, Any]) -> int | None:

@@ -265,14 +265,13 @@ def _build_program(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         )
     kinds = sorted(map(str, set(named.values())))
     roles = {kind: Path(args["roles"]) / f"balancer_{kind}" for kind in kinds}
-    built = fleet.build_program(Path(args["output"]), roles.values())
     builds = {kind: build_of(role) for kind, role in roles.items()}
     there = {name: task_vars["hostvars"][name].get("evenkeel_there") or {} for name in named}
     fleet.demand_idle(
         {name: str(value.get("stdout") or "") for name, value in there.items()},
         {name: builds[str(kind)] for name, kind in named.items()},
     )
-    return built
+    return fleet.build_program(Path(args["output"]), roles.values())
 
 
 VERBS: dict[str, Verb] = {

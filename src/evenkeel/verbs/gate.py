@@ -159,26 +159,29 @@ def _demand_build(gate: Gate) -> None:
     if CONFIRM in (gate.only, gate.start_at):
         return
     other = {
-        host: str(build or "")[:DIGITS]
+        host: build
         for host in gate.hosts
         if (build := gate.answers[host].get("build")) != gate.build
     }
-    faults = [
-        Fault(host, f"build {gate.build}", f"build {build}" if build else "an earlier version")
-        for host, build in other.items()
-    ]
+    faults = [Fault(host, f"build {gate.build}", _named(build)) for host, build in other.items()]
     if not faults:
         return
     next_step = "run playbooks/install.yml on the hosts that are named, then deploy again"
     if any(gate.answers[host].get("pending") for host in other):
         # No program is replaced under a change.
-        next_step = "take the change back (scripts/rollback), install, then render it anew"
+        next_step = "go on from the checkout that began it, or take it back: scripts/rollback"
     raise Faults(
         "Hosts have another on-host program, or another driver, than this controller",
         faults,
         where=PROGRAM,
         next_step=next_step,
     )
+
+
+def _named(build: object) -> str:
+    if build is None:
+        return "an earlier version, which does not say"
+    return f"build {str(build)[:DIGITS]}" if build else "files that it cannot read itself"
 
 
 def _faults_of_host(

@@ -284,3 +284,9 @@ def test_at_the_bound_the_weights_decide_and_not_a_request_more_or_less(last, we
     world = world_of({"servers": pool, "algorithm": {"kind": "round_robin"}})
     found = measured(world, None, counts(20, 20 - last, last))
     assert judged(world, found)["spread:web"]["verdict"] == verdict
+
+
+def test_where_turns_are_not_those_of_the_weights_the_guardrails_go_by_what_was_counted():
+    world = world_of()
+    found = judged(world, measured(world, EVEN, counts(150, 150, 0)))
+    assert {"share:web", "spread:web", "shift:web"} <= failed(found)

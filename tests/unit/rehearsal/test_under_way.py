@@ -1,10 +1,13 @@
 """Weights under least connections show when many requests are under way, and only then."""
 
+import asyncio
+from collections import Counter
+
 import pytest
 from unit.rehearsal.changes import servers
 from unit.rehearsal.measured import counts, measured, reloads, world_of
 
-from evenkeel.rehearsal import checks, effect
+from evenkeel.rehearsal import checks, effect, probes
 from evenkeel.rehearsal.failing_checks import harms
 from evenkeel.rehearsal.under_way import at_one_time
 
@@ -13,10 +16,9 @@ EVEN = counts(100, 100, 100, 100)
 
 
 def pool_of(*weights, kind=LEAST, **keys):
-    rows = [
-        one | {"weight": weight} for one, weight in zip(servers(len(weights)), weights, strict=True)
-    ]
-    return {"servers": [row | keys for row in rows], "algorithm": kind}
+    rows = servers(len(weights))
+    rows = [one | {"weight": weight} | keys for one, weight in zip(rows, weights, strict=True)]
+    return {"servers": rows, "algorithm": kind}
 
 
 def judged(world, found):
@@ -27,61 +29,142 @@ def failed(found):
     return {name for name, check in found.items() if check["verdict"] != "pass"}
 
 
+def together(*numbers, asked=256):
+    return {"web": {"asked": asked, "answered": sum(numbers), "servers": counts(*numbers)}}
+
+
 def busy(world, before, after, plain=EVEN):
-    """What is measured when one request after the other is spread as `plain`."""
-    found = measured(world, plain, plain, under_way={"web": after})
-    found["before"]["under_way"] = {"web": before}
+    """What is measured when a few requests at a time are spread as `plain`."""
+    found = measured(world, plain, plain, under_way=after)
+    found["before"]["under_way"] = before
     return found
 
 
 @pytest.mark.parametrize(
-    ("pool", "number"),
+    ("pool", "more", "number"),
     [
-        (pool_of(100, 100, 100, 50), 70),
-        (pool_of(100, 100, 100, 1), 256),
+        (pool_of(100, 100, 100, 50), {}, 256),
+        (pool_of(100, 100, 100, 1), {}, 256),
+        (pool_of(*99 * [100], 50), {}, 600),
         # 28 % of 56 requests are 16.
-        (pool_of(100, 100, 100, 50, max_connections=16), 56),
-        # Of a few requests no server is asked twice.
-        (pool_of(100, 100, 100, 50, max_connections=2), 0),
-        (pool_of(100, 100, 100, 100), 0),
-        (pool_of(100, 50, kind={"kind": "round_robin"}), 0),
+        (pool_of(100, 100, 100, 50, max_connections=16), {}, 56),
+        (pool_of(100, 100, 100, 50), {"limits": {"max_connections": 40}}, 40),
+        # With fewer than six turns for each server nothing is told.
+        (pool_of(100, 100, 100, 50, max_connections=6), {}, 0),
+        (pool_of(*253 * [100], 50), {}, 0),
+        (pool_of(100, 100, 100, 100), {}, 0),
+        (pool_of(100, 50, kind={"kind": "round_robin"}), {}, 0),
     ],
 )
-def test_so_many_requests_at_one_time_show_the_weights(pool, number):
-    assert at_one_time(world_of(pool)["pools"]["web"]) == number
+def test_so_many_requests_at_one_time_show_the_weights(pool, more, number):
+    assert at_one_time(world_of(pool, **more)["pools"]["web"]) == number
 
 
 def test_half_the_weight_is_half_the_share_though_idle_servers_have_their_turns():
     world = world_of(pool_of(100, 100, 100, 50))
-    found = busy(world, counts(18, 18, 17, 17), counts(20, 20, 20, 10))
+    found = busy(world, together(64, 64, 64, 64), together(73, 73, 73, 37))
     assert failed(judged(world, found)) == set()
     web4 = effect.effect(world, found)["web"]["servers"]["web4"]
-    assert (web4["before"], web4["after"]) == (0.24286, 0.14286)
+    assert (web4["before"], web4["after"]) == (0.25, 0.14453)
 
 
-def test_a_weight_typo_fails_though_no_share_moves_one_request_after_the_other():
+def test_a_weight_typo_fails_though_no_share_moves_with_a_few_requests():
     world = world_of(pool_of(100, 1, 1, 1))
-    found = busy(world, counts(64, 64, 64, 64), counts(249, 3, 2, 2))
+    found = busy(world, together(64, 64, 64, 64), together(248, 3, 3, 2))
     assert failed(judged(world, found)) == {"spread:web", "shift:web"}
 
 
-def test_weights_that_do_nothing_under_load_fail():
-    world = world_of(pool_of(100, 100, 100, 50))
-    found = busy(world, counts(18, 18, 17, 17), counts(18, 18, 17, 17))
-    assert failed(judged(world, found)) == {"share:web"}
+def test_at_the_bound_the_weights_decide_and_not_a_request_more_or_less():
+    # 2.6 % is more than a tenth of a quarter; 5 of 256 would be less.
+    world = world_of(pool_of(100, 100, 100, 8))
+    found = busy(world, together(64, 64, 64, 64), together(84, 84, 83, 5))
+    assert failed(judged(world, found)) == set()
 
 
-def test_a_server_without_its_share_fails_whatever_it_has_one_after_the_other():
+@pytest.mark.parametrize("after", [(64, 64, 64, 64), (102, 102, 0, 52), (128, 128, 0, 0)])
+def test_whatever_is_spread_otherwise_under_load_fails(after):
     world = world_of(pool_of(100, 100, 100, 50))
-    found = busy(world, counts(18, 18, 17, 17), counts(28, 28, 0, 14))
+    found = busy(world, together(64, 64, 64, 64), together(*after))
     assert "share:web" in failed(judged(world, found))
 
 
-def test_where_limits_hide_the_weights_no_share_is_intended():
-    world = world_of(pool_of(100, 100, 100, 50, max_connections=2))
-    found = judged(world, measured(world, EVEN, EVEN))
-    assert failed(found) == set()
+def test_half_of_a_large_pool_without_its_turns_fails():
+    world = world_of(pool_of(*99 * [100], 50))
+    after = together(*50 * [12], *50 * [0], asked=600)
+    even = counts(*100 * [3])
+    found = judged(world, busy(world, together(*100 * [6]), after, even))
+    assert "share:web" in failed(found)
+
+
+@pytest.mark.parametrize("after", [{}, together(5, 5, 5, 5)])
+def test_what_was_not_counted_at_one_time_is_no_pass(after):
+    world = world_of(pool_of(100, 100, 100, 50))
+    share = judged(world, busy(world, {}, after))["share:web"]
+    assert share["verdict"] == "inconclusive"
+    assert share["reasons"] == [
+        "fewer than 24 of 256 requests to pool web at one time were answered:"
+        " too few to tell its shares"
+    ]
+
+
+def test_before_and_after_are_counted_in_one_way():
+    world = world_of(pool_of(100, 100, 100, 50))
+    found = busy(world, {}, together(73, 73, 73, 37))
+    rows = effect.effect(world, found)["web"]["servers"]
+    assert {(row["before"], row["after"]) for row in rows.values()} == {(0.25, 0.25)}
+
+
+@pytest.mark.parametrize(
+    ("pool", "wrong"),
+    [
+        (pool_of(100, 100, 100, 50, max_connections=2), set()),
+        (pool_of(1, 1, 1, 100, max_connections=2), {"spread:web"}),
+        (pool_of(150, *253 * [100]), set()),
+        (pool_of(*253 * [1], 100), {"spread:web"}),
+    ],
+)
+def test_where_weights_cannot_show_the_guardrails_go_by_the_weights(pool, wrong):
+    world = world_of(pool)
+    even = counts(*len(pool["servers"]) * [20])
+    found = judged(world, measured(world, even, even))
+    assert failed(found) == wrong
     assert found["share:web"]["numbers"]["rule"].startswith("none")
+
+
+class Asked:
+    """A client whose requests are answered by one server each, but for the first `lost`."""
+
+    lost = 0
+    bursts: list[int] = []  # noqa: RUF012 - a fresh list for each test
+
+    def __init__(self, _seed):
+        self.servers = Counter()
+
+    async def peak(self, kind, wanted):
+        Asked.bursts.append(wanted)
+        lost = Asked.lost if len(Asked.bursts) == 1 else 0
+        self.name, self.servers["10.20.0.1:80"] = kind["name"], wanted - lost
+
+    def take(self):
+        return {self.name: {"answered": self.servers.total(), "servers": dict(self.servers)}}
+
+
+class Stubs:
+    def order(self, _word):
+        return {}
+
+
+@pytest.mark.parametrize(("lost", "bursts"), [(0, [256]), (3, [256, 256])])
+def test_all_are_asked_at_one_time_and_once_more_when_one_has_no_answer(lost, bursts, monkeypatch):
+    monkeypatch.setattr(Asked, "bursts", [])
+    monkeypatch.setattr(Asked, "lost", lost)
+    monkeypatch.setattr(probes, "Client", Asked)
+    world = world_of(pool_of(100, 100, 100, 50)) | {"seed": 1}
+    counted = {kind["name"]: {"answered": 1} for kind in world["classes"]}
+    asked = probes.under_way(Stubs(), world, world["classes"], counted)
+    wanted = {"asked": 256, "answered": 256, "servers": {"10.20.0.1:80": 256}}
+    assert asyncio.run(asked) == {"web": wanted}
+    assert Asked.bursts == bursts
 
 
 @pytest.mark.parametrize(("last", "codes"), [(60, set()), (8, set()), (200, {"pile"})])

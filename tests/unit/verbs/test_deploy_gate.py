@@ -194,12 +194,22 @@ def test_whatever_a_host_says_of_its_build_is_one_short_line_that_is_not_the_one
     assert all(len(line) < 120 for line in lines)
 
 
-def test_a_host_that_carries_the_change_is_told_to_give_it_up_before_an_install(approved):
+def test_a_host_that_carries_the_change_is_not_told_to_install(approved):
     change = approved()
     said = answers(change, lb1="carrying")
     said["lb1"]["build"] = None
-    with pytest.raises(Refused, match=r"scripts/rollback\), install"):
+    with pytest.raises(Refused, match=r"the checkout that began it, .+scripts/rollback"):
         open_deploy(gate(change, said), write=True)
+
+
+@pytest.mark.parametrize("way", [{"only": "2"}, {"start_at": "2"}])
+def test_no_stage_begins_on_hosts_with_another_program(approved, way):
+    change = approved(**HELD)
+    held(change)
+    said = answers(change, lb1="carrying")
+    said["lb3"]["build"] = ""
+    with pytest.raises(Refused, match=r"lb3: wanted build .+; got files that it cannot read"):
+        open_deploy(gate(change, said, **way), write=True)
 
 
 def test_what_was_watched_is_confirmed_whatever_program_the_hosts_have_now(approved):
