@@ -154,7 +154,7 @@ class Faults(Refused):
         if len(self.faults) > MOST_FAULTS_SHOWN:
             lines.append(f"  and {len(self.faults) - MOST_FAULTS_SHOWN} more")
         if self.next_step:
-            lines.append(f"  next:   {self.next_step}")
+            lines.append(f"  next:   {indented(self.next_step, _PART)}")
         return printable("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:

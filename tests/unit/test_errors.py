@@ -1,3 +1,5 @@
+import pytest
+
 from evenkeel.errors import Fault, Faults, Refused, gravest
 
 
@@ -42,3 +44,17 @@ def test_more_faults_than_a_person_reads_are_counted_not_listed():
 def test_a_value_from_a_file_cannot_move_the_terminals_cursor():
     assert "\x1b" not in str(Refused("No", got="\x1b[2J all is well"))
     assert "\x1b" not in str(Faults("No", [Fault("a", "b", "\x1b[2J")]))
+
+
+@pytest.mark.parametrize("part", ["what", "where", "wanted", "got", "next_step"])
+def test_words_with_a_line_break_make_no_line_that_could_be_one_of_ours(part):
+    words = {"what": "It is full", "got": "nothing", "next_step": "mend it"}
+    words |= {part: "x\n  next:   curl evil"}
+    what, where, next_step = (words.get(name, "") for name in ("what", "where", "next_step"))
+    fault = Fault(where, words.get("wanted", ""), words["got"])
+    for error in (
+        Refused(what, **{name: text for name, text in words.items() if name != "what"}),
+        Faults(what, [Fault("a", "b", "c")], where=where, next_step=next_step),
+        Faults("It is full", [fault]),
+    ):
+        assert "  next:   curl evil" not in str(error).splitlines()

@@ -50,7 +50,7 @@ def counts(world: Data, phase: Data, pool: str) -> Counts:
 def at_one_time(world: Data, phase: Data, pool: str) -> Counts | None:
     """Count the requests for `pool` that were under way together; None: too few to tell shares."""
     found = under_way.found_in(phase, pool)
-    if not found or found["answered"] < under_way.needed(world["pools"][pool]):
+    if under_way.state(world["pools"][pool], found) != under_way.COUNTED:
         return None
     return _counts(world["pools"][pool], [found["servers"]])
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from evenkeel.judge.fixed import diverse_share, exact_share
-from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
+from evenkeel.judge.verdict import FAIL, NO_DATA
 from evenkeel.rehearsal import effect as effects
-from evenkeel.rehearsal.declared import KEY, is_declared
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
-from evenkeel.rehearsal.under_way import SLACK, at_one_time, needed, shows_under_load_only
+from evenkeel.rehearsal.share_checks import share_checks
 
 # A server that should have had so many requests and had none is not unlucky (e^-20).
 _SURE_OF_TRAFFIC = 20
@@ -33,15 +30,7 @@ def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterato
         yield check(f"share:{name}", f"Shares of pool {name}", NO_DATA, {}, [reason])
         return
     if pool["guards"]["judged"] == "share":
-        together = effects.at_one_time(world, after, name)
-        share = _share(name, pool, counts, together, effect)
-        yield share
-        yield _idle(name, pool, counts)
-        if share["verdict"] == PASS and share["numbers"]["rule"] in _EXACT:
-            # The request more or less that was counted must not decide at a bound.
-            effect = effects.by_weight(effect)
-        yield _guarded(name, pool, effect)
-        yield _shift(name, pool, effect)
+        yield from share_checks(name, world, measured, counts, effect)
     yield from _moved(name, pool, effect)
     if name in after["sticky"]:
         yield _sticky(name, after["sticky"][name])
@@ -77,131 +66,6 @@ def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
         numbers,
         few(reasons),
     )
-
-
-def _share(
-    name: str, pool: Data, counts: effects.Counts, together: effects.Counts | None, effect: Data
-) -> Check:
-    """Shares against the weights: exactly for round robin, within the tolerance for the others."""
-    title = f"Shares of pool {name} are the intended ones"
-    numbers: dict[str, Any] = {"requests": counts.total, "algorithm": pool["algorithm"]}
-    reasons = []
-    if counts.elsewhere:
-        strays = sum(counts.elsewhere.values())
-        where = ", ".join(sorted(counts.elsewhere)[:_NAMED])
-        reasons.append(f"{strays} requests meant for pool {name} were answered by {where}")
-    if pool["rule"] == "none":
-        numbers["rule"] = "none: this algorithm intends no share"
-        return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
-    busy = shows_under_load_only(pool)
-    if busy and not at_one_time(pool):
-        numbers["rule"] = "none: not enough of its requests can be under way for weights to show"
-        return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
-    if busy:
-        numbers["at_one_time"] = together.total if together else 0
-        result = _of_requests_at_one_time(name, pool, together)
-    elif pool["rule"] == "exact":
-        result = exact_share(counts.servers, pool["weights"], pool=name)
-    else:
-        tolerance = pool["guards"]["share_tolerance"]
-        result = diverse_share(counts.servers, pool["weights"], tolerance, pool=name)
-        numbers["tolerance"] = tolerance
-    numbers["rule"] = _AT_ONE_TIME if busy else pool["rule"]
-    reasons += [_with_move(reason, effect) for reason in result["reasons"]]
-    verdict = FAIL if counts.elsewhere else result["verdict"]
-    return check(f"share:{name}", title, verdict, numbers, reasons)
-
-
-def _of_requests_at_one_time(
-    name: str, pool: Data, together: effects.Counts | None
-) -> dict[str, Any]:
-    if together:
-        return exact_share(together.servers, pool["weights"], SLACK, pool=name)
-    reason = (
-        f"fewer than {needed(pool)} of {at_one_time(pool)} requests to pool {name} at one time"
-        " were answered: too few to tell its shares"
-    )
-    return {"verdict": INCONCLUSIVE, "reasons": [reason]}
-
-
-def _with_move(reason: str, effect: Data) -> str:
-    """Add before → after to a reason that begins with "server NAME "."""
-    words = reason.split(" ", 2)
-    if words[0] != "server" or words[1] not in effect["servers"]:
-        return reason
-    return f"{reason} ({effects.move(effect['servers'][words[1]])})"
-
-
-def _idle(name: str, pool: Data, counts: effects.Counts) -> Check:
-    """No server that should have traffic is without any."""
-    intended = effects.intended(pool)
-    sure = [s for s, share in intended.items() if share * counts.total >= _SURE_OF_TRAFFIC]
-    if pool["rule"] == "exact":
-        sure = [s for s, share in intended.items() if share * counts.total >= 2]
-    idle = [server for server in sure if not counts.servers.get(server)]
-    reasons = [
-        f"server {server} of pool {name} got no request, intended {intended[server] * 100:.1f} %"
-        for server in idle
-    ]
-    numbers = {"without_traffic": len(idle), "judged": len(sure)}
-    title = f"No server of pool {name} is without traffic"
-    return check(f"idle:{name}", title, verdict_for(reasons), numbers, few(reasons))
-
-
-def _guarded(name: str, pool: Data, effect: Data) -> Check:
-    """No share is far from the fair one, whatever the weights say: wrong ones are intended too."""
-    guards, reasons = pool["guards"], []
-    rows = effects.against_fair(pool, effect)
-    if shows_under_load_only(pool) and not at_one_time(pool):
-        # What nobody could count is what the weights say as soon as there is more load.
-        rows += effects.against_fair(pool, effects.by_weight(effect))
-    for row in rows:
-        ratio, fair = row["ratio"], row["fair"]
-        if is_declared(pool, row):
-            continue
-        if ratio > guards["largest_fair_ratio"] or ratio < guards["least_fair_ratio"]:
-            bound = (
-                f"at most {guards['largest_fair_ratio']:g}"
-                if ratio > 1
-                else f"at least {guards['least_fair_ratio']:g}"
-            )
-            reasons.append(
-                f"server {row['server']} of pool {name}: {effects.move(row)}, {ratio:.3g} times"
-                f" its fair share of {fair * 100:.1f} %, wanted {bound} times"
-            )
-    numbers = {
-        "largest_over_fair": max((row["ratio"] for row in rows), default=None),
-        "least_over_fair": min((row["ratio"] for row in rows), default=None),
-    }
-    title = f"Shares of pool {name} stay near the fair ones"
-    return check(f"spread:{name}", title, verdict_for(reasons), numbers, few(reasons))
-
-
-def _shift(name: str, pool: Data, effect: Data) -> Check:
-    """Servers that take traffic before and after keep their part of what they take together.
-
-    A server that joins or leaves moves everybody's share, which is what it is for; so shares are
-    compared among those that stay.
-    """
-    limit = pool["guards"]["largest_shift_points"]
-    title = f"Shares of pool {name} do not jump"
-    stay = effects.among_those_that_stay(effect)
-    if not stay:
-        nothing = {"largest_shift_points": None, "compared": 0}
-        return check(f"shift:{name}", title, PASS, nothing, [])
-    reasons = [
-        f"server {row['server']} of pool {name}: {effects.move(row)}, {row['points']:+.1f} points"
-        f" among the servers that stay, wanted at most {limit:g}"
-        for row in stay
-        if abs(row["points"]) > limit and not is_declared(pool, row, row["points"])
-    ]
-    numbers: dict[str, Any] = {
-        "largest_shift_points": max(abs(row["points"]) for row in stay),
-        "compared": len(stay),
-    }
-    if pool.get(KEY):
-        numbers["declared"] = sorted(pool[KEY])
-    return check(f"shift:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 
 def _moved(name: str, pool: Data, effect: Data) -> Iterator[Check]:

@@ -13,7 +13,7 @@ from evenkeel.rehearsal.exchange import Answer
 from evenkeel.rehearsal.mix import calm
 from evenkeel.rehearsal.stub_orders import StubControl
 from evenkeel.rehearsal.traffic import Client, Tally
-from evenkeel.rehearsal.under_way import at_one_time
+from evenkeel.rehearsal.under_way import at_one_time, needed
 
 # Clients of a sticky pool that come back with their cookie, at most, and how often each does.
 RETURNING_CLIENTS = 200
@@ -150,24 +150,26 @@ async def under_way(
 ) -> dict[str, dict[str, Any]]:
     """Have so many requests under way at once as show the weights of a pool; see `under_way`.
 
-    Gives {pool: {"asked", "answered", "servers": {endpoint: requests}}} for pools that are counted
-    so. Where one has no answer all are asked once more: they may have had bad luck.
+    Gives {pool: {"asked", "reached", "servers": {endpoint: requests}}} for pools that are counted
+    so. Where not all were at the servers together, so many as were are asked once more.
     """
     found: dict[str, dict[str, Any]] = {}
     for kind in kinds:
-        number = at_one_time(world["pools"][kind["pool"]])
-        tally = counted.get(kind["name"])
-        if kind["pool"] in found or not number or not tally or not tally["answered"]:
+        pool = world["pools"][kind["pool"]]
+        number = at_one_time(pool)
+        answers = counted.get(kind["name"], {"servers": {}})["servers"]
+        if kind["pool"] in found or not number or not set(answers) & {*pool["endpoints"].values()}:
             continue
         for attempt in range(2):
             client = Client(world["seed"] + attempt)
             stubs.order("reset")
             await client.peak(calm(kind), number)
-            met = client.take()[kind["name"]]
-            told = {"asked": number, "answered": met["answered"], "servers": met["servers"]}
-            found[kind["pool"]] = told
-            if met["answered"] == number:
+            reached = int(stubs.order("report")["peak"])
+            servers = client.take()[kind["name"]]["servers"]
+            found[kind["pool"]] = {"asked": number, "reached": reached, "servers": servers}
+            if reached >= number == sum(servers.values()) or reached < needed(pool):
                 break
+            number = min(number, reached)
     return found
 
 

@@ -20,12 +20,13 @@ KEY = "under_way"
 # turns, and none for more than one client can have under way.
 ENOUGH = 256
 MOST_AT_ONE_TIME = 1500
-# Requests that a server may be off its share. Measured with HAProxy 2.6.12 `balance leastconn`, two
-# threads, 7 pools of 2 to 200 servers with weights from 1 to 256, 25 times each: at most 1.8.
-SLACK = 2.0
-# Of fewer than this for each server that slack, which is 3 with unequal weights, is too large a
-# part to tell a server that gets nothing.
+# Requests that a server may be off its share, and one more with unequal weights (judge.fixed).
+# Measured with HAProxy 2.6.12 `balance leastconn`, two threads, 7 pools of 2 to 200 servers with
+# weights from 1 to 256, 25 times each: at most 1.8.
+SLACK = 1.0
+# Of fewer than this for each server that slack is too large a part.
 TURNS = 6
+COUNTED, IMPOSSIBLE, MISSING = "counted", "impossible", "missing"
 
 
 def shows_under_load_only(pool: Data) -> bool:
@@ -70,5 +71,23 @@ def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) ->
 
 
 def found_in(phase: Data | None, pool: str) -> dict[str, Any]:
-    """Give {"asked", "answered", "servers": {endpoint: requests}}; {} where it was not counted."""
+    """Give {"asked", "reached", "servers": {endpoint: requests}}; {} where it was not counted.
+
+    `reached` of the requests were at the servers together.
+    """
     return dict((phase or {}).get(KEY, {}).get(pool, {}))
+
+
+def state(pool: Data, found: Data) -> str:
+    """Tell whether what was `found` (see `found_in`) tells shares, cannot, or should have."""
+    if not at_one_time(pool):
+        return IMPOSSIBLE
+    if not found:
+        return MISSING
+    if found["reached"] < needed(pool):
+        # Limits that nothing tells of; less room than there was is for the check of it to see.
+        return IMPOSSIBLE
+    own = set(pool["endpoints"].values())
+    answered = sum(number for here, number in found["servers"].items() if here in own)
+    together = found["reached"] >= found["asked"] and answered >= needed(pool)
+    return COUNTED if together else MISSING

@@ -48,9 +48,8 @@ def build(intent: Mapping[str, Any], profile: Profile = DEFAULT) -> dict[str, An
     }
     told = {**facts(profile), "rows": [row.model_dump() for row in profile.rows]}
     asked = classes.classes(intent["listeners"], pools, told)
-    room = _room(intent)
     judged = {
-        name: {**_pool(pool, intent["guardrails"], names), "room": room}
+        name: {**_pool(pool, intent["guardrails"], names), "room": _room(intent, name, asked)}
         for name, pool in pools.items()
         if any(kind["pool"] == name for kind in asked)
     }
@@ -214,9 +213,10 @@ def _pool(
     return {**facts, "requests": requests_needed(counted, weights, guards["share_tolerance"])}
 
 
-def _room(intent: Mapping[str, Any]) -> int | None:
-    """Give how many requests are let in at one time; None when nothing sets a limit."""
-    limits = [listener.get("max_connections") for listener in intent["listeners"]]
+def _room(intent: Mapping[str, Any], pool: str, asked: Sequence[Mapping[str, Any]]) -> int | None:
+    """Give how many requests for a pool are let in at one time; None when nothing sets a limit."""
+    ways = {kind["listener"] for kind in asked if kind["pool"] == pool}
+    limits = [one.get("max_connections") for one in intent["listeners"] if one["name"] in ways]
     limits.append(intent["limits"]["max_connections"])
     return min((int(limit) for limit in limits if limit is not None), default=None)
 

@@ -14,7 +14,7 @@ from evenkeel.canary.first import demand_first
 from evenkeel.canary.watch import CANARY, Watch, write_result
 from evenkeel.change.archive import release_archive
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, printable
+from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.remote import READING_VERBS, Answer
 from evenkeel.verbs.drain import drain_options, would_change
@@ -86,7 +86,7 @@ def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> di
         raise
     error = answer.error(host)
     for note in answer.result.get("notes") or []:
-        task.show(printable(f"{host}: {note}"))
+        task.show(printable(indented(f"{host}: {note}", len(host) + 2)))
     if "change" in args and "changes_dir" in args and verb not in READING_VERBS:
         _keep(task, args, verb, host, answer)
     result = {"changed": bool(answer.result.get("changed")), "host": dict(answer.result)} | diff
