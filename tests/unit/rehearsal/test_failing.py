@@ -129,6 +129,21 @@ def test_new_harm_fails_and_the_same_harm_as_before_is_told(code):
     assert old["reasons"][0].startswith("as before: ")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"), [(0, 3, "fail"), (1, 5, "fail"), (1, 4, "pass"), (2, 4, "pass")]
+)
+def test_of_few_requests_one_or_two_more_lost_than_before_are_no_other_behaviour(
+    before, after, verdict
+):
+    def lost(number):
+        return facts(
+            refused=met(30, answered=30 - number, lost=number, errors={"status 503": number})
+        )
+
+    found = judged(lost(after), base=lost(before), again=lost(after))
+    assert found["verdict"] == verdict
+
+
 def test_bad_luck_that_does_not_come_again_is_no_harm():
     found = judged(facts(**HARM["errors"]), facts(), facts())
     assert (found["verdict"], found["reasons"]) == ("pass", [])
