@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Iterable
 
 from evenkeel.host.driver import path_of
 from evenkeel.host.start import PROGRAM
+from evenkeel.host.sums import sha256_of
 
 DIGITS = 16
 
 
 def word_of(files: Iterable[bytes]) -> str:
     """Give the build of a program and its driver, `files` in this order: 16 hex digits."""
-    sha = hashlib.sha256()
-    for data in files:
-        sha.update(hashlib.sha256(data).digest())
-    return sha.hexdigest()[:DIGITS]
+    return sha256_of("".join(map(sha256_of, files)).encode())[:DIGITS]
 
 
 def installed(balancer: str) -> str:
