@@ -144,12 +144,19 @@ def _shares(found: Counts) -> dict[str, float]:
 
 
 def by_weight(effect_of_pool: Data) -> Data:
-    """Give the effect with the intended share of each server in place of the counted one."""
-    servers = {
-        name: {**row, "after": None if row["after"] is None else row["intended"], BY_WEIGHT: True}
-        for name, row in effect_of_pool["servers"].items()
-    }
+    """Give the effect with the intended share of each server in place of the counted one.
+
+    Where a person would read another figure, the row says that nobody counted it.
+    """
+    servers = {name: _by_weight(row) for name, row in effect_of_pool["servers"].items()}
     return {**effect_of_pool, "servers": servers}
+
+
+def _by_weight(row: Data) -> Data:
+    if row["after"] is None:
+        return row
+    differs = _percent(row["after"]) != _percent(row["intended"])
+    return {**row, "after": row["intended"], BY_WEIGHT: differs}
 
 
 def against_fair(pool: Data, effect_of_pool: Data) -> list[dict[str, Any]]:

@@ -9,13 +9,9 @@ from evenkeel.rehearsal import effect as effects
 from evenkeel.rehearsal.line import Check, Data, check, few, verdict_for
 from evenkeel.rehearsal.share_checks import share_checks
 
-# A server that should have had so many requests and had none is not unlucky (e^-20).
-_SURE_OF_TRAFFIC = 20
 # Half the room that there was is no rounding error.
 _LEAST_ROOM = 0.5
 _NAMED = 4
-_AT_ONE_TIME = "exact, at one time"
-_EXACT = ("exact", _AT_ONE_TIME)
 
 
 def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterator[Check]:

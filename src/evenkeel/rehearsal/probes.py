@@ -105,6 +105,19 @@ def missing(
     return found
 
 
+async def _at_once(
+    stubs: StubControl, seed: int, kind: dict[str, Any], number: int
+) -> tuple[int, dict[str, Any]]:
+    """Have `number` requests of a class under way; give how many met at the stubs, and the tally.
+
+    The stub servers hold each back until all are there or nobody comes any more.
+    """
+    client = Client(seed)
+    stubs.order("reset")
+    await client.peak(calm(kind), number)
+    return int(stubs.order("report")["peak"]), client.take()[kind["name"]]
+
+
 async def peaks(
     stubs: StubControl,
     world: dict[str, Any],
@@ -124,11 +137,7 @@ async def peaks(
         if kind["pool"] in found or not tally or not tally["answered"]:
             continue
         for attempt in range(2):
-            client = Client(world["seed"] + attempt)
-            stubs.order("reset")
-            await client.peak(calm(kind), asked)
-            reached = int(stubs.order("report")["peak"])
-            met = client.take()[kind["name"]]
+            reached, met = await _at_once(stubs, world["seed"] + attempt, kind, asked)
             found[kind["pool"]] = {
                 "asked": asked,
                 "reached": reached,
@@ -161,11 +170,8 @@ async def under_way(
         if kind["pool"] in found or not number or not set(answers) & {*pool["endpoints"].values()}:
             continue
         for attempt in range(2):
-            client = Client(world["seed"] + attempt)
-            stubs.order("reset")
-            await client.peak(calm(kind), number)
-            reached = int(stubs.order("report")["peak"])
-            servers = client.take()[kind["name"]]["servers"]
+            reached, met = await _at_once(stubs, world["seed"] + attempt, kind, number)
+            servers = met["servers"]
             found[kind["pool"]] = {"asked": number, "reached": reached, "servers": servers}
             if reached >= number == sum(servers.values()) or reached < needed(pool):
                 break

@@ -25,13 +25,14 @@ _ANY_LOAD = ""
 class _Counted:
     """What was counted for a pool: with a few requests at a time, and with many.
 
-    `state` is what `under_way.state` says, or "" where weights show with any load; `together` are
-    the requests under way together, None where these tell nothing; `alike` tells whether shares
-    before and after were counted in the same way.
+    `counts` are those with a few; `state` is what `under_way.state` says of `found`, or "" where
+    weights show with any load; `together` are the requests under way together, None where these
+    tell nothing; `alike` tells whether shares before and after were counted in the same way.
     """
 
-    few: effects.Counts
+    counts: effects.Counts
     state: str
+    found: Data
     together: effects.Counts | None
     alike: bool
 
@@ -59,21 +60,21 @@ def share_checks(
 def _counted(name: str, world: Data, measured: Data, counts: effects.Counts) -> _Counted:
     pool, before, after = world["pools"][name], measured["before"], measured["after"]
     if not under_way.shows_under_load_only(pool):
-        return _Counted(counts, _ANY_LOAD, None, alike=True)
+        return _Counted(counts, _ANY_LOAD, {}, None, alike=True)
     found = under_way.found_in(after, name)
     state = under_way.state(pool, found)
     if world["by_hand"] and not found:
         # Of a file that somebody wrote it is not known for sure which requests a pool answers.
         state = under_way.IMPOSSIBLE
     alike = not before or effects.at_one_time(world, before, name) is not None
-    return _Counted(counts, state, effects.at_one_time(world, after, name), alike)
+    return _Counted(counts, state, found, effects.at_one_time(world, after, name), alike)
 
 
 def _share(name: str, pool: Data, counted: _Counted, effect: Data) -> Check:
     """Shares against the weights: exactly for round robin, within the tolerance for the others."""
-    title, few_at_a_time = f"Shares of pool {name} are the intended ones", counted.few
-    numbers: dict[str, Any] = {"requests": few_at_a_time.total, "algorithm": pool["algorithm"]}
-    elsewhere = few_at_a_time.elsewhere + (counted.together or effects.Counts({})).elsewhere
+    title, counts = f"Shares of pool {name} are the intended ones", counted.counts
+    numbers: dict[str, Any] = {"requests": counts.total, "algorithm": pool["algorithm"]}
+    elsewhere = counts.elsewhere + (counted.together or effects.Counts({})).elsewhere
     reasons = []
     if elsewhere:
         where = ", ".join(sorted(elsewhere)[:_NAMED])
@@ -87,28 +88,29 @@ def _share(name: str, pool: Data, counted: _Counted, effect: Data) -> Check:
         numbers["rule"] = "none: not enough of its requests can be under way for weights to show"
         return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
     if counted.state != _ANY_LOAD:
-        numbers |= {"rule": _EXACT[1], "at_one_time": (counted.together or few_at_a_time).total}
-        result = _of_requests_at_one_time(name, pool, counted.together)
+        numbers |= {"rule": _EXACT[1], "at_one_time": counted.found.get("reached", 0)}
+        result = _of_requests_at_one_time(name, pool, counted)
     elif pool["rule"] == "exact":
         numbers["rule"] = _EXACT[0]
-        result = exact_share(few_at_a_time.servers, pool["weights"], pool=name)
+        result = exact_share(counts.servers, pool["weights"], pool=name)
     else:
         tolerance = pool["guards"]["share_tolerance"]
         numbers |= {"rule": pool["rule"], "tolerance": tolerance}
-        result = diverse_share(few_at_a_time.servers, pool["weights"], tolerance, pool=name)
+        result = diverse_share(counts.servers, pool["weights"], tolerance, pool=name)
     reasons += [_with_move(reason, effect) for reason in result["reasons"]]
     verdict = FAIL if elsewhere else result["verdict"]
     return check(f"share:{name}", title, verdict, numbers, reasons)
 
 
-def _of_requests_at_one_time(
-    name: str, pool: Data, together: effects.Counts | None
-) -> dict[str, Any]:
-    if together:
-        return exact_share(together.servers, pool["weights"], under_way.SLACK, pool=name)
+def _of_requests_at_one_time(name: str, pool: Data, counted: _Counted) -> dict[str, Any]:
+    if counted.together:
+        weights = pool["weights"]
+        return exact_share(counted.together.servers, weights, under_way.SLACK, pool=name)
+    asked, reached = (counted.found.get(key, 0) for key in ("asked", "reached"))
     reason = (
-        f"fewer than {under_way.needed(pool)} of {under_way.at_one_time(pool)} requests to pool"
-        f" {name} at one time were answered: too few to tell its shares"
+        f"of {asked} requests to pool {name} at one time {reached} reached a server together and"
+        f" {under_way.answered(pool, counted.found)} were answered by its own, wanted all and at"
+        f" least {under_way.needed(pool)} to tell its shares"
     )
     return {"verdict": INCONCLUSIVE, "reasons": [reason]}
 

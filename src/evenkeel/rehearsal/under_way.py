@@ -87,7 +87,11 @@ def state(pool: Data, found: Data) -> str:
     if found["reached"] < needed(pool):
         # Limits that nothing tells of; less room than there was is for the check of it to see.
         return IMPOSSIBLE
+    enough = answered(pool, found) >= needed(pool)
+    return COUNTED if enough and found["reached"] >= found["asked"] else MISSING
+
+
+def answered(pool: Data, found: Data) -> int:
+    """Give how many of the requests that were under way a pool's own servers answered."""
     own = set(pool["endpoints"].values())
-    answered = sum(number for here, number in found["servers"].items() if here in own)
-    together = found["reached"] >= found["asked"] and answered >= needed(pool)
-    return COUNTED if together else MISSING
+    return sum(number for here, number in found.get("servers", {}).items() if here in own)

@@ -290,3 +290,9 @@ def test_where_turns_are_not_those_of_the_weights_the_guardrails_go_by_what_was_
     world = world_of()
     found = judged(world, measured(world, EVEN, counts(150, 150, 0)))
     assert {"share:web", "spread:web", "shift:web"} <= failed(found)
+
+
+def test_where_turns_are_exact_a_request_more_or_less_is_no_shift():
+    world = world_of(guardrails={"largest_shift_points": 1})
+    found = measured(world, counts(20, 20, 20), counts(21, 20, 19))
+    assert judged(world, found)["shift:web"]["verdict"] == "pass"
