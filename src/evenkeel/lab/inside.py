@@ -3,8 +3,8 @@
 `podman exec` starts podman, a monitor and the runtime, twice, before the command: ten times what
 most looks into a machine take themselves. `nsenter` enters the namespaces of the container's first
 process. The command has the environment, the capabilities, the mask and the groups that podman
-would give it, and ends with who called for it. It is not in the container's control group and has
-no seccomp filter: what has to be held by those is run by podman.
+would give it, and ends with the `nsenter` that its caller waits for. It is not in the container's
+control group and has no seccomp filter: what has to be held by those is run by podman.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def run(
 
     A command that a signal ended has the code that a shell would give it, 128 and the signal; one
     that could not be run has 125. Whoever still holds its output is waited for. Raises
-    subprocess.TimeoutExpired, and then the command has ended too.
+    subprocess.TimeoutExpired, and then the command has ended too (as root; sudo cannot be killed).
     """
     words = [*command(container), *arguments]
     done = subprocess.run(

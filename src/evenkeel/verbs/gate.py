@@ -163,7 +163,7 @@ def _demand_build(gate: Gate) -> None:
         for host in gate.hosts
         if (build := gate.answers[host].get("build")) != gate.build
     }
-    faults = [Fault(host, f"build {gate.build}", _named(build)) for host, build in other.items()]
+    faults = [Fault(host, f"build {gate.build}", _in_words(build)) for host, build in other.items()]
     if not faults:
         return
     next_step = "run playbooks/install.yml on the hosts that are named, then deploy again"
@@ -178,7 +178,7 @@ def _demand_build(gate: Gate) -> None:
     )
 
 
-def _named(build: object) -> str:
+def _in_words(build: object) -> str:
     if build is None:
         return "an earlier version, which does not say"
     return f"build {str(build)[:DIGITS]}" if build else "files that it cannot read itself"

@@ -56,3 +56,14 @@ def test_a_container_that_was_started_again_is_looked_up_again(answers):
         pass
     inside._known["lab-lb1"] = inside._First(ended.pid, "1", "-all")
     assert f"--target={os.getpid()}" in inside.command("lab-lb1")
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "wanted"),
+    [(-9, b"", 137), (1, b"nsenter: cannot open /proc/7/ns/mnt", 125), (1, b"", 1), (0, b"", 0)],
+)
+def test_exit_codes_are_those_that_podman_would_give(code, said, wanted, monkeypatch):
+    monkeypatch.setattr(inside, "command", lambda _: [])
+    done = subprocess.CompletedProcess([], code, b"", said)
+    monkeypatch.setattr(inside.subprocess, "run", lambda *_, **__: done)
+    assert inside.run("lab-lb1", ["true"]).returncode == wanted
