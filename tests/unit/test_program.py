@@ -19,6 +19,7 @@ from ansible.template import Templar, trust_as_template
 import evenkeel
 from evenkeel import program
 from evenkeel.errors import Refused
+from evenkeel.host.build import word_of
 from evenkeel.host.driver import DRIVERS
 from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
 from evenkeel.verbs.controller import VERBS
@@ -203,6 +204,19 @@ def test_the_build_changes_with_the_program_and_with_the_driver(
     second = program.build_of(role)
     (role / "files" / "driver_part.py").write_text("")
     assert len({first, second, program.build_of(role)}) == 3
+
+
+def test_the_build_changes_with_every_file_of_the_program(tmp_path: Path) -> None:
+    for room in program.ROOMS:
+        shutil.copytree(SOURCE / room, tmp_path / room)
+    seen = {word_of([program.program_bytes(tmp_path)])}
+    files = [file for room in program.ROOMS for file in (tmp_path / room).glob("*.py")]
+    for file in files:
+        text = file.read_text()
+        file.write_text(text.replace("e", "a", 1))
+        seen.add(word_of([program.program_bytes(tmp_path)]))
+        file.write_text(text)
+    assert len(seen) == 1 + len(files)
 
 
 WATCHING = {"pending": {"change": "c1"}, "build": "b1"}
