@@ -18,7 +18,7 @@ from typing import Iterable, List, Optional, Tuple
 SOON_SECONDS = 14 * 24 * 3600
 _LARGEST_BYTES = 1024 * 1024
 _MOST_FILES = 2000
-_PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END")
+_PEM = rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END"
 _SEQUENCE, _VERSION, _UTC_TIME, _TIME = 0x30, 0xA0, 0x17, 0x18
 # What lies in a folder of certificates beside them (configuration.txt, "crt").
 _BESIDE = (".issuer", ".ocsp", ".sctl", ".key", ".dh")
@@ -47,15 +47,10 @@ def ends(path: str) -> Optional[float]:
     """Give when the first certificate of a PEM file ends, in seconds since 1970, or None."""
     try:
         with open(path, "rb") as file:
-            found = _PEM.search(file.read(_LARGEST_BYTES))
+            found = re.search(_PEM, file.read(_LARGEST_BYTES))
         return _not_after(base64.b64decode(found.group(1))) if found else None
     except (OSError, binascii.Error, ValueError, IndexError):
         return None
-
-
-def seconds(moment: str) -> float:
-    """Give a time in UTC, such as 2026-12-31T10:00:00Z, in seconds since 1970."""
-    return float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
 
 
 def _files(paths: Iterable[str]) -> List[str]:

@@ -92,6 +92,6 @@ def test_prepare_refuses_a_release_with_a_certificate_that_is_over(host: Host, n
 
 
 def test_prepare_notes_a_certificate_that_ends_soon(host: Host, named):
-    now = certificates.seconds(host.clock.now())
+    now = host.clock.wall()
     named[0].write_bytes(pem(now + 5 * DAY + 60))
     assert "in 5 days" in host.must(*WORDS, stdin=archive("c1", SECOND))["notes"][0]
