@@ -15,7 +15,7 @@ from .driver_said import LARGEST_OUTPUT, own_words
 from .driver_states import STATE_FILE, write_states
 
 CHECK_SECONDS = 120.0
-_NOISE = re.compile(
+_NOISE = (
     r"^\[NOTICE\]|^Configuration file is valid|^Warnings were found"
     r"|Can't open global server state file"
 )
@@ -35,7 +35,7 @@ def check(release_dir: str, live: str) -> Check:
         # HAProxy warns of a state file that is not there, and some demand no warnings.
         write_states([])
     code, said = process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, release_dir)
-    lines = [line for line in said.splitlines() if not _NOISE.search(line)]
+    lines = [line for line in said.splitlines() if not re.search(_NOISE, line)]
     said = own_words("\n".join(lines).replace(path, "haproxy.cfg"), text)
     if code == 0:
         faults = _unbindable(path, live)

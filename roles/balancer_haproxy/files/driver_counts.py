@@ -10,7 +10,7 @@ from .driver_reading import counted, number_of
 
 # A table of clients that the role's own lines make is no larger (counting.py).
 MOST_CLIENTS = 32768
-_ENTRY = re.compile(r"\bserver_id=(\d+)")
+_ENTRY = r"\bserver_id=(\d+)"
 
 
 def observed(master: Master, pid: int, text: str) -> Dict[str, Any]:
@@ -47,7 +47,7 @@ def _add_counted(
     for pool in tables:
         if pool in pools and 0 < sizes.get(pool, 0) <= MOST_CLIENTS:
             found = dict.fromkeys(pools[pool]["servers"], 0)
-            for number in _ENTRY.findall(master.ask(f"@!{pid} show table {pool}")):
+            for number in re.findall(_ENTRY, master.ask(f"@!{pid} show table {pool}")):
                 server = ids.get((pool, number))
                 if server is not None:
                     found[server] += 1

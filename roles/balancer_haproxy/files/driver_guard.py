@@ -21,12 +21,12 @@ from .driver_allowed import (
 from .driver_reading import SECTIONS, words
 from .driver_states import STATE_FILE
 
-_CALL = re.compile(r"(?:\bmap(?:_\w+)?|\b(?:add|del)-acl|\bjwt_verify|\benv)\(")
-_PATH = re.compile(r"(?:/[A-Za-z0-9_@+*-][A-Za-z0-9_.@+*-]*)+/?")
-_RELATIVE = re.compile(r"@?[A-Za-z0-9_][A-Za-z0-9_.@+*-]*(?:/[A-Za-z0-9_@+*-][A-Za-z0-9_.@+*-]*)*")
-_ADDRESS = re.compile(r"(?:(?:ipv[46]|udp[46]?|quic[46]|abns)@)?[A-Za-z0-9_.:*%\[\]-]*")
-_VARIABLE = re.compile(r"EVENKEEL(?:_[A-Z0-9_]*)?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CALL = r"(?:\bmap(?:_\w+)?|\b(?:add|del)-acl|\bjwt_verify|\benv)\("
+_PATH = r"(?:/[A-Za-z0-9_@+*-][A-Za-z0-9_.@+*-]*)+/?"
+_RELATIVE = r"@?[A-Za-z0-9_][A-Za-z0-9_.@+*-]*(?:/[A-Za-z0-9_@+*-][A-Za-z0-9_.@+*-]*)*"
+_ADDRESS = r"(?:(?:ipv[46]|udp[46]?|quic[46]|abns)@)?[A-Za-z0-9_.:*%\[\]-]*"
+_VARIABLE = r"EVENKEEL(?:_[A-Z0-9_]*)?"
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
 _MOST_FAULTS = 10
 
 
@@ -57,7 +57,7 @@ class _Guard:
 
     def fault(self, line: str) -> str:
         """Say what is not allowed about the next line; empty when nothing is."""
-        if _CONTROL.search(line):
+        if re.search(_CONTROL, line):
             return "a control character is not allowed"
         try:
             found = words(line)
@@ -111,7 +111,7 @@ class _Guard:
             path = rest[at + 1 : at + 2]
             if path and path[0] == "@system-ca":
                 continue
-            if not (based and path and _RELATIVE.fullmatch(path[0])):
+            if not (based and path and re.fullmatch(_RELATIVE, path[0])):
                 said = _outside(word, path, folders)
                 if said:
                     return said
@@ -136,7 +136,7 @@ class _Guard:
 
     def variable_fault(self, directive: str, rest: List[str]) -> str:
         """HAProxy's master starts itself anew with its environment: LD_PRELOAD would be code."""
-        if rest and _VARIABLE.fullmatch(rest[0]):
+        if rest and re.fullmatch(_VARIABLE, rest[0]):
             return ""
         return f"{directive} is only allowed for EVENKEEL and EVENKEEL_*"
 
@@ -155,9 +155,9 @@ class _Guard:
         if target in ("global", "stdout", "stderr", "") or target.startswith("ring@"):
             return ""
         path = target[5:] if target.startswith("unix@") else target
-        if path.startswith(LOG_SOCKETS) and _PATH.fullmatch(path):
+        if path.startswith(LOG_SOCKETS) and re.fullmatch(_PATH, path):
             return ""
-        return "" if _ADDRESS.fullmatch(target) else f"{directive}: this target is not allowed"
+        return "" if re.fullmatch(_ADDRESS, target) else f"{directive}: this target is not allowed"
 
     def bind_fault(self, directive: str, rest: List[str]) -> str:
         """A socket that is opened by root replaces the file of its name."""
@@ -242,17 +242,19 @@ def _patterns_at(rest: List[str]) -> int:
 
 def _outside(what: str, path: List[str], folders: Tuple[str, ...]) -> str:
     """Say so when `path` (one word, or none) does not lie below one of `folders`."""
-    inside = path and _PATH.fullmatch(path[0].rstrip("/") or "-") and path[0].startswith(folders)
+    inside = (
+        path and re.fullmatch(_PATH, path[0].rstrip("/") or "-") and path[0].startswith(folders)
+    )
     return "" if inside else f"{what} is only allowed for a file below {' or '.join(folders)}"
 
 
 def _calls(word: str) -> str:
     """Look at the converters and actions of a word that are given the name of a file."""
-    for call in _CALL.finditer(word):
+    for call in re.finditer(_CALL, word):
         name = call.group()[:-1]
         argument = re.split(r"[,)]", word[call.end() :])[0]
         if name == "env":
-            if not _VARIABLE.fullmatch(argument):
+            if not re.fullmatch(_VARIABLE, argument):
                 return "env() is only allowed for EVENKEEL and EVENKEEL_*"
         elif name == "jwt_verify":
             key = word[call.end() :].partition(",")[2].partition(")")[0]
@@ -273,7 +275,7 @@ def _listens(directive: str, addresses: List[str]) -> str:
             said = _outside(directive, [path], SOCKETS)
             if said:
                 return said
-        elif not _ADDRESS.fullmatch(address):
+        elif not re.fullmatch(_ADDRESS, address):
             return f"{directive}: this address is not allowed"
     return ""
 

@@ -25,11 +25,11 @@ LOOKS_UNTIL_GONE = 20
 # Commands sent over one connection: they share a buffer of 16 kB in HAProxy.
 COMMANDS_AT_ONCE = 50
 
-_MASTER = re.compile(r"^(\d+)\s+master\s+(\d+)(?:\s+\[failed:\s*(\d+)\])?\s+\S+\s+(\S+)", re.M)
-_WORKER = re.compile(r"^(\d+)\s+worker\s+(\d+)\s", re.M)
-_TABLE = re.compile(r"^# table: (\S+), type: integer, size:(\d+)", re.M)
-_VALUE = re.compile(r"value=<(\d+)>")
-_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
+_MASTER = r"(?m)^(\d+)\s+master\s+(\d+)(?:\s+\[failed:\s*(\d+)\])?\s+\S+\s+(\S+)"
+_WORKER = r"(?m)^(\d+)\s+worker\s+(\d+)\s"
+_TABLE = r"(?m)^# table: (\S+), type: integer, size:(\d+)"
+_VALUE = r"value=<(\d+)>"
+_NAME = r"[A-Za-z0-9_.:-]{1,256}"
 
 
 class Processes(NamedTuple):
@@ -143,16 +143,18 @@ class Master:
 
     def tables(self, pid: int) -> Dict[str, int]:
         """Give {pool: size} of the stick tables of whole numbers."""
-        return {name: int(size) for name, size in _TABLE.findall(self.ask(f"@!{pid} show table"))}
+        return {
+            name: int(size) for name, size in re.findall(_TABLE, self.ask(f"@!{pid} show table"))
+        }
 
     def variable(self, pid: int, name: str) -> Optional[int]:
         """Give a variable of the process that lines of counting.py count in; None without it."""
-        found = _VALUE.search(self.ask(f"@!{pid} get var proc.evenkeel_{name}"))
+        found = re.search(_VALUE, self.ask(f"@!{pid} get var proc.evenkeel_{name}"))
         return int(found.group(1)) if found else None
 
     def set_server(self, pid: int, pool: str, server: str, order: str) -> None:
         """Give worker `pid` one order for a server. Raises BalancerFault when it says no."""
-        if not (_NAME.fullmatch(pool) and _NAME.fullmatch(server)):
+        if not (re.fullmatch(_NAME, pool) and re.fullmatch(_NAME, server)):
             raise BalancerFault("no such server")
         said = self.ask(f"@!{pid} set server {pool}/{server} {order}").strip()
         if said:
@@ -174,13 +176,13 @@ class Master:
 
 def _processes(answer: str) -> Optional[Processes]:
     """Read `show proc`; None for an answer that a reload cut short."""
-    master = _MASTER.search(answer)
+    master = re.search(_MASTER, answer)
     if master is None or "# programs" not in answer:
         return None
     current, _, rest = answer.partition("# old workers")
-    workers = [int(found.group(1)) for found in _WORKER.finditer(current)]
+    workers = [int(found.group(1)) for found in re.finditer(_WORKER, current)]
     pid, reloads, failed, version = master.groups()
-    leaving = len(_WORKER.findall(rest.partition("# programs")[0]))
+    leaving = len(re.findall(_WORKER, rest.partition("# programs")[0]))
     return Processes(int(pid), int(reloads), int(failed or 0), version, workers, leaving)
 
 

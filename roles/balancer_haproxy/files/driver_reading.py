@@ -6,10 +6,10 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, Set, Tuple
 
-_COUNTS_CLIENTS = re.compile(r"\s+stick store-request \S+,xxh32\s*")
-_COUNTS_TIMES = re.compile(r"\s+http-response set-var\(proc\.evenkeel_slow_(\d{1,6})\) .*")
+_COUNTS_CLIENTS = r"\s+stick store-request \S+,xxh32\s*"
+_COUNTS_TIMES = r"\s+http-response set-var\(proc\.evenkeel_slow_(\d{1,6})\) .*"
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
-_BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):(\d{1,5})")
+_BIND = r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):(\d{1,5})"
 
 SECTIONS = frozenset(
     (
@@ -158,10 +158,10 @@ def counted(lines: Iterable[str]) -> Tuple[Set[str], Dict[str, str]]:
         found = line.split(None, 2)
         if found and found[0] in SECTIONS:
             pool = found[1] if found[0] in ("backend", "listen") and len(found) > 1 else ""
-        elif pool and _COUNTS_CLIENTS.fullmatch(line):
+        elif pool and re.fullmatch(_COUNTS_CLIENTS, line):
             tables.add(pool)
         elif pool:
-            times = _COUNTS_TIMES.fullmatch(line)
+            times = re.fullmatch(_COUNTS_TIMES, line)
             if times:
                 timers[pool] = times.group(1)
     return tables, timers
@@ -183,7 +183,7 @@ def listeners(lines: Iterable[str]) -> Dict[str, List[Dict[str, Any]]]:
                 one["http"] = mode == "http"
         elif name and len(parts) > 1 and parts[0] == "bind":
             for word in parts[1].split(","):
-                at = _BIND.fullmatch(word)
+                at = re.fullmatch(_BIND, word)
                 if at:
                     found.setdefault(name, []).append(
                         {
@@ -204,7 +204,7 @@ def binds(path: str) -> List[Tuple[str, int]]:
         for line in file:
             words = line.split(None, 2)
             if len(words) > 1 and words[0] == "bind" and "transparent" not in line:
-                matches = (_BIND.fullmatch(word) for word in words[1].split(","))
+                matches = (re.fullmatch(_BIND, word) for word in words[1].split(","))
                 found += [(m.group(1).strip("[]"), int(m.group(2))) for m in matches if m]
     return found
 

@@ -9,12 +9,12 @@ from evenkeel.host import process
 from .driver_reading import text_of
 
 LARGEST_OUTPUT = 4000
-_SECRET = re.compile(r"(?i)(password|passwd|secret|auth|token)(\S*\s+)\S+")
-_QUOTED = re.compile(r"(?<![A-Za-z0-9])'(.*?)'(?![A-Za-z0-9])")
+_HIDDEN = r"(?i)(password|passwd|secret|auth|token)(\S*\s+)\S+"
+_QUOTED = r"(?<![A-Za-z0-9])'(.*?)'(?![A-Za-z0-9])"
 # What stands around a quoted name.
 _MARKS = "'\",.:;()<>[]"
 # Words, numbers and line numbers of HAProxy itself: nothing of this form is worth hiding.
-_SPOKEN = re.compile(
+_SPOKEN = (
     r"\[[A-Z]+\]|\(?\d{1,7}\)?[,.:;]?|\[?haproxy\.cfg(?::\d+)?\]?[,.:;]?|<[a-z]+>"
     r"|[(\[]?[A-Za-z][A-Za-z-]*(?:'[a-z]{1,2}|\(s\))?[)\]]?[,.:;?!]?|IPv[46]|[^A-Za-z0-9]{1,3}"
     # Where it could not listen, as it writes that.
@@ -27,13 +27,13 @@ def own_words(said: str, text: str) -> str:
 
     Its errors quote the file that they are about, which may be another one than the release.
     """
-    said = _SECRET.sub(r"\1\2***", said[: 4 * LARGEST_OUTPUT])
-    said = _QUOTED.sub(lambda q: q.group() if q.group(1) in text else "'***'", said)
+    said = re.sub(_HIDDEN, r"\1\2***", said[: 4 * LARGEST_OUTPUT])
+    said = re.sub(_QUOTED, lambda q: q.group() if q.group(1) in text else "'***'", said)
     kept = []
     for line in said.split("\n"):
         # What an error shows of the release itself.
         whole = line.strip() and line in text
-        spoken = (_SPOKEN.fullmatch(w) or w.strip(_MARKS) in text for w in line.split())
+        spoken = (re.fullmatch(_SPOKEN, w) or w.strip(_MARKS) in text for w in line.split())
         if whole or all(spoken):
             kept.append(line)
         else:
@@ -42,7 +42,7 @@ def own_words(said: str, text: str) -> str:
 
 
 def _own_word(word: str, text: str) -> str:
-    own = _SPOKEN.fullmatch(word) or word.strip(_MARKS) in text
+    own = re.fullmatch(_SPOKEN, word) or word.strip(_MARKS) in text
     return word if own else "***"
 
 

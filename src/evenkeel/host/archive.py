@@ -33,12 +33,10 @@ _CHANGE_FOLDER = ".change/"
 CHANGE_MANIFEST = f"{_CHANGE_FOLDER}{MANIFEST}"
 
 _BLOCK = 512
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,7}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_CHANGE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_APPROVAL = re.compile(
-    re.escape(_CHANGE_FOLDER) + r"approvals/([A-Za-z0-9][A-Za-z0-9._@+-]{0,63})\.json(\.sig)?"
-)
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,7}"
+_DIGEST = r"[0-9a-f]{64}"
+_CHANGE = r"[a-z0-9][a-z0-9._-]{0,63}"
+_APPROVAL = r"\.change/approvals/([A-Za-z0-9][A-Za-z0-9._@+-]{0,63})\.json(\.sig)?"
 
 
 class Release(NamedTuple):
@@ -69,12 +67,12 @@ def release_digest(files: Dict[str, bytes]) -> str:
 
 def is_digest(text: str) -> bool:
     """Tell whether `text` is written like the content address of a release."""
-    return _DIGEST.fullmatch(text) is not None
+    return re.fullmatch(_DIGEST, text) is not None
 
 
 def is_file_name(name: str) -> bool:
     """Tell whether `name` is a relative path that stays inside a release."""
-    return len(name) <= 100 and name != MANIFEST and _NAME.fullmatch(name) is not None
+    return len(name) <= 100 and name != MANIFEST and re.fullmatch(_NAME, name) is not None
 
 
 def approval_name(person: str) -> str:
@@ -84,7 +82,7 @@ def approval_name(person: str) -> str:
 
 def approver_of(name: str) -> Optional[str]:
     """Give the person whose approval has this name in an archive; None when it is no approval."""
-    match = _APPROVAL.fullmatch(name)
+    match = re.fullmatch(_APPROVAL, name)
     return match.group(1) if match and not match.group(2) else None
 
 
@@ -191,7 +189,7 @@ def _member(header: bytes) -> "tuple[str, int]":
             repr(name),
         )
     size = _octal(header[124:136], "size")
-    largest = LARGEST_APPROVAL_BYTES if _APPROVAL.fullmatch(name) else LARGEST_ARCHIVE_BYTES
+    largest = LARGEST_APPROVAL_BYTES if re.fullmatch(_APPROVAL, name) else LARGEST_ARCHIVE_BYTES
     limit = _LARGEST.get(name, largest)
     if size > limit:
         raise _refused("holds a file that is too large", f"{name} of at most {limit} bytes", "more")
@@ -202,7 +200,7 @@ _LARGEST = {MANIFEST: LARGEST_MANIFEST_BYTES, CHANGE_MANIFEST: LARGEST_CHANGE_BY
 
 
 def _is_member_name(name: str) -> bool:
-    ours = name in (MANIFEST, CHANGE_MANIFEST) or _APPROVAL.fullmatch(name) is not None
+    ours = name in (MANIFEST, CHANGE_MANIFEST) or re.fullmatch(_APPROVAL, name) is not None
     return ours or is_file_name(name)
 
 
@@ -211,12 +209,12 @@ def _manifest(data: bytes) -> Dict[str, Any]:
         manifest = json.loads(data)
         files = manifest["files"]
         sound = (
-            _CHANGE.fullmatch(manifest["change_id"])
-            and _DIGEST.fullmatch(manifest["digest"])
-            and _DIGEST.fullmatch(manifest["release"])
+            re.fullmatch(_CHANGE, manifest["change_id"])
+            and re.fullmatch(_DIGEST, manifest["digest"])
+            and re.fullmatch(_DIGEST, manifest["release"])
             and all(is_file_name(name) for name in files)
             and all(
-                _DIGEST.fullmatch(facts["sha256"]) and isinstance(facts["size"], int)
+                re.fullmatch(_DIGEST, facts["sha256"]) and isinstance(facts["size"], int)
                 for facts in files.values()
             )
         )

@@ -15,7 +15,7 @@ from evenkeel.host.machine import Machine
 
 # How long after an `expire` that failed the timer tries again.
 RETRY_SECONDS = 10.0
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = r"[0-9a-f]{64}"
 
 Answer = Dict[str, Any]
 
@@ -93,7 +93,7 @@ def _target(
 def _named(machine: Machine, journal: Journal, to: str) -> Dict[str, Any]:
     store = machine.store
     change: Optional[str] = None
-    if _DIGEST.fullmatch(to):
+    if re.fullmatch(_DIGEST, to):
         known = [g for g in journal.generations if g["release"] == to]
         if not known:
             raise Refused(
