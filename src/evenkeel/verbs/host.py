@@ -60,6 +60,11 @@ class Task(Protocol):
     ) -> Answer: ...
 
 
+# What no playbook reads of a host's status, and grows with its servers and its past: Ansible walks
+# through all of what was registered whenever some of it is read, which can take it longer than the
+# hosts need to go back.
+_NOT_REGISTERED = ("servers", "snapshots")
+
 Options = Callable[[Task, Mapping[str, Any], str], tuple[dict[str, object], bytes]]
 """Gives a verb's options and its standard input, from the task, its arguments and the host."""
 
@@ -89,13 +94,21 @@ def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> di
         task.show(printable(indented(f"{host}: {note}", len(host) + 2)))
     if "change" in args and "changes_dir" in args and verb not in READING_VERBS:
         _keep(task, args, verb, host, answer)
-    result = {"changed": bool(answer.result.get("changed")), "host": dict(answer.result)} | diff
+    result = {"changed": bool(answer.result.get("changed")), "host": _registered(answer)} | diff
     if error and not args.get("tolerant"):
         raise error
     if args.get("files"):
         # Whole configurations, with the secrets in them: for who registers them, not for a log.
         result["_ansible_no_log"] = True
     return result | ({"evenkeel": error.as_dict(), "msg": str(error)} if error else {})
+
+
+def _registered(answer: Answer) -> dict[str, Any]:
+    """Give what a playbook registers of an answer; of the confirmed releases, the last."""
+    kept = {name: part for name, part in answer.result.items() if name not in _NOT_REGISTERED}
+    if "generations" in kept:
+        kept["generations"] = kept["generations"][-1:]
+    return kept
 
 
 def _release(

@@ -55,6 +55,17 @@ def stage_result(change):
     return json.loads((change.folder.stage_results(1) / "lb1.json").read_text())
 
 
+def test_a_playbook_registers_nothing_that_grows_with_the_servers_or_the_past_of_a_host(change):
+    grown = {
+        "servers": {"web": {f"web{number}": {} for number in range(1000)}},
+        "snapshots": [{"name": "s"}] * 50,
+        "generations": [{"change": "older"}] * 30 + [{"change": "first"}],
+    }
+    _, do = run(change, good(live=LIVE, pending=None, **grown), "status")
+    said = {"ok": True, "changed": True, "live": LIVE, "pending": None}
+    assert do()["host"] == {**said, "generations": [{"change": "first"}]}
+
+
 def test_activation_sends_the_release_and_the_base_that_were_rendered(change):
     task, do = run(change, good(), "activate", stage=1, lease_seconds=30)
     assert do()["changed"]
