@@ -15,7 +15,9 @@ _MAP = re.compile(r"\bmap(?:_\w+)?\((/[^,)]+)")
 # Where such files lie. A stand-in is put nowhere else, whatever a configuration names.
 _PLACES = ("/etc/haproxy/", "/etc/ssl/", "/etc/letsencrypt/", "/etc/pki/", "/etc/certs/", "/srv/")
 _ANSWERS = ("file", "lf-file")
-_AUTHORITIES = ("ca-file", "ca-verify-file", "crl-file")
+_AUTHORITIES = ("ca-file", "ca-verify-file")
+# What the certificate of a server has to be for, where that is said once for all requests.
+_CALLED = re.compile(r"(?:str\()?([A-Za-z0-9._-]+)\)?")
 # The place of an address in the lines that name one, and options that do.
 _ADDRESSED = {
     **{"log": 1, "nameserver": 2, "peer": 2, "mailer": 2, "dispatch": 1, "source": 1},
@@ -26,18 +28,23 @@ _NAMESERVER = re.compile(r"(?:udp4?@|ipv4@)?([0-9.]+):([0-9]{1,5})")
 # Words that stand where an address could.
 _NO_HOSTS = ("global", "stdout", "stderr", "localhost", "fd")
 
+_KINDS = (
+    *("certificates", "authorities", "revocations", "pages", "lists"),
+    *("hosts", "nameservers", "server_names"),
+)
+
 Needs = Dict[str, List[str]]
 
 
 def needs(files: Mapping[str, Any]) -> Needs:
     """Give the paths that the files name, by kind.
 
-    `certificates` are with their key, `pages` are answers of HTTP, `lists` also maps; `hosts` are
-    the host names that have to be resolved, and `nameservers` who resolves them, as address:port.
+    `certificates` are with their key, `revocations` are of `authorities`, `pages` are answers of
+    HTTP, `lists` also maps; `hosts` are the host names that have to be resolved, `nameservers` who
+    resolves them, as address:port, and `server_names` what servers' certificates have to be for.
     """
     configuration = read(files)
-    kinds = ("certificates", "authorities", "pages", "lists", "hosts", "nameservers")
-    found: Dict[str, List[str]] = {kind: [] for kind in kinds}
+    found: Dict[str, List[str]] = {kind: [] for kind in _KINDS}
     bases = {name: _base(configuration, name) for name in ("crt-base", "ca-base")}
     lines = list(configuration.process)
     for proxy in configuration.proxies:
@@ -67,6 +74,11 @@ def _of(line: Line, bases: Mapping[str, str], found: Needs) -> None:
                 _add(found["certificates"], path, bases["crt-base"], folder="stand-in.pem")
             elif word in _AUTHORITIES:
                 _add(found["authorities"], line.value(at + 1), bases["ca-base"])
+            elif word == "crl-file":
+                _add(found["revocations"], line.value(at + 1), bases["ca-base"])
+            elif word in ("verifyhost", "check-sni", "sni"):
+                called = _CALLED.fullmatch(line.value(at + 1))
+                found["server_names"] += [called[1]] if called else []
     elif line.starts("errorfile"):
         _add(found["pages"], line.value(2))
     for at, word in enumerate(line.words):

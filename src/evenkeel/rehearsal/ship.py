@@ -9,7 +9,6 @@ balancer's driver, the rehearsal's program, the bundle, the base, stand-in certi
 
 from __future__ import annotations
 
-import datetime
 import io
 import shutil
 import sys
@@ -19,10 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import evenkeel
 from evenkeel import program
@@ -31,7 +28,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.profile.model import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
-from evenkeel.rehearsal import places, world
+from evenkeel.rehearsal import places, stand_ins, world
 from evenkeel.rehearsal.declared import waived_requests
 from evenkeel.rehearsal.named import with_all_named
 from evenkeel.rehearsal.plan import Bundle, Settings
@@ -39,10 +36,9 @@ from evenkeel.rehearsal.question_plan import WAIVED, words_of_all
 
 _PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
-_OURS_ALONE = {f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome", "named")}
-_LONGEST_NAME = 64
-# What a dialect names beside files.
-_NO_FILES = ("hosts", "nameservers")
+_OURS_ALONE = {
+    f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome", "named", "stand_ins")
+}
 
 
 def rehearsal_program() -> bytes:
@@ -57,30 +53,6 @@ def rehearsal_program() -> bytes:
                     archive.write(path, f"evenkeel/{name}")
         archive.writestr("__main__.py", "from evenkeel.rehearsal import __main__\n")
     return buffer.getvalue()
-
-
-def stand_in_certificate(hosts: list[str]) -> bytes:
-    """Give a certificate and its key, for nobody but the container: the real one stays at home."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [name for name in hosts if len(name) <= _LONGEST_NAME] or ["rehearsal.invalid"]
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
-        .sign(key, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> None:
@@ -110,33 +82,23 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
             name = path.relative_to(source).as_posix()
             _write(target, f"{places.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
     hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
+    named = _named(bundle, settings, facts["certificates"])
+    trusted = stand_ins.trusted([*hosts, *sorted(named.get(stand_ins.SERVER_NAMES, ()))])
     if facts["over_tls"]:
-        _write(target, places.STUB_CERTIFICATE, stand_in_certificate(hosts), 0o600)
-    for name, content in _stand_ins(bundle, settings, facts["certificates"], hosts).items():
+        _write(target, places.STUB_CERTIFICATE, trusted.certificate, 0o600)
+    for name, content in stand_ins.contents(named, trusted).items():
         _write(target, name, content, 0o644)
 
 
-def _stand_ins(
-    bundle: Bundle, settings: Settings, certificates: list[str], hosts: list[str]
-) -> dict[str, bytes]:
-    """Give a stand-in for each file that the candidate or what is live names, by its path."""
+def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[str, set[str]]:
+    """Give what the candidate and what is live name, by kind: paths, and names of servers."""
     dialect = load_dialect(settings.role)
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
         files = _files(settings.change / folder / bundle.host)
-        for kind, paths in (dialect.needs(files) if files else {}).items():
-            if kind not in _NO_FILES:
-                named.setdefault(kind, set()).update(paths)
-    with_key = stand_in_certificate(hosts)
-    contents = {
-        "lists": b"",
-        "pages": b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
-    }
-    return {
-        path: contents.get(kind, with_key)
-        for kind, paths in named.items()
-        for path in sorted(paths)
-    }
+        for kind, found in (dialect.needs(files) if files else {}).items():
+            named.setdefault(kind, set()).update(found)
+    return named
 
 
 def _intent(path: Path) -> dict[str, Any]:

@@ -128,7 +128,22 @@ frontend www
         "lists": ["/etc/haproxy/lists/bad.lst", "/etc/haproxy/maps/hosts.map"],
         "nameservers": [],
         "pages": ["/etc/haproxy/errors/503.http"],
+        "revocations": [],
+        "server_names": [],
     }
+
+
+def test_what_the_certificates_of_servers_have_to_be_is_found():
+    text = """\
+backend api
+    default-server ssl verify required ca-file /etc/ssl/own.pem crl-file /etc/ssl/own.crl
+    server a 10.0.0.1:443 sni str(api.corp) check-sni check.corp
+    server b 10.0.0.2:443 verifyhost b.corp sni req.hdr(host)
+"""
+    found = DIALECT.needs({"haproxy.cfg": text.encode()})
+    assert found["authorities"] == ["/etc/ssl/own.pem"]
+    assert found["revocations"] == ["/etc/ssl/own.crl"]
+    assert found["server_names"] == ["api.corp", "b.corp", "check.corp"]
 
 
 @pytest.mark.parametrize(

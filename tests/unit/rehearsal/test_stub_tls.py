@@ -3,13 +3,13 @@
 import asyncio
 import ssl
 
-from evenkeel.rehearsal import ship, stub, stub_tls
+from evenkeel.rehearsal import stand_ins, stub, stub_tls
 
 
 def talk(tmp_path, *, tls, head=b""):
     """Send one request to a stub server with TLS; gives its answer."""
     path = tmp_path / "stub.pem"
-    path.write_bytes(ship.stand_in_certificate(["a.example"]))
+    path.write_bytes(stand_ins.trusted(["a.example"]).certificate)
 
     async def both():
         stubs = stub.Stubs()

@@ -7,7 +7,7 @@ import pytest
 from unit.rehearsal.talkers import served, speak_h1, speak_h2
 from unit.rehearsal.test_traffic import free_port, kind
 
-from evenkeel.rehearsal import ship, traffic
+from evenkeel.rehearsal import stand_ins, traffic
 from evenkeel.rehearsal.asking import Request
 from evenkeel.rehearsal.driving import Sockets
 from evenkeel.rehearsal.exchange import server_name
@@ -16,7 +16,7 @@ from evenkeel.rehearsal.exchange import server_name
 @pytest.fixture
 def tls(tmp_path):
     """Give a server's TLS context with stand-in certificates, and the names it was asked for."""
-    (tmp_path / "pem").write_bytes(ship.stand_in_certificate(["shop.example"]))
+    (tmp_path / "pem").write_bytes(stand_ins.trusted(["shop.example"]).certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "pem")
     names = []
