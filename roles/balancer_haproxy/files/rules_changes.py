@@ -112,6 +112,27 @@ def servers_spoken_to_otherwise(now: Configuration, before: Configuration) -> It
 
 
 @comparison(
+    "servers-no-longer-verified",
+    STOP,
+    title="Who a server is, is no longer verified",
+    reason="whoever answers at its address is given requests, with all that users sent",
+    next_step="name who signs its certificate (ca-file), or waive the rule with the reason",
+)
+def servers_no_longer_verified(now: Configuration, before: Configuration) -> Iterator[Hit]:
+    """A server whose certificate had to be signed by somebody trusted, and no longer has."""
+    for proxy, old, new in _same_servers(now, before):
+        if _is_verified(before, old) and not _is_verified(now, new):
+            yield Hit("verify none" if new.has("ssl") else "no TLS", new.line, proxy.name, new.name)
+
+
+def _is_verified(configuration: Configuration, server: Server) -> bool:
+    """Tell whether TLS to a server is verified: with no word about it, unless all are not."""
+    every = configuration.setting("ssl-server-verify")
+    otherwise = every.value(1) if every else "required"
+    return server.has("ssl") and server.options.get("verify", otherwise) != "none"
+
+
+@comparison(
     "checks-ask-less",
     STOP,
     title="Health checks ask less than before",

@@ -221,6 +221,20 @@ def test_a_reserve_of_a_database_does_not_become_a_second_primary():
     assert stopped(swapped.replace(" B\n", " backup\n"), base) == set()
 
 
+def test_servers_that_were_verified_stay_so():
+    found = "servers-no-longer-verified"
+    verified = edited(("check maxconn 100", "check ssl verify required ca-file /etc/ssl/ca.pem"))
+    silent = verified.replace(" verify required", "")
+    unverified = verified.replace("verify required ca-file /etc/ssl/ca.pem", "verify none")
+    for base in (verified, silent):
+        assert stopped(unverified, base) == {found}
+        assert found in stopped(SOUND.replace("10.0.1.1:8080", "10.0.1.1:80"), base)
+    for_all = ("maxconn 20000", "maxconn 20000\n    ssl-server-verify none")
+    assert stopped(edited(for_all, text=silent), silent) == {found}
+    assert stopped(edited(for_all, text=verified), verified) == set()
+    assert stopped(silent, verified) == stopped(verified, unverified) == set()
+
+
 def test_a_cookie_over_tls_alone_needs_a_listener_with_tls():
     plain = edited(("    bind *:443 ssl crt /etc/haproxy/site.pem\n", ""))
     secure = ("insert indirect", "insert secure indirect")
@@ -239,6 +253,7 @@ def test_every_rule_has_a_case_that_it_stops_or_tells():
     )
     one_server = "backend one\n    option httpchk\n    server o 10.4.0.1:80{}\n"
     shown |= {"hash-no-longer-consistent", "reserve-promoted", "cookie-not-returned"}  # above
+    shown |= {"servers-no-longer-verified"}  # above
     shown |= {"looked-up-pool-gone"}  # test_renames.py
     shown |= {"low-client-limit", "cookie-of-another-server"}  # test_rules_clients.py
     shown |= {"hash-key-mistyped", "server-name-rerouted", "https-redirect-gone"}
