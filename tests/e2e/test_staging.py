@@ -25,8 +25,10 @@ def backends(prefix, network, count, **more):
 
 
 CHECK = {"kind": "http", "path": "/health", "host": "shop.example", "expect_status": 204}
-# One of everything that a world has to have: TLS, TCP, both PROXY protocols, an address of the
-# balancer's own, IPv6, servers known by name, every algorithm, a redirect, a cookie.
+INTERNAL = {"authorities": "/etc/ssl/certs/internal.pem"}
+# One of everything that a world has to have: TLS from clients and to servers, TCP, both PROXY
+# protocols, an address of the balancer's own, IPv6, servers known by name, every algorithm, a
+# redirect, a cookie.
 EVERYTHING = {
     "listeners": [
         {
@@ -72,6 +74,7 @@ EVERYTHING = {
             "name": "api",
             "algorithm": {"kind": "least_connections"},
             "check": CHECK,
+            "tls": {**INTERNAL, "server_name": "api.internal"},
             "servers": [
                 *backends("api", "10.20.2.", 3),
                 {"name": "api9", "address": "10.20.2.9", "port": 8080, "state": "draining"},
@@ -82,7 +85,11 @@ EVERYTHING = {
             "algorithm": {"kind": "hash", "key": "uri"},
             "servers": backends("img", "10.20.3.", 2),
         },
-        {"name": "beta", "servers": backends("beta", "10.20.4.", 2, proxy_protocol="v2")},
+        {
+            "name": "beta",
+            "tls": {"verified": False},
+            "servers": backends("beta", "10.20.4.", 2, proxy_protocol="v2"),
+        },
         {
             "name": "rand",
             "algorithm": {"kind": "random"},
@@ -94,6 +101,7 @@ EVERYTHING = {
         {
             "name": "queue",
             "mode": "tcp",
+            "tls": INTERNAL,
             "servers": [
                 {**one, "port": 5671, "proxy_protocol": "v1"}
                 for one in backends("queue", "10.20.5.", 2)

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from golden.cases import cases, rendered
 
 HAPROXY = cases("haproxy")
-CERTIFICATES = b"/etc/haproxy/certs/"
+CERTIFICATES = (b"/etc/haproxy/certs/", b"/etc/ssl/certs/")
 
 
 @pytest.mark.parametrize("case", HAPROXY, ids=lambda case: case.name)
@@ -48,7 +48,7 @@ def certificates(tmp_path_factory):
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    for file in ("site.pem", "other.pem"):
+    for file in ("site.pem", "other.pem", "internal.pem"):
         (folder / file).write_bytes(pem)
     return folder
 
@@ -61,7 +61,9 @@ def test_the_real_haproxy_takes_a_golden_without_a_warning(case, certificates, t
     states = tmp_path / "servers"
     states.write_text("1\n")
     golden = golden.replace(b"/var/lib/evenkeel/haproxy.servers", str(states).encode())
-    config.write_bytes(golden.replace(CERTIFICATES, f"{certificates}/".encode()))
+    for where in CERTIFICATES:
+        golden = golden.replace(where, f"{certificates}/".encode())
+    config.write_bytes(golden)
     # -dW: a warning fails.
     done = subprocess.run(
         ["haproxy", "-c", "-dW", "-f", str(config)],

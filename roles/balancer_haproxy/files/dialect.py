@@ -1,10 +1,11 @@
 """HAProxy's side of an intent: what the template prints, and what HAProxy cannot do.
 
 `view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
-puts it in its place. Beside this file, limits.py says what HAProxy cannot do, printed.py compares
-the printed file with the intent, rules.py judges what no traffic can show, and counting.py and
-ring.py know what is counted and where a hash sends its keys. Directives are those of the
-configuration manual of HAProxy 2.6 (configuration.txt).
+puts it in its place. Beside this file, quoting.py writes words, to_servers.py says how servers are
+spoken to, limits.py what HAProxy cannot do, printed.py compares the printed file with the intent,
+rules.py judges what no traffic can show, and counting.py and ring.py know what is counted and where
+a hash sends its keys. Directives are those of the configuration manual of HAProxy 2.6
+(configuration.txt).
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """
@@ -12,7 +13,6 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .acceptable import acceptable
@@ -22,8 +22,10 @@ from .counting import client_lines, slow_counters, slow_limit, slow_lines
 from .limits import faults, is_large
 from .needs import needs
 from .printed import misprints
+from .quoting import duration, quote
 from .ring import shares_of_keys
 from .rules import catalogue, rules, spread_otherwise
+from .to_servers import how_they_are_asked
 
 __all__ = [
     "FILES",
@@ -48,21 +50,7 @@ ORDERS = 4
 
 # A consistent hash places a server at id * 4096 + n in 32 bits, so ids repeat from 2 ** 20 on.
 _IDS = 2**20 - 1
-_PLAIN_WORD = re.compile(r"[A-Za-z0-9_./:@*+,=\[\]-]+")
 _SEND_PROXY = {"none": "", "v1": "send-proxy", "v2": "send-proxy-v2"}
-
-
-def quote(text: str) -> str:
-    """Give `text` as one word of a configuration line: the only place where quoting is done.
-
-    Within single quotes HAProxy interprets nothing (configuration.txt, 2.2), and a single quote
-    itself is written between two quoted parts. Raises ValueError for a character that ends a line.
-    """
-    if _PLAIN_WORD.fullmatch(text):
-        return text
-    if not text.isprintable():
-        raise ValueError("a word of a configuration holds a character that is not printed")
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
@@ -77,7 +65,7 @@ def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
         for number, limit in enumerate(limits)
         for line in (slow_counters(number) if limit is not None else ())
     ]
-    timeouts = {name[: -len("_seconds")]: _time(s) for name, s in intent["timeouts"].items()}
+    timeouts = {name[: -len("_seconds")]: duration(s) for name, s in intent["timeouts"].items()}
     return {
         "max_connections": intent["limits"]["max_connections"],
         "timeouts": timeouts,
@@ -99,11 +87,6 @@ def spread(pool: Mapping[str, Any], in_service: Sequence[str]) -> Optional[Dict[
 
 def _name(part: Mapping[str, Any]) -> str:
     return str(part["name"])
-
-
-def _time(seconds: float) -> str:
-    """Give a time with its unit: HAProxy reads a bare number as milliseconds."""
-    return f"{seconds:.0f}s" if float(seconds).is_integer() else f"{seconds * 1000:.0f}ms"
 
 
 def _endpoint(address: str, port: int) -> str:
@@ -181,7 +164,6 @@ def _acl(acls: List[str], name: str, tests: Sequence[str]) -> str:
 
 
 def _pool(pool: Mapping[str, Any], order: int, counting: List[str]) -> Dict[str, Any]:
-    check = pool["check"]
     options = []
     if pool["stickiness"]:
         secure = " secure" if pool["stickiness"]["secure"] else ""
@@ -190,13 +172,7 @@ def _pool(pool: Mapping[str, Any], order: int, counting: List[str]) -> Dict[str,
     if sum(server["backup"] for server in pool["servers"]) > 1:
         # Without it only the first of several backup servers is ever used.
         options.append("option allbackups")
-    if check["kind"] == "http":
-        options += _http_check(check)
-    if check["kind"] != "none":
-        interval = _time(check["interval_seconds"])
-        options.append(
-            f"default-server check inter {interval} rise {check['rise']} fall {check['fall']}"
-        )
+    options += how_they_are_asked(pool)
     ids = _ids(pool)
     return {
         "name": quote(pool["name"]),
@@ -226,14 +202,6 @@ def _balance(pool: Mapping[str, Any]) -> List[str]:
     # weights is a multiple of 64 (configuration.txt, "hash-type").
     kind = "consistent" if algorithm["consistent"] else "map-based"
     return ["balance " + keys[algorithm["key"]], f"hash-type {kind} sdbm avalanche"]
-
-
-def _http_check(check: Mapping[str, Any]) -> List[str]:
-    send = f"http-check send meth GET uri {quote(check['path'])}"
-    if check["host"]:
-        send += f" ver HTTP/1.1 hdr Host {quote(check['host'])}"
-    expected = ",".join(str(status) for status in check["expect_status"])
-    return ["option httpchk", send, f"http-check expect status {expected}"]
 
 
 def _ordered(pool: Mapping[str, Any], order: int) -> List[Mapping[str, Any]]:
@@ -288,7 +256,7 @@ def _server(server: Mapping[str, Any], pool: Mapping[str, Any], ids: Mapping[str
     if server["max_connections"]:
         parts.append(f"maxconn {server['max_connections']}")
     if server["slow_start_seconds"]:
-        parts.append("slowstart " + _time(server["slow_start_seconds"]))
+        parts.append("slowstart " + duration(server["slow_start_seconds"]))
     if server["proxy_protocol"] != "none":
         parts.append(_SEND_PROXY[server["proxy_protocol"]])
     if server["backup"]:

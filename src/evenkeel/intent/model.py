@@ -20,6 +20,7 @@ from evenkeel.intent.values import (
     FilePath,
     HeaderValue,
     HostMatch,
+    HostName,
     Name,
     Percent,
     Port,
@@ -177,6 +178,18 @@ class Server(Part):
     proxy_protocol: Literal["none", "v1", "v2"] = "none"
 
 
+class ServerTls(Part):
+    """The servers of a pool, and their health checks, are spoken to in TLS."""
+
+    verified: bool = Field(True, description="only servers with a certificate that is trusted")
+    authorities: FilePath | None = Field(
+        None, description="PEM file on the host: who is trusted to sign the servers' certificates"
+    )
+    server_name: HostName | None = Field(
+        None, description="what they are called by (SNI), and what their certificates must be for"
+    )
+
+
 class Pool(Part):
     """Servers that answer alike."""
 
@@ -185,6 +198,7 @@ class Pool(Part):
     algorithm: Algorithm = Algorithm()
     stickiness: Stickiness | None = None
     check: Check = Check()
+    tls: ServerTls | None = None
     peak_requests_per_second: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         None, description="what it gets at its busiest; servers' capacities have to suffice for it"
     )

@@ -41,6 +41,7 @@ _CALLED = {
     "FilePath": ("a file path", ""),
     "HeaderValue": ("a header's value", ""),
     "HostMatch": ("a host name or its end", ""),
+    "HostName": ("a host name", ""),
     "Name": ("a name", ""),
     "Percent": ("a percentage", ""),
     "Port": ("a port", ""),

@@ -142,6 +142,7 @@ def _pools(data: _Item) -> Iterator[Fault]:
                     yield Fault(f"{at}.{key}", "nothing: the server is active", key)
         yield from _algorithm(_part(pool, "algorithm"), mode, f"{path}.algorithm")
         yield from _check(_part(pool, "check"), f"{path}.check")
+        yield from _tls(pool.get("tls"), f"{path}.tls")
         if mode == "tcp" and pool.get("stickiness"):
             yield Fault(f"{path}.stickiness", "no cookie in mode tcp", "stickiness")
 
@@ -168,6 +169,20 @@ def _check(check: _Item, path: str) -> Iterator[Fault]:
         for key in ("path", "host", "expect_status"):
             if check.get(key) is not None:
                 yield Fault(f"{path}.{key}", "nothing: it belongs to the kind http", key)
+
+
+def _tls(tls: object, path: str) -> Iterator[Fault]:
+    if not isinstance(tls, dict) or not isinstance(verified := tls.get("verified", True), bool):
+        return
+    named = tls.get("authorities")
+    if verified and named is None:
+        yield Fault(
+            f"{path}.authorities",
+            "the file of those who are trusted; or verified: false",
+            "nothing",
+        )
+    if not verified and named is not None:
+        yield Fault(f"{path}.authorities", "nothing: nobody is verified", repr(named)[:80])
 
 
 def _route_tests(

@@ -24,6 +24,7 @@ _PATTERN_HEADER_VALUE = "^[!-~]([ -~]{0,1022}[!-~])?$"
 _PATTERN_URL_PATH = "^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1023}$"
 _PATTERN_CHECK_PATH = "^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,1023}$"
 _PATTERN_FILE = "^/[A-Za-z0-9_@+.-]+(/[A-Za-z0-9_@+.-]+)*$"
+_PATTERN_HOST_NAME = rf"^({_LABEL}\.)*{_LABEL}$"
 _PATTERN_HOST_MATCH = rf"^(\*\.)?({_LABEL}\.)*{_LABEL}$"
 _PATTERN_TITLE = r"^\S(.{0,118}\S)?$"
 _PATTERN_EXTRA = r"^\S(.*\S)?$"
@@ -36,6 +37,7 @@ WANTED = {
     _PATTERN_URL_PATH: "a path of a URL: a / and then URL characters (write others as %XX), no ? #",
     _PATTERN_CHECK_PATH: "a path of a URL: a / and then URL characters (write others as %XX), no #",
     _PATTERN_FILE: "an absolute path of A-Z a-z 0-9 _ @ + . - and /",
+    _PATTERN_HOST_NAME: "a host name such as shop.example.com",
     _PATTERN_HOST_MATCH: "a host name such as shop.example.com or *.example.com",
     _PATTERN_TITLE: "1 to 120 characters with no space at either end",
     _PATTERN_EXTRA: "one line with no space at either end",
@@ -84,6 +86,13 @@ def _host_match(text: str) -> str:
     return text.lower()
 
 
+def _host_name(text: str) -> str:
+    # An IP address is no name (RFC 6066, 3).
+    if not _HAS_LETTER.search(text.rsplit(".", 1)[-1]):
+        raise PydanticCustomError("wanted", "a host name; its last part is no number")
+    return text.lower()
+
+
 def _bind_address(text: str) -> str:
     canonical = canonical_bind(text)
     if canonical is None:
@@ -125,6 +134,9 @@ HeaderValue = Annotated[str, Field(pattern=_PATTERN_HEADER_VALUE)]
 UrlPath = Annotated[str, Field(pattern=_PATTERN_URL_PATH)]
 CheckPath = Annotated[str, Field(pattern=_PATTERN_CHECK_PATH)]
 FilePath = Annotated[str, Field(pattern=_PATTERN_FILE, max_length=512), AfterValidator(_file)]
+HostName = Annotated[
+    str, Field(pattern=_PATTERN_HOST_NAME, max_length=253), AfterValidator(_host_name)
+]
 HostMatch = Annotated[
     str, Field(pattern=_PATTERN_HOST_MATCH, max_length=253), AfterValidator(_host_match)
 ]

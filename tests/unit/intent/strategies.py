@@ -41,6 +41,13 @@ checks = st.one_of(
         }
     ),
 )
+tls_to_servers = st.none() | st.fixed_dictionaries(
+    {"server_name": st.none() | st.just("a.example")}
+).flatmap(
+    lambda tls: st.sampled_from(
+        [{**tls, "verified": False}, {**tls, "authorities": "/etc/certs/own.pem"}]
+    )
+)
 
 
 @st.composite
@@ -105,6 +112,7 @@ def intents(draw: st.DrawFn) -> dict[str, Any]:
                 "name": name,
                 "algorithm": draw(algorithms),
                 "check": draw(checks),
+                "tls": draw(tls_to_servers),
                 "servers": draw(servers()),
                 "stickiness": draw(st.none() | tokens.map(lambda cookie: {"cookie": cookie})),
             }

@@ -64,6 +64,21 @@ def put(data, path, value):
             "required",
             "",
         ),
+        ("pools.0.tls", {}, "intent.pools[0].tls.authorities", "verified: false", "nothing"),
+        (
+            "pools.0.tls",
+            {"verified": False, "authorities": "/etc/ssl/ca.pem"},
+            "intent.pools[0].tls.authorities",
+            "nobody is verified",
+            "/etc/ssl/ca.pem",
+        ),
+        (
+            "pools.0.tls",
+            {"authorities": "/etc/ssl/ca.pem", "server_name": "10.0.0.1"},
+            "intent.pools[0].tls.server_name",
+            "a host name",
+            "10.0.0.1",
+        ),
     ],
 )
 def test_refuses_a_wrong_value_and_says_where_and_what(path, value, at, wanted, got):

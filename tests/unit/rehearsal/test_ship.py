@@ -1,4 +1,6 @@
+import contextlib
 import json
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -6,12 +8,12 @@ from pathlib import Path
 import pycurl
 import pytest
 from cryptography import x509
-from unit.rehearsal.changes import hand_made, intent, write_change
+from unit.rehearsal.changes import hand_made, intent, servers, write_change
 
 from evenkeel.errors import Faults
 from evenkeel.host import driver
 from evenkeel.records import canonical_json
-from evenkeel.rehearsal import places, plan, ship
+from evenkeel.rehearsal import places, plan, ship, stub_tls
 from evenkeel.rehearsal.plan import Settings
 
 
@@ -46,6 +48,39 @@ def test_a_container_gets_the_exact_bytes_and_what_is_live_now(shipped, tmp_path
 def test_the_program_in_the_container_finds_a_driver_that_it_may_load(shipped):
     tree = shipped(intent())
     assert driver.load("haproxy", f"{tree}{driver.DRIVERS}").KIND == "haproxy"
+
+
+def handshake(tree, authorities, name):
+    """Let a client that trusts `authorities` speak with a stub server, in memory."""
+    stub = stub_tls.Session(stub_tls.context(f"{tree}{places.STUB_CERTIFICATE}"))
+    trust = ssl.create_default_context(cafile=f"{tree}{authorities}")
+    trust.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    trust.load_verify_locations(f"{tree}/etc/ssl/certs/own.crl")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trust.wrap_bio(incoming, outgoing, server_hostname=name)
+    for _ in range(4):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        stub.open(outgoing.read())
+        incoming.write(stub.waiting())
+    return client.version()
+
+
+def test_stub_servers_are_who_the_configuration_wants_to_be_verified(shipped):
+    wanted = (
+        "ssl verify required ca-file /etc/ssl/certs/own.pem crl-file /etc/ssl/certs/own.crl"
+        " sni str(shop.internal) check-sni check.internal"
+    )
+    tls = {"authorities": "/etc/ssl/certs/internal.pem", "server_name": "web.internal"}
+    tree = shipped(
+        intent({"tls": tls, "servers": servers(3, port=443)}),
+        hand_made(3).replace("check", f"check {wanted}"),
+    )
+    for name in ("shop.internal", "check.internal"):
+        assert handshake(tree, "/etc/ssl/certs/own.pem", name)
+    assert handshake(tree, "/etc/ssl/certs/internal.pem", "web.internal")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(tree, "/etc/ssl/certs/internal.pem", "another.internal")
 
 
 def test_a_host_with_nothing_live_has_no_base(shipped):
