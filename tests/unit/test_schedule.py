@@ -280,11 +280,22 @@ def _then_interrupt(playbooks):
     return call
 
 
-def test_a_change_is_tried_three_times_at_most(settings, make):
+def test_a_change_that_is_kept_out_waits_and_goes_when_it_may(settings, make):
     change = make()
-    for _ in range(3):
+    for _ in range(5):
         with pytest.raises(Refused, match=r"kept out before any host was touched[\s\S]*as it was"):
             run(settings, Playbooks(change, stages=("refused",)))
+    kept = [path.name for path in (change.path / "runner" / "artifacts").iterdir()]
+    assert kept == ["nightly.kept-out"]
+    playbooks = Playbooks(change)
+    assert run(settings, playbooks) == EXIT_OK
+    assert playbooks.parts[0] == "nightly.stage-1.1"
+
+
+def test_a_change_that_may_have_reached_hosts_is_tried_three_times_at_most(settings, make):
+    change = make()
+    for number in (1, 2, 3):
+        (change.path / "runner" / "artifacts" / f"nightly.stage-1.{number}").mkdir(parents=True)
     playbooks = Playbooks(change)
     with pytest.raises(Refused, match="tried 3 times"):
         run(settings, playbooks)

@@ -7,6 +7,7 @@ host that it reached goes back.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,10 @@ from evenkeel.records import utc_now
 from evenkeel.report import write_report
 from evenkeel.schedule.runner import Call, Ran, RunPlaybook
 
-# A change that was interrupted or refused so often needs a person.
+# A change that may have reached hosts so often, without an outcome, needs a person. One that was
+# kept out before it reached any waits for what is in its way: another change, a host, an install.
 MOST_ATTEMPTS = 3
+KEPT_OUT = "kept-out"
 
 
 @dataclass
@@ -41,9 +44,12 @@ class Deploy:
 
     def part(self, playbook: str, name: str, **extra: str | int) -> Ran:
         """Run one playbook for the part `name`, with an ident of its own."""
-        ident = f"{self.folder.change_id}.{name}.{self.attempt}"
         self.show(f"{self.folder.change_id}: {name}, attempt {self.attempt}")
-        return self.run(Call(playbook, extra, ident, self.folder.path / "runner"))
+        return self.run(Call(playbook, extra, self.ident(name), self.folder.path / "runner"))
+
+    def ident(self, name: str) -> str:
+        """Give the name of the artifacts of a part."""
+        return f"{self.folder.change_id}.{name}.{self.attempt}"
 
     def deploy_part(self, name: str, stage: str) -> Ran:
         """Run the deploy for one stage, or for the confirm."""
@@ -55,7 +61,7 @@ def deploy(folder: ChangeFolder, run: RunPlaybook, show: Callable[[str], None]) 
 
     One that is held for a person to decide has not ended: nothing is taken back. Raises Refused
     when it was tried too often, or when the deploy's own gate kept it out before any host was
-    touched.
+    touched, which counts as no attempt.
     """
     attempt = Deploy(folder, run, show)
     if attempt.attempt > MOST_ATTEMPTS:
@@ -85,7 +91,7 @@ def _go(attempt: Deploy) -> bool:
         began = utc_now()
         ran = attempt.deploy_part(f"stage-{number}", str(number))
         if number == 1 and not _touched(folder):
-            raise _kept_out(folder, ran)
+            raise _kept_out(attempt, ran)
         if not _passed(attempt, number, began):
             return False
         last = len(plans.load(folder).stages)
@@ -116,12 +122,21 @@ def _touched(folder: ChangeFolder) -> bool:
     )
 
 
-def _kept_out(folder: ChangeFolder, ran: Ran) -> Refused:
+def _kept_out(attempt: Deploy, ran: Ran) -> Refused:
+    """Give the refusal of a change that reached nobody, which is no attempt: it is tried again.
+
+    Its output takes the place of that of the time before.
+    """
+    folder = attempt.folder
+    artifacts = folder.path / "runner" / "artifacts"
+    kept = artifacts / f"{folder.change_id}.{KEPT_OUT}"
+    shutil.rmtree(kept, ignore_errors=True)
+    (artifacts / attempt.ident("stage-1")).rename(kept)
     return Refused(
         f"The change {folder.change_id} was kept out before any host was touched",
-        where=str(folder.path / "runner"),
+        where=str(kept),
         got=ran.messages[0].splitlines()[0] if ran.messages else f"status {ran.status}",
-        next_step="the whole output is in runner/artifacts; it is tried again at the next run",
+        next_step="the whole output is there; the change is tried again at the next run",
     )
 
 

@@ -85,7 +85,7 @@ def due(settings: Settings, now: datetime) -> Due:
             refused[folder.change_id] = error
     ready.sort(key=lambda row: (row[0], row[1], row[2].change_id))
     if held:
-        # Its hosts would refuse every other change, and each refusal counts as an attempt.
+        # Its hosts would refuse every other change.
         waiting |= {row[2].change_id: f"the hosts are held by {held}" for row in ready}
         ready = []
     return Due(tuple(row[2] for row in ready), waiting, refused)
