@@ -11,7 +11,7 @@ from evenkeel.change import ledger, policy, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import Rollout
 from evenkeel.errors import Refused
-from evenkeel.records import Record, read_json, read_record
+from evenkeel.records import Record, read_file, read_json, read_record
 
 Value = TypeVar("Value")
 Object = Mapping[str, Any]
@@ -135,7 +135,6 @@ def _object(folder: ChangeFolder, name: str) -> Object:
 
 def _text(folder: ChangeFolder, name: str) -> str:
     try:
-        with (folder.path / name).open("rb") as stream:
-            return stream.read(LARGEST_TEXT_BYTES).decode(errors="replace")
+        return read_file(folder.path / name, LARGEST_TEXT_BYTES).decode(errors="replace")
     except OSError:
         return ""
