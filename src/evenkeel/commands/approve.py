@@ -6,12 +6,14 @@ import argparse
 import getpass
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.shown import binding, copy_to_look_at
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, UsageError
 from evenkeel.records import check_change_id
@@ -30,7 +32,12 @@ def main(arguments: list[str]) -> int:
     changes, signers = _places(options)
     folder = ChangeFolder(changes / change_id)
     approval.demand_rehearsed(folder)
-    print("\n".join(summary(page(folder))))  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="evenkeel-") as private:
+        # Who can write into the change's folder may do so while a person looks: what is signed is
+        # what was shown, or nothing.
+        copy = copy_to_look_at(folder, Path(private))
+        seen = binding(copy)
+        print("\n".join(summary(page(copy))))  # noqa: T201
     if not options.yes:
         _ask(options.person)
     given = approval.approve(
@@ -39,6 +46,7 @@ def main(arguments: list[str]) -> int:
         Path(options.key).expanduser(),
         signers,
         valid_hours=options.valid_hours,
+        seen=seen,
     )
     write_report(folder)
     word = "signed" if given.changed else "was signed before"

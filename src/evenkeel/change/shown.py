@@ -1,0 +1,79 @@
+"""What an approver is shown of a change, and what the signature binds of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evenkeel.change import ledger, policy, rollout
+from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import Refused
+from evenkeel.records import (
+    LARGEST_RECORD_BYTES,
+    read_file,
+    read_value,
+    sha256_of,
+    write_atomically,
+)
+
+# Beside the rehearsal's record.
+SHOWN = ("change.json", "diff.txt", "forecast.json", policy.FILE, rollout.FILE)
+
+
+def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
+    """Copy what an approver is shown of a change into the folder `into`, and give the copy.
+
+    Who can write into the change's folder cannot write there: it stays what it is from the look to
+    the signature. Raises Refused for a file that is not one of ours.
+    """
+    copy = ChangeFolder(into / folder.change_id)
+    for path in (folder.manifest_json, folder.render_json, folder.staging_json):
+        _, data = read_value(path, what=f"The file {path.name}", next_step="validate it again")
+        write_atomically(copy.path / path.name, data)
+    for name in SHOWN:
+        found = _file(folder.path / name)
+        if found is not None:
+            write_atomically(copy.path / name, found)
+    return copy
+
+
+def binding(copy: ChangeFolder) -> dict[str, Any]:
+    """Give all that an approval of `copy` binds: for `approve` to demand that it still is so."""
+    staging = ledger.verify_chain(copy, ledger.STAGING).tip
+    return {"digest": staging.digest, "rehearsal": staging.sha256, **bound(copy)}
+
+
+def bound(folder: ChangeFolder) -> dict[str, Any]:
+    """Give what an approval binds beside the digest and the rehearsal.
+
+    Raises Refused for a file that an approver could not have been shown.
+    """
+    shown = {}
+    for name in SHOWN:
+        data = _file(folder.path / name)
+        shown[name] = None if data is None else sha256_of(data)
+    return {"author": folder.author(), "bases": folder.bases(), "shown": shown}
+
+
+def _file(path: Path) -> bytes | None:
+    """Give a file that the approver is shown; None when it is not there.
+
+    Raises Refused when it is none of ours.
+    """
+    try:
+        data = read_file(path, LARGEST_RECORD_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        got = str(error.strerror)
+    else:
+        if len(data) <= LARGEST_RECORD_BYTES:
+            return data
+        got = "more"
+    raise Refused(
+        f"The file {path.name} cannot be shown to an approver",
+        where=str(path),
+        wanted=f"a regular file of at most {LARGEST_RECORD_BYTES} bytes",
+        got=got,
+        next_step="render the change again",
+    )
