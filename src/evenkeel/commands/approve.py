@@ -15,7 +15,7 @@ from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.shown import binding, copy_to_look_at
 from evenkeel.commands import ROOT, add_inventory, run
-from evenkeel.errors import EXIT_OK, Refused, UsageError
+from evenkeel.errors import EXIT_OK, Refused, UsageError, readable
 from evenkeel.records import check_change_id
 from evenkeel.report import page, write_report
 from evenkeel.schedule.runner import read_settings
@@ -37,7 +37,9 @@ def main(arguments: list[str]) -> int:
         # what was shown, or nothing.
         copy = copy_to_look_at(folder, Path(private))
         seen = binding(copy)
-        print("\n".join(summary(page(copy))))  # noqa: T201
+        with readable(f"The change {change_id}", folder.path):
+            lines = list(summary(page(copy)))
+    print("\n".join(lines))  # noqa: T201
     if not options.yes:
         _ask(options.person)
     given = approval.approve(

@@ -13,7 +13,7 @@ from typing import Any
 
 from evenkeel.change.windows import demand_open
 from evenkeel.commands import ROOT, add_inventory, run
-from evenkeel.errors import EXIT_OK, Refused, gravest
+from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
 from evenkeel.schedule.deploy import deploy
 from evenkeel.schedule.due import Settings, due
 from evenkeel.schedule.runner import RunPlaybook, playbooks, read_settings
@@ -47,7 +47,7 @@ def deploy_due(
     """
     found = due(settings, now)
     for change, why in found.waiting.items():
-        say(f"{change} waits: {why}")
+        say(one_line(f"{change} waits: {why}"))
     for change, error in found.refused.items():
         say(f"{change} is refused: {error}")
     codes = [error.exit_code for error in found.refused.values()]

@@ -131,6 +131,14 @@ def test_what_lies_in_the_folder_only_while_it_is_shown_is_not_shown(
     assert "largest shift 50.0 points" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("bundles", [[7], 7, [{"checks": 7}], [{"hosts": 7}]])
+def test_a_rehearsal_of_another_shape_is_refused_without_a_traceback(words, change, bundles):
+    change.rehearsed(bundles=bundles)
+    with pytest.raises(Refused, match=r"cannot be read"):
+        main([*words, "--yes"])
+    assert not change.folder.approvals.exists()
+
+
 def test_a_file_that_never_ends_is_not_waited_for(words, change):
     (change.path / "diff.txt").unlink()
     os.mkfifo(change.path / "diff.txt")
