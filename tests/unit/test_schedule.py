@@ -11,7 +11,7 @@ from evenkeel.canary import hold as holds
 from evenkeel.canary.plan import load
 from evenkeel.canary.stage import judge
 from evenkeel.change import approval, ledger
-from evenkeel.commands.scheduled_deploy import deploy_due, only_one
+from evenkeel.commands.scheduled_deploy import LOCK, deploy_due, only_one
 from evenkeel.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_OK,
@@ -415,6 +415,14 @@ def test_two_runs_never_overlap_and_a_killed_one_leaves_no_lock(tmp_path):
         other.wait(timeout=10)
     with only_one(tmp_path):
         pass
+
+
+def test_the_lock_follows_no_link_that_lies_in_its_place(tmp_path):
+    (tmp_path / "changes").mkdir()
+    (tmp_path / "changes" / LOCK).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="lock"), only_one(tmp_path / "changes"):
+        raise AssertionError
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def event(kind, name, **res):

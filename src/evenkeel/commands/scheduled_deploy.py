@@ -76,7 +76,17 @@ def only_one(changes: Path) -> Iterator[None]:
             where=str(changes),
             next_step="set evenkeel_changes_dir in the inventory",
         )
-    handle = os.open(changes / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        handle = os.open(changes / LOCK, flags, 0o600)
+    except OSError as error:
+        raise Refused(
+            "The lock of scheduled deploys cannot be opened",
+            where=str(changes / LOCK),
+            wanted="a file of our own, or none",
+            got=str(error.strerror),
+            next_step="see who may write into the folder of changes, and remove what lies there",
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
