@@ -18,6 +18,8 @@ from evenkeel.records import (
 
 # Beside the rehearsal's record.
 SHOWN = ("change.json", "diff.txt", "forecast.json", policy.FILE, rollout.FILE)
+# What every render leaves.
+_ALWAYS = ("change.json", "diff.txt", "forecast.json")
 
 
 def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
@@ -34,6 +36,12 @@ def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
         found = _file(folder.path / name)
         if found is not None:
             write_atomically(copy.path / name, found)
+        elif name in _ALWAYS:
+            raise Refused(
+                f"The file {name} is missing, so nobody could be shown what they sign for",
+                where=str(folder.path / name),
+                next_step="render the change again",
+            )
     return copy
 
 

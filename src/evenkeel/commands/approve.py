@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
         copy = copy_to_look_at(folder, Path(private))
         seen = binding(copy)
         with readable(f"The change {change_id}", folder.path):
-            lines = list(summary(page(copy)))
+            looked = page(copy)
+            lines = list(summary(looked))
+    _demand_whole(looked, folder.path)
     print("\n".join(lines))  # noqa: T201
     if not options.yes:
         _ask(options.person)
@@ -107,6 +109,17 @@ def _places(options: argparse.Namespace) -> tuple[Path, Path]:
         )
     changes, signers = (Path(str(value)).expanduser() for value in found.values())
     return changes, signers
+
+
+def _demand_whole(looked: Object, where: Path) -> None:
+    """Raise Refused for a change of which a part is damaged: it would not be shown, but signed."""
+    if looked["faults"]:
+        raise Refused(
+            "The change cannot be shown whole",
+            where=str(where),
+            got="; ".join(looked["faults"])[:500],
+            next_step="look for an edited file in the change's folder, and render the change again",
+        )
 
 
 def _ask(person: str) -> None:

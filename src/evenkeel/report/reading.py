@@ -134,7 +134,12 @@ def _object(folder: ChangeFolder, name: str) -> Object:
 
 
 def _text(folder: ChangeFolder, name: str) -> str:
+    """Give a difference, as much of it as anybody reads; what is cut off is said to be."""
     try:
-        return read_file(folder.path / name, LARGEST_TEXT_BYTES).decode(errors="replace")
+        data = read_file(folder.path / name, LARGEST_TEXT_BYTES + 1)
     except OSError:
         return ""
+    text = data[:LARGEST_TEXT_BYTES].decode(errors="replace")
+    if len(data) <= LARGEST_TEXT_BYTES:
+        return text
+    return f"{text}\n# not shown: the rest of {name}, which is too long for here\n…\n"

@@ -139,6 +139,28 @@ def test_a_rehearsal_of_another_shape_is_refused_without_a_traceback(words, chan
     assert not change.folder.approvals.exists()
 
 
+@pytest.mark.parametrize("name", ["change.json", "forecast.json", "policy.json", "rollout.json"])
+def test_what_cannot_be_shown_because_it_is_damaged_is_not_signed(words, change, name):
+    (change.path / name).write_text("{")
+    with pytest.raises(Refused, match="cannot be shown whole"):
+        main([*words, "--yes"])
+    assert not change.folder.approvals.exists()
+
+
+@pytest.mark.parametrize("name", ["diff.txt", "forecast.json"])
+def test_what_cannot_be_shown_because_it_is_missing_is_not_signed(words, change, name):
+    (change.path / name).unlink()
+    with pytest.raises(Refused, match=f"{name} is missing"):
+        main([*words, "--yes"])
+    assert not change.folder.approvals.exists()
+
+
+def test_a_difference_that_is_not_shown_whole_says_so(words, change, capsys):
+    (change.path / "diff.txt").write_text("# lb1\n" + "+ line\n" * 400_000)
+    assert main([*words, "--yes"]) == EXIT_OK
+    assert "not shown: the rest of diff.txt, which is too long for here" in capsys.readouterr().out
+
+
 def test_a_file_that_never_ends_is_not_waited_for(words, change):
     (change.path / "diff.txt").unlink()
     os.mkfifo(change.path / "diff.txt")
