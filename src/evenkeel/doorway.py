@@ -19,7 +19,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from evenkeel.errors import UNREADABLE, EvenkeelError, Refused
+from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, printable
 from evenkeel.records import check_change_id
 from evenkeel.remote import Answer, call
 
@@ -86,8 +86,8 @@ class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
         return bool(self._task.diff)
 
     def show(self, line: str) -> None:
-        """Print one line of progress."""
-        display.display(line)
+        """Print one line of progress, without what could move a terminal's cursor."""
+        display.display(printable(line))
 
     def change_folder(self, args: Mapping[str, Any]) -> Path:
         """The folder of the change that this task is about."""
