@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from evenkeel.change import ledger, policy, rollout
+from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import Refused
+from evenkeel.errors import Refused, readable
 from evenkeel.records import (
     LARGEST_RECORD_BYTES,
     read_file,
@@ -26,9 +28,16 @@ def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
     """Copy what an approver is shown of a change into the folder `into`, and give the copy.
 
     Who can write into the change's folder cannot write there: it stays what it is from the look to
-    the signature. Raises Refused for a file that is not one of ours.
+    the signature, and its bundle is the one of its manifest. Raises Refused for a file that is not
+    one of ours.
     """
     copy = ChangeFolder(into / folder.change_id)
+    with readable("The bundle of the change", folder.path):
+        for path in (folder.bundle, folder.base, folder.intents):
+            if path.is_dir():
+                shutil.copytree(path, copy.path / path.name, symlinks=True)
+        if folder.profile_json.exists():
+            shutil.copyfile(folder.profile_json, copy.profile_json, follow_symlinks=False)
     for path in (folder.manifest_json, folder.render_json, folder.staging_json):
         _, data = read_value(path, what=f"The file {path.name}", next_step="validate it again")
         write_atomically(copy.path / path.name, data)
@@ -42,7 +51,24 @@ def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
                 where=str(folder.path / name),
                 next_step="render the change again",
             )
+    copy.verify_bundle()
     return copy
+
+
+def difference(copy: ChangeFolder) -> str:
+    """Give the difference between what was live and what ships, from the files themselves.
+
+    diff.txt says it too, but is a file of its own: who wrote it could say anything there.
+    """
+    base, bundle = (
+        {host: _files(top / host) for host in copy.hosts()} for top in (copy.base, copy.bundle)
+    )
+    return fleet_diff(base, bundle)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = sorted(folder.rglob("*")) if folder.is_dir() else []
+    return {str(path.relative_to(folder)): read_file(path) for path in paths if path.is_file()}
 
 
 def binding(copy: ChangeFolder) -> dict[str, Any]:

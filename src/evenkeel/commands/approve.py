@@ -13,11 +13,12 @@ from typing import Any
 
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.shown import binding, copy_to_look_at
+from evenkeel.change.shown import binding, copy_to_look_at, difference
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, UsageError, readable
 from evenkeel.records import check_change_id
 from evenkeel.report import page, write_report
+from evenkeel.report.page import diff_parts
 from evenkeel.schedule.runner import read_settings
 
 BAR = 24
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         copy = copy_to_look_at(folder, Path(private))
         seen = binding(copy)
         with readable(f"The change {change_id}", folder.path):
-            looked = page(copy)
+            looked = {**page(copy), "diff": diff_parts(difference(copy))}
             lines = list(summary(looked))
     _demand_whole(looked, folder.path)
     print("\n".join(lines))  # noqa: T201
