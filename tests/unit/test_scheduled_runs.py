@@ -17,6 +17,8 @@ TOLD = "{{ signers }} {{ lookup('config', 'HOST_KEY_CHECKING') }}"
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     monkeypatch.delenv("ANSIBLE_HOST_KEY_CHECKING", raising=False)
+    # Tests of the host's program, in the same process, leave the environment that it has.
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     root = tmp_path / "checkout"
     (root / "playbooks").mkdir(parents=True)
     shutil.copy(ROOT / "ansible.cfg", root)
