@@ -19,7 +19,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from evenkeel.errors import EvenkeelError, Refused
+from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, printable
 from evenkeel.records import check_change_id
 from evenkeel.remote import Answer, call
 
@@ -28,16 +28,6 @@ display = Display()
 # Ansible forks a worker for each host and task. What is loaded by now stays for as long as the run;
 # a worker that looked through it for garbage would have to copy all of its memory.
 gc.freeze()
-# What a file or an answer of a shape that nothing of ours writes can lead to.
-_UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 # -vvv
 CONNECTION_VERBOSITY = 3
 
@@ -73,7 +63,7 @@ class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
             result.update(self.act(plain(self._task.args), task_vars or {}))
         except EvenkeelError as error:
             result.update(failed=True, msg=str(error), evenkeel=error.as_dict())
-        except _UNREADABLE as fault:
+        except UNREADABLE as fault:
             # Still no traceback.
             unreadable = Refused(
                 f"{self._task.args.get('verb') or self._task.action} met what it cannot read",
@@ -96,8 +86,8 @@ class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
         return bool(self._task.diff)
 
     def show(self, line: str) -> None:
-        """Print one line of progress."""
-        display.display(line)
+        """Print one line of progress, without what could move a terminal's cursor."""
+        display.display(printable(line))
 
     def change_folder(self, args: Mapping[str, Any]) -> Path:
         """The folder of the change that this task is about."""

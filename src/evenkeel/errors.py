@@ -7,7 +7,8 @@ the fault is known and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,16 @@ EXIT_ROLLBACK_FAILED = 12
 EXIT_INCONCLUSIVE = 13
 EXIT_SPLIT_FLEET = 14
 
+# What a file or an answer of a shape that nothing of ours writes can lead to.
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 # More than a person reads at once; the rest is counted.
 MOST_FAULTS_SHOWN = 50
 # The column at which the text of a part begins.
@@ -44,6 +55,11 @@ def gravest(exit_codes: Iterable[int]) -> int:
 def printable(text: str) -> str:
     """Give `text` with what could move a terminal's cursor replaced; lines stay lines."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """Give `text` as `printable` does, and on one line: no part passes for a line of ours."""
+    return printable(text).replace("\n", " ")
 
 
 def indented(text: str, columns: int) -> str:
@@ -104,6 +120,20 @@ class Refused(EvenkeelError):
     """Refused before anything live was touched."""
 
     exit_code = EXIT_REFUSED
+
+
+@contextmanager
+def readable(what: str, where: object) -> Iterator[None]:
+    """Raise Refused, `what` cannot be read, for a file of a shape that nothing of ours writes."""
+    try:
+        yield
+    except UNREADABLE as fault:
+        raise Refused(
+            f"{what} cannot be read",
+            where=str(where),
+            got=f"{type(fault).__name__}: {str(fault)[:300]}",
+            next_step="look for an edited file in the change's folder",
+        ) from None
 
 
 class RolledBack(EvenkeelError):

@@ -6,10 +6,12 @@ the sha256 of the file is the sha256 of the record, and `sha256sum` checks a cha
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -155,11 +157,31 @@ def write_record(path: Path, record: Record) -> str:
     return sha256_of(data)
 
 
+def read_file(path: Path, most: int = LARGEST_RECORD_BYTES) -> bytes:
+    """Give the first `most` bytes of a regular file.
+
+    Raises OSError, also for what is none: who can write into a change's folder may leave a pipe
+    there, which would be waited for without an end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            return stream.read(most)
+    finally:
+        os.close(handle)
+
+
 def read_json(path: Path, *, what: str, next_step: str) -> Any:
     """Read a JSON file of ours; raises Refused when it is missing, too large or damaged."""
+    return read_value(path, what=what, next_step=next_step)[0]
+
+
+def read_value(path: Path, *, what: str, next_step: str) -> tuple[Any, bytes]:
+    """Read a JSON file as `read_json` does; give what it says and the bytes that say it."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST_RECORD_BYTES + 1)
+        data = read_file(path, LARGEST_RECORD_BYTES + 1)
         if len(data) > LARGEST_RECORD_BYTES:
             raise Refused(
                 f"{what} is too large to be one of ours",
@@ -167,7 +189,7 @@ def read_json(path: Path, *, what: str, next_step: str) -> Any:
                 wanted=f"at most {LARGEST_RECORD_BYTES} bytes",
                 next_step=next_step,
             )
-        return json.loads(data)
+        return json.loads(data), data
     except FileNotFoundError:
         raise Refused(f"{what} is missing", where=str(path), next_step=next_step) from None
     except OSError as error:
@@ -191,7 +213,7 @@ def read_record(path: Path, *, kind: str, next_step: str) -> Record:
     its bytes are not the canonical ones (somebody edited it).
     """
     what = f"The record {path.name}"
-    value = read_json(path, what=what, next_step=next_step)
+    value, data = read_value(path, what=what, next_step=next_step)
     if not isinstance(value, dict) or not _is_a_record(value) or value["record"] != kind:
         raise Refused(f"{what} is not a record of {kind}", where=str(path), next_step=next_step)
     if value["schema_version"] != SCHEMA_VERSION:
@@ -203,7 +225,7 @@ def read_record(path: Path, *, kind: str, next_step: str) -> Record:
             next_step=next_step,
         )
     record = Record(**value)
-    if not _holds(record, path):
+    if not _says(record, data):
         raise Refused(
             f"{what} was altered after it was written", where=str(path), next_step=next_step
         )
@@ -221,9 +243,9 @@ def _is_a_record(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _holds(record: Record, path: Path) -> bool:
+def _says(record: Record, data: bytes) -> bool:
     try:
-        return record.encode() == path.read_bytes()
+        return record.encode() == data
     except (ValueError, RecursionError):
         # What JSON's reader takes and its writer does not (NaN, half a character) is not ours.
         return False

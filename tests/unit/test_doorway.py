@@ -25,3 +25,10 @@ def test_an_answer_of_another_shape_is_refused_without_a_traceback(fault, monkey
     assert result["failed"] and result["evenkeel"]["exit_code"] == EXIT_REFUSED
     assert result["msg"].startswith("plan met what it cannot read\n  where:  c1\n")
     assert "Traceback" not in result["msg"]
+
+
+def test_what_is_shown_of_a_change_or_a_host_moves_no_cursor(monkeypatch):
+    shown = []
+    monkeypatch.setattr("evenkeel.doorway.display.display", shown.append)
+    Doorway.show(None, "pool web\x1b[2J:\u202e 33 %")
+    assert shown == ["pool web\N{REPLACEMENT CHARACTER}[2J:\N{REPLACEMENT CHARACTER} 33 %"]

@@ -61,6 +61,18 @@ def test_it_runs_alone_and_answers_in_json(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_without_anybody_who_listens_it_ends_with_its_own_code(tmp_path: Path, output: str) -> None:
+    build(tmp_path / "evenkeel-host")
+    done = subprocess.run(
+        f'exec "{sys.executable}" -IS "{tmp_path}/evenkeel-host" nonsense {output}',
+        shell=True,
+        capture_output=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
 def test_what_is_shipped_keeps_to_python_3_8_and_the_standard_library() -> None:
     shipped = [*(SOURCE / "host").glob("*.py"), *(p for role in ROLES for p in driver_files(role))]
     allowed = {*sys.stdlib_module_names, "evenkeel"}

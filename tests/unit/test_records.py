@@ -1,7 +1,9 @@
 import hashlib
+import os
 
 import pytest
 
+from evenkeel import records
 from evenkeel.errors import Refused
 from evenkeel.records import (
     Record,
@@ -151,3 +153,26 @@ def test_a_record_is_readable_by_its_owner_alone(tmp_path):
     path = tmp_path / "x"
     write_atomically(path, b"secret")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_in_the_place_of_a_record_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Refused, match="cannot be read") as refused:
+        read_json(tmp_path / "pipe", what="The file", next_step="")
+    assert "no regular file" in refused.value.got
+
+
+def test_a_record_and_the_bytes_that_were_checked_are_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "r.json"
+    write_record(path, record(body={"verdict": "fail"}))
+    reads = []
+
+    def swapped(name, *more, read=records.read_file):
+        reads.append(name)
+        data = read(name, *more)
+        write_record(path, record(body={"verdict": "pass"}))
+        return data
+
+    monkeypatch.setattr(records, "read_file", swapped)
+    assert read_record(path, kind="render", next_step="").body == {"verdict": "fail"}
+    assert len(reads) == 1

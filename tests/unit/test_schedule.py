@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from evenkeel.canary import hold as holds
 from evenkeel.canary.plan import load
 from evenkeel.canary.stage import judge
 from evenkeel.change import approval, ledger
-from evenkeel.commands.scheduled_deploy import deploy_due, only_one
+from evenkeel.commands.scheduled_deploy import LOCK, deploy_due, only_one
 from evenkeel.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_OK,
@@ -20,7 +21,7 @@ from evenkeel.errors import (
     Faults,
     Refused,
 )
-from evenkeel.records import Record, utc_now, write_record
+from evenkeel.records import Record, read_record, utc_now, write_record
 from evenkeel.schedule.due import Settings, due
 from evenkeel.schedule.runner import Ran, note
 
@@ -209,6 +210,26 @@ def test_while_a_change_is_held_neither_it_nor_another_one_is_begun(settings, ma
     assert "a-first waits: it was held until" in said
     assert "b-second waits: the hosts are held by a-first" in said
     assert not (second.path / "runner").exists()
+
+
+@pytest.mark.parametrize("until", [None, 5, "soon", "2026-01-01T00:00:00", "\x1b[2J\nb-second"])
+def test_a_hold_that_says_no_time_keeps_no_other_change_out(settings, make, capsys, until):
+    first, second = make("a-first"), make("b-second")
+    run(settings, Holding(first, stages=("inconclusive",)))
+    path = holds.hold_path(first.folder, 1)
+    record = read_record(path, kind=holds.HOLD_RECORD, next_step="")
+    write_record(path, replace(record, body={**record.body, "until": until}))
+    playbooks = Playbooks(second)
+    assert run(settings, playbooks) == EXIT_REFUSED
+    assert playbooks.parts[-1] == "b-second.confirm.1"
+    assert "a-first is refused: The record of the hold cannot be read" in capsys.readouterr().out
+
+
+def test_why_a_change_waits_is_one_line_without_what_moves_a_cursor(settings, make, capsys):
+    about = {"change_id": "x\nb-second is due\x1b[2J", "not_before": "2999-01-01T00:00Z"}
+    make("a-first", about={**SCHEDULED, **about}, approved=False)
+    assert run(settings, None) == EXIT_OK
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_a_hold_that_nobody_decided_keeps_no_other_change_out(settings, make):
@@ -405,6 +426,14 @@ def test_two_runs_never_overlap_and_a_killed_one_leaves_no_lock(tmp_path):
         other.wait(timeout=10)
     with only_one(tmp_path):
         pass
+
+
+def test_the_lock_follows_no_link_that_lies_in_its_place(tmp_path):
+    (tmp_path / "changes").mkdir()
+    (tmp_path / "changes" / LOCK).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="lock"), only_one(tmp_path / "changes"):
+        raise AssertionError
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def event(kind, name, **res):

@@ -15,7 +15,7 @@ from evenkeel.errors import (
     EXIT_ROLLBACK_FAILED,
     EXIT_ROLLED_BACK,
     EXIT_SPLIT_FLEET,
-    printable,
+    one_line,
 )
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA
 
@@ -123,8 +123,8 @@ def recap(folder: ChangeFolder, body: Mapping[str, Any]) -> str:
         [
             table(("host", "outcome", ""), rows),
             "",
-            f"change {folder.change_id}: {words} (exit code {body['exit_code']})",
-            f"next: {next_after(folder.change_id, body)}",
+            one_line(f"change {folder.change_id}: {words} (exit code {body['exit_code']})"),
+            one_line(f"next: {next_after(folder.change_id, body)}"),
             f"more: {folder.path / 'report.html'}",
         ]
     )
@@ -132,7 +132,7 @@ def recap(folder: ChangeFolder, body: Mapping[str, Any]) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Draw rows of text under a head, their columns aligned by spaces; a row stays one line."""
-    lines = [[printable(cell).replace("\n", " ") for cell in line] for line in (head, *rows)]
+    lines = [[one_line(cell) for cell in line] for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -14,6 +14,7 @@ from typing import Any
 
 from evenkeel.canary.history import extend
 from evenkeel.canary.progress import write_progress
+from evenkeel.errors import one_line
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 from evenkeel.records import canonical_json, read_json, utc_now, write_atomically
 from evenkeel.remote import Answer
@@ -153,7 +154,8 @@ def progress_line(watch: Watch, result: Mapping[str, Any]) -> str:
             parts.append(f"{name}{'' if unit == 'requests' else f' ({unit})'}: {shares}")
     if watch.role != CONTROL:
         parts.append(str(result.get("verdict") or INCONCLUSIVE))
-    return "  ".join(parts)
+    # Names and verdict are the host's own words.
+    return one_line("  ".join(parts))
 
 
 def _canaries_are_decided(watch: Watch) -> bool:

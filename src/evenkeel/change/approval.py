@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.change import ledger, policy, rollout, signature
+from evenkeel.change import ledger, rollout, shown, signature
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.persons import (
     check_person,
@@ -29,26 +29,28 @@ from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.host.signers import LARGEST_BYTES, LONGEST_VALID_HOURS
 from evenkeel.records import (
     Record,
+    read_file,
     read_record,
-    sha256_of,
     utc_now,
     write_atomically,
     write_record,
 )
 
 DEFAULT_VALID_HOURS = 72
-# What the approver is shown beside the rehearsal's record.
-SHOWN = ("change.json", "diff.txt", "forecast.json", policy.FILE, rollout.FILE)
 
 
 @dataclass(frozen=True)
 class Approval:
-    """One valid approval. Times are ISO 8601 UTC; `changed` is False when it was there before."""
+    """One valid approval of the change `digest`.
+
+    Times are ISO 8601 UTC; `changed` is False when it was there before.
+    """
 
     person: str
     fingerprint: str
     given: str
     expires: str
+    digest: str
     changed: bool = False
 
 
@@ -79,11 +81,13 @@ def approve(
     *,
     valid_hours: float = DEFAULT_VALID_HOURS,
     now: datetime | None = None,
+    seen: Mapping[str, Any] | None = None,
 ) -> Approval:
     """Sign for the change as `person` and leave `approvals/<person>.json` and its signature.
 
     A valid approval of the same person is kept as it is. Raises Refused, before anything is
-    written, for every approval that `verify` would not count.
+    written, for every approval that `verify` would not count, and when it would bind anything else
+    than what `seen` has of the copy that the person looked at (`shown.binding`).
     """
     check_person(person)
     if not 0 < valid_hours <= LONGEST_VALID_HOURS:
@@ -113,16 +117,21 @@ def approve(
         body={
             "approver": person,
             "expires": _iso(moment + timedelta(hours=valid_hours)),
-            **_bound(folder),
+            **shown.bound(folder),
         },
     )
+    if seen is not None:
+        again = ledger.next_command(folder.change_id, ledger.APPROVAL)
+        for name, wanted in seen.items():
+            _demand_same(name, wanted, _said(record).get(name), path, again)
     armoured = signature.sign(record.encode(), key)
     used = signature.verify(record.encode(), armoured, person, signers)
     demand_second_key(folder, person, used, signers)
     # The signature first: a document without its signature would be refused, the reverse is inert.
     write_atomically(path.with_name(f"{path.name}.sig"), armoured)
     write_record(path, record)
-    return Approval(person, used, record.started, str(record.body["expires"]), changed=True)
+    expires = str(record.body["expires"])
+    return Approval(person, used, record.started, expires, record.digest, changed=True)
 
 
 def verify(
@@ -175,16 +184,10 @@ def _examine(
         "digest": staging.digest,
         "rehearsal": staging.sha256,
         "approver": person,
-        **_bound(folder),
-    }
-    said: dict[str, Any] = {
-        **record.body,
-        "change_id": record.change_id,
-        "digest": record.digest,
-        "rehearsal": record.previous,
+        **shown.bound(folder),
     }
     for name, wanted in bound.items():
-        _demand_same(name, wanted, said.get(name), path, again)
+        _demand_same(name, wanted, _said(record).get(name), path, again)
     demand_second_person(folder, person)
     armoured = _read_signature(path.with_name(f"{path.name}.sig"), again)
     used = signature.verify(record.encode(), armoured, person, signers, revoked)
@@ -206,16 +209,17 @@ def _examine(
             got=expires,
             next_step=again,
         )
-    return Approval(person, used, record.started, expires)
+    return Approval(person, used, record.started, expires, record.digest)
 
 
-def _bound(folder: ChangeFolder) -> dict[str, Any]:
-    """What an approval binds beside the digest and the rehearsal."""
-    shown = {}
-    for name in SHOWN:
-        path = folder.path / name
-        shown[name] = sha256_of(path.read_bytes()) if path.is_file() else None
-    return {"author": folder.author(), "bases": folder.bases(), "shown": shown}
+def _said(record: Record) -> dict[str, Any]:
+    """What the record of an approval binds, by the names that a person reads."""
+    return {
+        **record.body,
+        "change_id": record.change_id,
+        "digest": record.digest,
+        "rehearsal": record.previous,
+    }
 
 
 def _demand_same(name: str, wanted: Any, got: Any, path: Path, next_step: str) -> None:
@@ -234,8 +238,7 @@ def _demand_same(name: str, wanted: Any, got: Any, path: Path, next_step: str) -
 
 def _read_signature(path: Path, next_step: str) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(LARGEST_BYTES)
+        return read_file(path, LARGEST_BYTES)
     except OSError as error:
         raise Refused(
             "The approval has no signature",

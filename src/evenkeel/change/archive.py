@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evenkeel.errors import Refused
 from evenkeel.host.archive import CHANGE_MANIFEST, approval_name, approver_of, pack
-from evenkeel.records import canonical_json, read_json, sha256_of
+from evenkeel.records import canonical_json, read_value, sha256_of
 
 
 def release_archive(change_folder: Path, host: str) -> bytes:
@@ -22,9 +22,8 @@ def release_archive(change_folder: Path, host: str) -> bytes:
     """
     again = "render the change again"
     path = change_folder / "manifest.json"
-    plan = read_json(path, what="The manifest of the change", next_step=again)
+    plan, data = read_value(path, what="The manifest of the change", next_step=again)
     try:
-        data = path.read_bytes()
         entry = plan["hosts"][host]
         folder = change_folder / "bundle" / host
         files = {name: (folder / name).read_bytes() for name in sorted(entry["files"])}

@@ -98,6 +98,22 @@ def unified_diff(
     return "".join(line + "\n" for line in parts)
 
 
+def fleet_diff(
+    before: Mapping[str, Mapping[str, bytes]], after: Mapping[str, Mapping[str, bytes]]
+) -> str:
+    """Give the redacted difference of every host of `after` (host to files); equal ones once."""
+    groups: dict[str, list[str]] = {}
+    # Hosts share their files, and to compare takes much longer than to see that they do.
+    known: dict[object, str] = {}
+    for host in sorted(after):
+        live, new = before.get(host) or {}, after[host]
+        key = (tuple(sorted(live.items())), tuple(sorted(new.items())))
+        if key not in known:
+            known[key] = unified_diff(live, new)
+        groups.setdefault(known[key], []).append(host)
+    return "\n".join(f"# {', '.join(names)}\n{text}" for text, names in groups.items())
+
+
 def _lines(data: bytes, hide: bool) -> list[tuple[str, str]]:
     """Give each line as it is and as it is shown."""
     text = data.decode("utf-8", "replace")

@@ -20,7 +20,7 @@ from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.records import (
     canonical_json,
     check_change_id,
-    read_json,
+    read_value,
     sha256_of,
     write_atomically,
 )
@@ -120,12 +120,19 @@ class ChangeFolder:
     def change(self) -> dict[str, Any]:
         """Give change.json: change_id, author, title, created, and when it may be deployed."""
         self.demand()
-        return self._object(self.change_json)
+        return self._value(self.change_json)[0]
 
     def manifest(self) -> dict[str, Any]:
         """Give manifest.json; raises Refused when it is missing, damaged or another change's."""
+        return self.sealed()[0]
+
+    def sealed(self) -> tuple[dict[str, Any], str]:
+        """Give the manifest and the digest of the change, both of the same bytes.
+
+        Raises Refused as `manifest` does.
+        """
         self.demand()
-        manifest = self._object(self.manifest_json)
+        manifest, data = self._value(self.manifest_json)
         if not is_a_manifest(manifest):
             raise Refused(
                 "The file manifest.json is damaged",
@@ -142,12 +149,11 @@ class ChangeFolder:
                 got=f"change_id {manifest.get('change_id')!r}",
                 next_step=self._render_again(),
             )
-        return manifest
+        return manifest, sha256_of(data)
 
     def digest(self) -> str:
         """Give the digest of the change: the sha256 of the manifest's bytes."""
-        self.manifest()
-        return sha256_of(self.manifest_json.read_bytes())
+        return self.sealed()[1]
 
     def author(self) -> str:
         """Give the author as the digest binds it: the one who may not approve."""
@@ -168,7 +174,7 @@ class ChangeFolder:
         and the one that was found; a symlink or any other special file is surplus. What was live
         is named by its host, with the release digests.
         """
-        manifest = self.manifest()
+        manifest, sealed = self.sealed()
         hosts = manifest["hosts"]
         wanted = {
             f"bundle/{host}/{name}": f"sha256 {facts['sha256']}"
@@ -198,7 +204,7 @@ class ChangeFolder:
                 where=str(self.path),
                 next_step=self._render_again(),
             )
-        return self.digest()
+        return sealed
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> str:
         """Write `value` canonically and atomically to the file `name`; give its sha256."""
@@ -206,17 +212,18 @@ class ChangeFolder:
         write_atomically(self.path / name, data)
         return sha256_of(data)
 
-    def _object(self, path: Path) -> dict[str, Any]:
-        value = read_json(path, what=f"The file {path.name}", next_step=self._render_again())
+    def _value(self, path: Path) -> tuple[dict[str, Any], bytes]:
+        again = self._render_again()
+        value, data = read_value(path, what=f"The file {path.name}", next_step=again)
         if not isinstance(value, dict):
             raise Refused(
                 f"The file {path.name} is damaged",
                 where=str(path),
                 wanted="a JSON object",
                 got=type(value).__name__,
-                next_step=self._render_again(),
+                next_step=again,
             )
-        return value
+        return value, data
 
     def base_release(self, host: str) -> str | None:
         """Give the release digest of what is kept of `host` under base/; None when nothing is.

@@ -6,16 +6,19 @@ import argparse
 import getpass
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.shown import binding, copy_to_look_at, difference
 from evenkeel.commands import ROOT, add_inventory, run
-from evenkeel.errors import EXIT_OK, Refused, UsageError
+from evenkeel.errors import EXIT_OK, Refused, UsageError, readable
 from evenkeel.records import check_change_id
 from evenkeel.report import page, write_report
+from evenkeel.report.page import diff_parts
 from evenkeel.schedule.runner import read_settings
 
 BAR = 24
@@ -30,7 +33,16 @@ def main(arguments: list[str]) -> int:
     changes, signers = _places(options)
     folder = ChangeFolder(changes / change_id)
     approval.demand_rehearsed(folder)
-    print("\n".join(summary(page(folder))))  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="evenkeel-") as private:
+        # Who can write into the change's folder may do so while a person looks: what is signed is
+        # what was shown, or nothing.
+        copy = copy_to_look_at(folder, Path(private))
+        seen = binding(copy)
+        with readable(f"The change {change_id}", folder.path):
+            looked = {**page(copy), "diff": diff_parts(difference(copy))}
+            lines = list(summary(looked))
+    _demand_whole(looked, folder.path)
+    print("\n".join(lines))  # noqa: T201
     if not options.yes:
         _ask(options.person)
     given = approval.approve(
@@ -39,6 +51,7 @@ def main(arguments: list[str]) -> int:
         Path(options.key).expanduser(),
         signers,
         valid_hours=options.valid_hours,
+        seen=seen,
     )
     write_report(folder)
     word = "signed" if given.changed else "was signed before"
@@ -97,6 +110,17 @@ def _places(options: argparse.Namespace) -> tuple[Path, Path]:
         )
     changes, signers = (Path(str(value)).expanduser() for value in found.values())
     return changes, signers
+
+
+def _demand_whole(looked: Object, where: Path) -> None:
+    """Raise Refused for a change of which a part is damaged: it would not be shown, but signed."""
+    if looked["faults"]:
+        raise Refused(
+            "The change cannot be shown whole",
+            where=str(where),
+            got="; ".join(looked["faults"])[:500],
+            next_step="look for an edited file in the change's folder, and render the change again",
+        )
 
 
 def _ask(person: str) -> None:

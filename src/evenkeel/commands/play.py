@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 
 OBJECTS_UNTIL_GARBAGE = 100_000
 
@@ -15,7 +16,9 @@ OBJECTS_UNTIL_GARBAGE = 100_000
 def main() -> None:
     """Run ansible-playbook with the arguments of this command; it exits with its own code."""
     gc.set_threshold(OBJECTS_UNTIL_GARBAGE)
-    sys.argv[0] = "ansible-playbook"
+    # By its path, as the command itself is started: for a password ssh is told to ask the `ansible`
+    # that lies beside it.
+    sys.argv[0] = str(Path(sys.executable).with_name("ansible-playbook"))
     from ansible.cli.playbook import main as ansible_playbook
 
     ansible_playbook()

@@ -13,7 +13,7 @@ from typing import Any
 
 from evenkeel.change.windows import demand_open
 from evenkeel.commands import ROOT, add_inventory, run
-from evenkeel.errors import EXIT_OK, Refused, gravest
+from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
 from evenkeel.schedule.deploy import deploy
 from evenkeel.schedule.due import Settings, due
 from evenkeel.schedule.runner import RunPlaybook, playbooks, read_settings
@@ -47,7 +47,7 @@ def deploy_due(
     """
     found = due(settings, now)
     for change, why in found.waiting.items():
-        say(f"{change} waits: {why}")
+        say(one_line(f"{change} waits: {why}"))
     for change, error in found.refused.items():
         say(f"{change} is refused: {error}")
     codes = [error.exit_code for error in found.refused.values()]
@@ -76,7 +76,17 @@ def only_one(changes: Path) -> Iterator[None]:
             where=str(changes),
             next_step="set evenkeel_changes_dir in the inventory",
         )
-    handle = os.open(changes / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        handle = os.open(changes / LOCK, flags, 0o600)
+    except OSError as error:
+        raise Refused(
+            "The lock of scheduled deploys cannot be opened",
+            where=str(changes / LOCK),
+            wanted="a file of our own, or none",
+            got=str(error.strerror),
+            next_step="see who may write into the folder of changes, and remove what lies there",
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -63,6 +63,9 @@ def main(
         # What was done is done, whatever cannot be said about it.
         code, answer = _unexpected(str(answer.get("verb")), fault, touched=code != EXIT_REFUSED)
         text = _line(answer)
+    if out is None:
+        # Started without a standard output: there is nobody to tell.
+        return code
     try:
         out.write(text)
         out.flush()

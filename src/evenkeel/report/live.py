@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from evenkeel.canary.hold import HELD, open_hold
@@ -19,7 +19,7 @@ from evenkeel.canary.plan import Plan, load
 from evenkeel.canary.progress import FOLDER
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EXIT_INCONCLUSIVE, printable
+from evenkeel.errors import EXIT_INCONCLUSIVE, one_line, readable
 from evenkeel.records import read_json
 from evenkeel.report.shares import band_rows
 from evenkeel.report.words import said
@@ -65,7 +65,7 @@ def look(folder: ChangeFolder) -> View:
     )
     begun = [stage.number for stage in plan.stages if folder.stage_results(stage.number).is_dir()]
     stage = max([*begun, len(chain.canary)], default=0)
-    return View(
+    view = View(
         change_id=folder.change_id,
         plan=plan,
         stage=stage,
@@ -74,6 +74,10 @@ def look(folder: ChangeFolder) -> View:
         held_until=str(hold.body["until"]) if hold else "",
         outcome=chain.outcome.body if chain.outcome else {},
     )
+    with readable(f"What hosts saw of {folder.change_id}", folder.plan_json.parent):
+        # Whoever draws it later meets nothing then that cannot be drawn.
+        _ = view.exit_code, draw(view, datetime.now(UTC), width=NARROWEST)
+    return view
 
 
 def _hosts(folder: ChangeFolder, stage: int) -> list[Object]:
@@ -82,7 +86,8 @@ def _hosts(folder: ChangeFolder, stage: int) -> list[Object]:
         read_json(path, what=f"What {path.stem} saw so far", next_step="wait for its next look")
         for path in paths
     ]
-    return sorted(rows, key=lambda row: ROLES.index(row["role"]) if row["role"] in ROLES else 9)
+    with readable("What hosts saw", folder.stage_results(stage)):
+        return sorted(rows, key=lambda row: ROLES.index(row["role"]) if row["role"] in ROLES else 9)
 
 
 def draw(
@@ -191,7 +196,7 @@ def _track(row: Object, width: int) -> str:
 
 def _clip(line: str, width: int) -> str:
     """Give `line` without what could move a cursor, in at most `width` columns."""
-    clean = printable(line).replace("\n", " ")
+    clean = one_line(line)
     return clean if len(clean) <= width else clean[: max(0, width - 1)] + "…"
 
 
@@ -204,9 +209,9 @@ def _painted(line: str) -> str:
 def news(before: View | None, view: View, now: datetime) -> Iterable[str]:
     """Give the lines that a log gets: what is new in `view` since the look `before`."""
     if before is None or headline(before).split(",")[0] != headline(view).split(",")[0]:
-        yield printable(headline(view))
+        yield one_line(headline(view))
     known = {host["host"]: host["at"] for host in before.hosts} if before else {}
     for host in [] if view.outcome else view.hosts:
         if known.get(host["host"]) != host["at"]:
-            yield printable(host_line(host, now, leased=not view.held_until))
-    yield from map(printable, _outcomes(view))
+            yield one_line(host_line(host, now, leased=not view.held_until))
+    yield from map(one_line, _outcomes(view))

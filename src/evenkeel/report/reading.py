@@ -11,7 +11,7 @@ from evenkeel.change import ledger, policy, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import Rollout
 from evenkeel.errors import Refused
-from evenkeel.records import Record, read_json, read_record
+from evenkeel.records import Record, read_file, read_json, read_record
 
 Value = TypeVar("Value")
 Object = Mapping[str, Any]
@@ -134,8 +134,12 @@ def _object(folder: ChangeFolder, name: str) -> Object:
 
 
 def _text(folder: ChangeFolder, name: str) -> str:
+    """Give a difference, as much of it as anybody reads; what is cut off is said to be."""
     try:
-        with (folder.path / name).open("rb") as stream:
-            return stream.read(LARGEST_TEXT_BYTES).decode(errors="replace")
+        data = read_file(folder.path / name, LARGEST_TEXT_BYTES + 1)
     except OSError:
         return ""
+    text = data[:LARGEST_TEXT_BYTES].decode(errors="replace")
+    if len(data) <= LARGEST_TEXT_BYTES:
+        return text
+    return f"{text}\n# not shown: the rest of {name}, which is too long for here\n…\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,8 +131,10 @@ def _kept_out(attempt: Deploy, ran: Ran) -> Refused:
     folder = attempt.folder
     artifacts = folder.path / "runner" / "artifacts"
     kept = artifacts / f"{folder.change_id}.{KEPT_OUT}"
-    shutil.rmtree(kept, ignore_errors=True)
-    (artifacts / attempt.ident("stage-1")).rename(kept)
+    # Where that is not possible it counts as an attempt.
+    with suppress(OSError):
+        shutil.rmtree(kept, ignore_errors=True)
+        (artifacts / attempt.ident("stage-1")).rename(kept)
     return Refused(
         f"The change {folder.change_id} was kept out before any host was touched",
         where=str(kept),

@@ -18,7 +18,7 @@ from evenkeel.canary.hold import open_hold
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import demand_open
-from evenkeel.errors import Refused
+from evenkeel.errors import Refused, readable
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ def due(settings: Settings, now: datetime) -> Due:
             hold = open_hold(folder)
             if hold:
                 # It went as far as it goes without a person, also when its hosts are back by now.
-                until = str(hold.body["until"])
+                with readable("The record of the hold", folder.plan_json.parent):
+                    until = hold.body["until"]
+                    is_over = datetime.fromisoformat(until) <= now
                 waiting[folder.change_id] = f"it was held until {until}, and nobody has decided"
-                held = folder.change_id if now < datetime.fromisoformat(until) else held
+                held = held if is_over else folder.change_id
                 continue
         except Refused as error:
             refused[folder.change_id] = error

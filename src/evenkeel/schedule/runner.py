@@ -11,7 +11,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ from typing import Any
 import ansible_runner
 
 from evenkeel.errors import Refused
+from evenkeel.records import write_atomically
 
 # A stage prints its progress with every slice of its watch, so silence means that it hangs.
 IDLE_SECONDS = 300
 LONGEST_SECONDS = 6 * 3600
+# Of what the runner leaves. Its events say the same again, and its command has the environment.
+KEPT = ("stdout", "stderr", "rc", "status")
 _NOISE = re.compile(
     r"\[WARNING\]|Failed to parse|<<<|Origin:|Standard error|where:|wanted:|got:|Inventory script"
 )
@@ -62,35 +66,62 @@ def playbooks(root: Path, inventory: str, fleet: str, show: Callable[[str], None
             note(ran, event)
             return True
 
-        artifacts = call.artifacts / "artifacts"
-        artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The runner takes settings, variables and a command line from its private folder. No
-        # approval binds what lies in a change's folder, so the private one is new for each call.
+        kept = call.artifacts / "artifacts" / call.ident
+        # Made before the call: attempts are counted by these.
+        with _said(show, kept):
+            kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The runner takes settings, variables and a command line from its private folder, and facts
+        # about hosts, templates among them, from its artifacts. No approval binds what lies in a
+        # change's folder, so both are new for each call.
         with tempfile.TemporaryDirectory(prefix="evenkeel-runner-") as private:
-            runner = ansible_runner.run(
-                private_data_dir=private,
-                artifact_dir=str(artifacts),
-                project_dir=str(root),
-                playbook=str(root / "playbooks" / f"{call.playbook}.yml"),
-                inventory=inventory,
-                extravars={"fleet": fleet, **call.extra},
-                ident=call.ident,
-                quiet=True,
-                event_handler=follow,
-                envvars=_environment(root),
-                settings={"idle_timeout": IDLE_SECONDS, "job_timeout": LONGEST_SECONDS},
-            )
+            try:
+                runner = ansible_runner.run(
+                    private_data_dir=private,
+                    project_dir=str(root),
+                    playbook=str(root / "playbooks" / f"{call.playbook}.yml"),
+                    inventory=inventory,
+                    extravars={"fleet": fleet, **call.extra},
+                    ident=call.ident,
+                    quiet=True,
+                    event_handler=follow,
+                    envvars=_environment(root),
+                    settings={"idle_timeout": IDLE_SECONDS, "job_timeout": LONGEST_SECONDS},
+                )
+            finally:
+                with _said(show, kept):
+                    _keep(Path(private) / "artifacts" / call.ident, kept)
         ran.status = str(runner.status)
         return ran
 
     return run
 
 
+def _keep(artifacts: Path, kept: Path) -> None:
+    """Copy what a call said and how it ended; a link that lies there is replaced, not followed."""
+    for name in KEPT:
+        if (artifacts / name).is_file():
+            write_atomically(kept / name, (artifacts / name).read_bytes())
+
+
+@contextmanager
+def _said(show: Callable[[str], None], kept: Path) -> Iterator[None]:
+    """Say when the output of a call cannot be kept: a rollback goes on without it."""
+    try:
+        yield
+    except OSError as error:
+        show(f"the output of this call cannot be kept in {kept}: {error.strerror}")
+
+
 def _environment(root: Path) -> dict[str, str]:
     # The programs beside this interpreter are the ones that the lock names.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-    config = str(root / "ansible.cfg")
-    return {"ANSIBLE_CONFIG": config, "ANSIBLE_NOCOLOR": "1", "PATH": path}
+    return {
+        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        # Where nobody says it, the runner has no host's key checked, whatever ansible.cfg says.
+        "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+        "PATH": path,
+    }
 
 
 def note(ran: Ran, event: Mapping[str, Any]) -> None:

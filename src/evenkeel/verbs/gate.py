@@ -67,7 +67,7 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
             got=f"{gate.only[:40]} and {gate.start_at[:40]}",
             next_step="leave one of them out",
         )
-    approval.verify(folder, gate.allowed_signers, required=gate.rollout.approvals_required)
+    given = approval.verify(folder, gate.allowed_signers, required=gate.rollout.approvals_required)
     bound = rollout.demand_same(folder, gate.rollout)
     _demand_undecided(folder)
     if gate.only in ("", "1"):
@@ -79,7 +79,8 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
     ordered = [host for host in bound.hosts if host in gate.hosts]
     wanted = plans.plan(ordered, bound.canary_stages, _lease_seconds(bound, gate.only))
     settled = parts.settled_hosts(gate.answers, folder.change_id)
-    about = {"changed": False, "digest": folder.digest()}
+    # The one that was signed for, whatever lies there by now: every host's release is held to it.
+    about = {"changed": False, "digest": given[0].digest if given else folder.digest()}
     if write and gate.pid is not None:
         demand_alone(folder, gate.pid)
     plan = plans.keep(folder, wanted) if write else wanted

@@ -115,15 +115,16 @@ def _release(
     task: Task, args: Mapping[str, Any], host: str
 ) -> tuple[ChangeFolder, str, str | None]:
     folder = ChangeFolder(task.change_folder(args))
-    if args.get("digest") and folder.digest() != args["digest"]:
+    manifest, digest = folder.sealed()
+    if args.get("digest") and digest != args["digest"]:
         raise Refused(
             f"The change {args['change']} is no longer the one that was let pass",
             where=str(folder.manifest_json),
             wanted=f"digest {args['digest']}",
-            got=f"digest {folder.digest()}",
+            got=f"digest {digest}",
             next_step="find out who wrote into the change's folder; nothing more is touched",
         )
-    hosts = folder.manifest()["hosts"]
+    hosts = manifest["hosts"]
     if host not in hosts:
         raise Refused(
             f"Change {args['change']} holds nothing for this host",

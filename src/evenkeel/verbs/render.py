@@ -15,9 +15,10 @@ from typing import Any
 from evenkeel import __version__
 from evenkeel.canary.policy import canary_policy
 from evenkeel.change import ledger, policy
-from evenkeel.change.bundle import FleetBundle, manifest, render_fleet, unified_diff
+from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
 from evenkeel.change.declared import Declared
 from evenkeel.change.dialect import Dialect, load_dialect
+from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
@@ -246,9 +247,4 @@ def _write_files(request: Request, hosts: Mapping[str, Host], bundle: FleetBundl
 
 
 def _diff_text(hosts: Mapping[str, Host], bundle: FleetBundle) -> str:
-    """Give the redacted difference of every host; hosts with the same one share it."""
-    groups: dict[str, list[str]] = {}
-    for host in sorted(bundle.files):
-        text = unified_diff(hosts[host].live or {}, bundle.files[host])
-        groups.setdefault(text, []).append(host)
-    return "\n".join(f"# {', '.join(names)}\n{text}" for text, names in groups.items())
+    return fleet_diff({name: host.live or {} for name, host in hosts.items()}, bundle.files)

@@ -158,3 +158,9 @@ def test_words_of_a_host_stay_in_their_row():
     drawn = table(("host", ""), [("lb1", "disk full\nnext: run this\x1b[2J")])
     last = "lb1   disk full next: run this\N{REPLACEMENT CHARACTER}[2J"
     assert drawn.splitlines() == ["host", last]
+
+
+def test_a_recap_has_the_lines_that_are_ours_alone(change):
+    hosts = {"lb1": "confirmed", "lb2\nnext: run this": "untouched"}
+    body = {"outcome": "split\nnext: run this", "exit_code": 14, "hosts": hosts}
+    assert len(recap(change.folder, body).splitlines()) == 7

@@ -26,3 +26,19 @@ def test_an_unconfirmed_change_goes_before_a_confirmed_one():
 def test_a_fleet_that_was_never_changed_has_nothing_to_undo():
     with pytest.raises(Refused, match="no change to undo"):
         change_to_undo({"lb1": {"generations": [{"change": None, "confirmed": "0"}]}, "lb2": {}})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        7,
+        {"pending": 7},
+        {"pending": {"change": "; rm -rf ~"}},
+        {"pending": {"change": ["newer"]}},
+        {"generations": {}},
+        {"generations": [7]},
+        {"generations": [{"change": "newest"}]},
+    ],
+)
+def test_a_host_that_answers_what_no_program_of_ours_does_has_no_say(odd):
+    assert change_to_undo({"lb1": confirmed("newer", "2026-02-01"), "lb2": odd}) == "newer"

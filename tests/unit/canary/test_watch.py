@@ -160,3 +160,9 @@ def test_a_line_says_what_was_counted_and_how_many_requests_were_probes(tmp_path
         "lb1 (canary): 9 requests  4 of them probes  api: web1 50% web2 50%  "
         "web (clients): web1 50% web2 50%  pass"
     )
+
+
+def test_a_host_has_one_line_whatever_it_names_its_servers(tmp_path):
+    odd = "web1\nnext: run this\x1b[2J"
+    result = {"pools": {"app\n": {"servers": {odd: {"share": 0.5}}}}, "verdict": "pass\nlb2: fail"}
+    assert progress_line(make(tmp_path, CANARY), result).isprintable()

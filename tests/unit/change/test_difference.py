@@ -8,7 +8,7 @@ import pytest
 from unit.intent.intents import intent, listener
 
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.difference import HIDDEN, redact, unified_diff
+from evenkeel.change.difference import HIDDEN, fleet_diff, redact, unified_diff
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
 
@@ -120,3 +120,10 @@ def test_says_so_when_only_a_secret_differs_and_hides_it():
 
 def test_is_empty_when_nothing_changes():
     assert unified_diff({"a": b"x\n"}, {"a": b"x\n"}) == ""
+
+
+def test_hosts_with_one_difference_share_it():
+    live = {"lb1": {"a": b"x\n"}, "lb2": {"a": b"x\n"}}
+    new = {"lb1": {"a": b"y\n"}, "lb2": {"a": b"y\n"}, "lb3": {"a": b"y\n"}}
+    heads = [line for line in fleet_diff(live, new).splitlines() if line.startswith("# ")]
+    assert heads == ["# lb1, lb2", "# lb3"]

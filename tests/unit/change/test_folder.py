@@ -3,6 +3,7 @@ import os
 import pytest
 from unit.change.build import BASE, CONFIG, INTENT, Sample
 
+from evenkeel import records
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_REFUSED, Faults, Refused
 from evenkeel.host.archive import release_digest
@@ -172,3 +173,15 @@ def test_what_is_written_is_canonical_and_private(change):
     path = change.path / "x/y.json"
     assert path.read_bytes() == b'{"a":2,"b":1}\n'
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_digest_is_that_of_the_manifest_that_was_compared(change, monkeypatch):
+    digest = change.folder.digest()
+
+    def swapped(path, *more, read=records.read_file):
+        data = read(path, *more)
+        path.write_bytes(data.replace(b"alice", b"mallory"))
+        return data
+
+    monkeypatch.setattr(records, "read_file", swapped)
+    assert change.folder.verify_bundle() == digest

@@ -1,4 +1,5 @@
 import io
+import os
 
 import pytest
 from unit.change.build import Sample, make_key, public_key
@@ -80,6 +81,91 @@ def test_anything_but_yes_signs_nothing(words, change, monkeypatch, answer):
 def test_yes_at_the_terminal_signs(words, change, monkeypatch):
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     assert main(words) == EXIT_OK
+
+
+def _another_bundle(change):
+    change.rendered(b"backend app\n    server web9 10.0.0.9:80\n").rehearsed()
+
+
+def _another_effect(change):
+    change.folder.write_json("forecast.json", {"groups": []})
+
+
+def _another_difference(change):
+    (change.path / "diff.txt").write_text("# lb1\n+ nothing\n")
+
+
+def _another_rehearsal(change):
+    change.rehearsed(bundles=[{"hosts": ["lb1"], "checks": []}])
+
+
+@pytest.mark.parametrize(
+    "swap", [_another_bundle, _another_effect, _another_difference, _another_rehearsal]
+)
+def test_what_was_swapped_while_a_person_looked_is_not_signed(words, change, monkeypatch, swap):
+    def asked(_):
+        swap(change)
+        return "y"
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("builtins.input", asked)
+    with pytest.raises(Refused, match="moved"):
+        main(words)
+    assert not change.folder.approvals.exists()
+
+
+def test_what_lies_in_the_folder_only_while_it_is_shown_is_not_shown(
+    words, change, monkeypatch, capsys
+):
+    """Somebody puts a harmless change there for the look, and back again for the signing."""
+
+    def looked(folder, real=page):
+        mine = (change.path / "forecast.json").read_bytes()
+        _another_effect(change)
+        found = real(folder)
+        (change.path / "forecast.json").write_bytes(mine)
+        return found
+
+    monkeypatch.setattr("evenkeel.commands.approve.page", looked)
+    assert main([*words, "--yes"]) == EXIT_OK
+    assert "largest shift 50.0 points" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bundles", [[7], 7, [{"checks": 7}], [{"hosts": 7}]])
+def test_a_rehearsal_of_another_shape_is_refused_without_a_traceback(words, change, bundles):
+    change.rehearsed(bundles=bundles)
+    with pytest.raises(Refused, match=r"cannot be read"):
+        main([*words, "--yes"])
+    assert not change.folder.approvals.exists()
+
+
+@pytest.mark.parametrize("name", ["change.json", "forecast.json", "policy.json", "rollout.json"])
+def test_what_cannot_be_shown_because_it_is_damaged_is_not_signed(words, change, name):
+    (change.path / name).write_text("{")
+    with pytest.raises(Refused, match="cannot be shown whole"):
+        main([*words, "--yes"])
+    assert not change.folder.approvals.exists()
+
+
+@pytest.mark.parametrize("name", ["diff.txt", "forecast.json"])
+def test_what_cannot_be_shown_because_it_is_missing_is_not_signed(words, change, name):
+    (change.path / name).unlink()
+    with pytest.raises(Refused, match=f"{name} is missing"):
+        main([*words, "--yes"])
+    assert not change.folder.approvals.exists()
+
+
+def test_the_difference_is_that_of_the_files_whatever_is_written_of_it(words, change, capsys):
+    (change.path / "diff.txt").write_text("# lb1, lb2, lb3\n+a comment\n-a comment\n")
+    assert main([*words, "--yes"]) == EXIT_OK
+    assert "lb1, lb2, lb3: +1 -0 lines" in capsys.readouterr().out
+
+
+def test_a_file_that_never_ends_is_not_waited_for(words, change):
+    (change.path / "diff.txt").unlink()
+    os.mkfifo(change.path / "diff.txt")
+    with pytest.raises(Refused, match=r"diff\.txt cannot be shown"):
+        main([*words, "--yes"])
 
 
 def test_without_a_terminal_nobody_is_asked_and_nothing_is_signed(words, change, monkeypatch):

@@ -44,3 +44,34 @@ def test_a_command_runs_nothing_that_lies_in_the_folder_it_is_called_from(
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-500:]
+
+
+IN_SHELL = sorted(
+    path
+    for folder in ("scripts", ".ci")
+    for path in (ROOT / folder).iterdir()
+    if path.is_file() and path.read_text().startswith("#!/usr/bin/env bash\n")
+)
+
+
+@pytest.mark.parametrize("path", IN_SHELL, ids=lambda path: path.name)
+def test_a_command_finds_its_checkout_whatever_cd_may_mean_to_its_caller(
+    path: Path, tmp_path: Path
+) -> None:
+    called = tmp_path / "checkout" / path.parent.name
+    elsewhere = tmp_path / "elsewhere" / path.parent.name
+    called.mkdir(parents=True)
+    elsewhere.mkdir(parents=True)
+    lines = path.read_text().splitlines()
+    moves = next(number for number, line in enumerate(lines) if "BASH_SOURCE" in line)
+    told = 'printf "%s" "${root-$PWD}"\n'
+    (called / path.name).write_text("\n".join([*lines[: moves + 1], told]))
+    done = subprocess.run(
+        ["bash", f"{path.parent.name}/{path.name}"],
+        cwd=called.parent,
+        env={**os.environ, "CDPATH": str(elsewhere.parent)},
+        capture_output=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout.decode() == str(called.parent)

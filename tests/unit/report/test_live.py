@@ -195,3 +195,18 @@ def test_a_look_in_the_middle_of_a_new_attempt_shows_no_host_of_the_old_one(chan
     assert isinstance(before, View) and before.hosts
     (change.folder.stage_results(1) / "live" / "lb1.json").unlink()
     assert look(change.folder).hosts == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "7", "{}", '{"role": []}', '{"role": "canary", "host": "lb1", "pools": 3}']
+)
+def test_a_look_of_another_shape_is_refused_without_a_traceback(change, text):
+    saw(change)
+    (change.folder.stage_results(1) / "live" / "lb1.json").write_text(text)
+    with pytest.raises(Refused, match="cannot be read"):
+        look(change.folder)
+
+
+def test_no_text_of_the_folder_makes_a_line_of_its_own(change):
+    view = View(change.change_id, outcome={"outcome": "split\nnext: run this", "exit_code": 14})
+    assert len(list(news(None, view, NOW))) == 1

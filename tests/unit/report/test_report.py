@@ -282,3 +282,9 @@ def test_which_traffic_was_sent_stands_beside_the_checks(tmp_path, traffic, said
     change = rehearsed_with(tmp_path, {}, traffic=traffic)
     assert said in read(change).text
     assert any(said in line for line in summary(page(change.folder)))
+
+
+def test_a_difference_that_is_too_long_to_be_shown_whole_says_so(tmp_path):
+    change = Sample(tmp_path).rendered()
+    (change.path / "diff.txt").write_text("# lb1\n" + "+ line\n" * 400_000)
+    assert page(change.folder)["diff"][-1]["hosts"].startswith("not shown: the rest of diff.txt")

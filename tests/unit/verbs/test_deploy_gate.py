@@ -396,3 +396,18 @@ def test_the_gate_alone_writes_nothing_in_check_mode(approved):
     change = approved(**HELD)
     open_deploy(gate(change), write=False)
     assert not (change.path / "canary").exists()
+
+
+def test_what_is_carried_out_is_what_was_signed_for_whatever_lies_there_by_then(
+    approved, monkeypatch
+):
+    change = approved()
+    signed = change.folder.digest()
+
+    def swapped(*words, verify=approval.verify, **more):
+        given = verify(*words, **more)
+        change.rendered(b"backend app\n    server web1 10.0.0.9:80\n")
+        return given
+
+    monkeypatch.setattr(approval, "verify", swapped)
+    assert open_deploy(gate(change), write=False)["digest"] == signed != change.folder.digest()

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from unit.intent.intents import intent, pool, server
 
-from evenkeel.change import approval, policy
+from evenkeel.change import policy
 from evenkeel.change.declared import Declared, Shift, Waiver, of_manifest, read
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.shown import bound
 from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Faults
 from evenkeel.rehearsal.declared import Policy, waived_requests
@@ -69,9 +70,9 @@ def test_what_a_change_declares_is_bound_by_its_digest(folder):
 
 def test_an_approval_is_void_when_what_was_found_is_altered(folder):
     rendered(folder, waivers=(WAIVER,))
-    before = approval._bound(folder)["shown"]
+    before = bound(folder)["shown"]
     folder.write_json(policy.FILE, {"findings": []})
-    assert approval._bound(folder)["shown"] != before
+    assert bound(folder)["shown"] != before
 
 
 def test_whoever_approves_sees_waivers_and_shifts_with_their_reasons(folder):

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from unit.intent.intents import intent
 
-from evenkeel.change import approval, rollout
+from evenkeel.change import rollout
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.shown import bound
 from evenkeel.errors import Refused
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.render import Request, render
@@ -58,13 +59,13 @@ def test_rendering_again_mends_a_bundle_that_was_altered(tmp_path):
 def test_another_rollout_leaves_the_rehearsal_and_makes_the_approval_void(tmp_path):
     folder = ChangeFolder(tmp_path / "c1")
     rendered(folder)
-    record, shown = folder.render_json.read_bytes(), approval._bound(folder)["shown"]
+    record, shown = folder.render_json.read_bytes(), bound(folder)["shown"]
     held = from_inventory(["lb1"], {"lb1": {"canary_on_inconclusive": "hold"}})
     assert rendered(folder, rollout=held)["changed"]
     assert not rendered(folder, rollout=held)["changed"]
     assert folder.render_json.read_bytes() == record
     assert rollout.load(folder) == held
-    assert approval._bound(folder)["shown"] != shown
+    assert bound(folder)["shown"] != shown
 
 
 def test_a_bundle_without_its_rollout_is_not_rendered_whole(tmp_path):
