@@ -6,12 +6,14 @@ has not happened yet is shown as still to come, and a record that is damaged is 
 
 from __future__ import annotations
 
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.errors import Refused, readable
 from evenkeel.records import write_atomically
 from evenkeel.report.page import page
 
@@ -21,7 +23,10 @@ NAME = "report.html"
 
 
 def render_report(folder: ChangeFolder) -> str:
-    """Give the page of a change as it stands; raises Refused when there is no such change."""
+    """Give the page of a change as it stands.
+
+    Raises Refused when there is no such change, or a record of another shape than ours.
+    """
     environment = Environment(
         loader=PackageLoader("evenkeel.report", "templates"),
         autoescape=True,
@@ -30,11 +35,26 @@ def render_report(folder: ChangeFolder) -> str:
         lstrip_blocks=True,
     )
     style = (files("evenkeel.report") / "templates" / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(page(folder), style=style)
+    with readable(f"The change {folder.change_id}", folder.path):
+        shown = page(folder)
+    return environment.get_template("report.html.j2").render(shown, style=style)
 
 
 def write_report(folder: ChangeFolder) -> Path:
-    """Write the page beside the records, atomically, and give its path."""
+    """Write the page beside the records, atomically, and give its path.
+
+    A page that cannot be made says why: it keeps nobody from saying what became of the hosts.
+    Raises Refused when there is no such change.
+    """
     path = folder.path / NAME
-    write_atomically(path, render_report(folder).encode())
+    try:
+        text = render_report(folder)
+    except Refused as fault:
+        if not folder.path.is_dir():
+            raise
+        title = escape(folder.change_id)
+        text = (
+            f'<!doctype html><meta charset="utf-8"><title>{title}</title><pre>{escape(str(fault))}'
+        )
+    write_atomically(path, text.encode())
     return path

@@ -205,6 +205,15 @@ def test_a_damaged_file_is_named_on_the_page_instead_of_breaking_it(tmp_path, na
     assert re.search(r"damaged|missing|altered|does not fit|not one of ours", reader.text)
 
 
+def test_a_record_of_another_shape_is_named_and_keeps_no_verb_from_its_end(tmp_path):
+    change = Sample(tmp_path).rendered().rehearsed(bundles=["<b>", 7])
+    with pytest.raises(Refused, match="cannot be read"):
+        render_report(change.folder)
+    text = write_report(change.folder).read_text()
+    assert "cannot be read" in text
+    assert "edited file" in text
+
+
 def test_an_altered_record_is_named(tmp_path):
     change = confirmed(tmp_path)
     path = change.path / "canary" / "1.json"
