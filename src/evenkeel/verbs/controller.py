@@ -113,7 +113,7 @@ def _validate(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     del task_vars
     folder = ChangeFolder(task.change_folder(args))
     if task.check_mode:
-        folder.verify_bundle()
+        validate.demand_rendered(folder)
         return {"changed": not validate.passed_already(folder)}
     role_dir = Path(args["role_dir"]).resolve()
     result = validate.validate(folder, role_dir, role_dir.parent.parent, task.show)
@@ -128,15 +128,14 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
     del task_vars
     folder = ChangeFolder(task.change_folder(args))
-    if task.check_mode:
-        approval.demand_rehearsed(folder)
-        return {"changed": not folder.approvals.exists()}
-    given = approval.approve(
-        folder,
+    who = (
         str(args["person"]),
         Path(args["key"]).expanduser(),
         Path(args["allowed_signers"]).expanduser(),
     )
+    if task.check_mode:
+        return {"changed": approval.given_before(folder, *who) is None}
+    given = approval.approve(folder, *who)
     write_report(folder)
     return {"changed": given.changed, "expires": given.expires}
 

@@ -17,7 +17,8 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.remote import READING_VERBS, Answer
-from evenkeel.verbs.drain import drain_options, would_change
+from evenkeel.verbs.drain import drain_options
+from evenkeel.verbs.foretold import would_change
 
 ARGUMENTS = (
     "verb",
@@ -206,19 +207,18 @@ def _predict(
 ) -> dict[str, Any]:
     """Say whether the verb would change the host, from what the host says of itself."""
     answer = task.on_host(task_vars, "status", {})
-    error = answer.error(str(task_vars["inventory_hostname"]))
+    host = str(task_vars["inventory_hostname"])
+    error = answer.error(host)
     if error:
         raise error
-    live = answer.result.get("live") or {}
-    if verb in ("drain", "undrain"):
-        return {"changed": would_change(verb, options, answer.result), "host": {}}
-    if verb == "rollback" and args.get("undo"):
-        changed = live.get("change") == args["undo"]
-    elif "release" in options:
-        changed = live.get("release") != options["release"]
-    else:
-        changed = verb in ("rollback", "snapshot")
-    return {"changed": changed, "host": {"live": live}}
+    try:
+        changed = would_change(verb, options, answer.result)
+    except Refused as refused:
+        refused.where = f"{host}: {refused.where}" if refused.where else host
+        if not args.get("tolerant"):
+            raise
+        changed = False
+    return {"changed": changed, "host": {"live": answer.result.get("live") or {}}}
 
 
 def _keep(task: Task, args: Mapping[str, Any], verb: str, host: str, answer: Answer) -> None:
