@@ -57,7 +57,7 @@ def _rollout(task_vars: Args) -> Any:
 def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
-    from evenkeel.verbs.by_hand import configurations
+    from evenkeel.verbs.by_hand import configurations, demand_one_template
     from evenkeel.verbs.host_facts import hosts_from_status
     from evenkeel.verbs.policy import declared_in
     from evenkeel.verbs.traffic import profile_diff, profile_of
@@ -73,6 +73,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
             got=", ".join(sorted(kinds)),
             next_step="name one kind's hosts with --limit",
         )
+    demand_one_template(names, hostvars, next(iter(kinds)))
     intents = {name: plain(hostvars[name].get("intent")) for name in names}
     answers = _registered(task_vars, "evenkeel_live")
     by_hand = configurations(names, hostvars, next(iter(kinds)), Path(args["role_dir"]))
