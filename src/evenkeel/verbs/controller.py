@@ -144,6 +144,7 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.program import build_of
     from evenkeel.verbs.gate import Gate, open_deploy
+    from evenkeel.verbs.rollout import freezes
 
     gate = Gate(
         folder=ChangeFolder(task.change_folder(args)),
@@ -152,7 +153,7 @@ def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         allowed_signers=Path(args["allowed_signers"]).expanduser(),
         build=build_of(Path(args["role_dir"])),
         rollout=_rollout(task_vars),
-        freeze_windows=args.get("freeze_windows") or [],
+        freeze_windows=freezes(_names(task_vars), task_vars["hostvars"]),
         forks=int(task_vars.get("ansible_forks") or 1),
         only=str(args.get("only") or ""),
         start_at=str(args.get("start_at") or ""),
