@@ -1,8 +1,8 @@
 """The verbs that run once, on the controller: from a task's arguments to a function and back.
 
-`VERBS` maps the word in a playbook to a function of (task, args, task_vars) that gives the task's
-result. Each is a translation of a few lines; what is decided is decided in the modules beside it.
-They are imported when their verb runs: a rollback must not wait for what only render needs.
+`act` runs one; `VERBS` maps the word in a playbook to a function of (task, args, task_vars) that
+gives the task's result. Each is a translation of a few lines; what is decided is decided in the
+modules beside it, which are imported when their verb runs: a rollback must not wait for others.
 """
 
 from __future__ import annotations
@@ -129,11 +129,8 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
     del task_vars
     folder = ChangeFolder(task.change_folder(args))
-    who = (
-        str(args["person"]),
-        Path(args["key"]).expanduser(),
-        Path(args["allowed_signers"]).expanduser(),
-    )
+    key, signers = (Path(args[name]).expanduser() for name in ("key", "allowed_signers"))
+    who = (str(args["person"]), key, signers)
     if task.check_mode:
         return {"changed": approval.given_before(folder, *who) is None}
     given = approval.approve(folder, *who)
@@ -291,3 +288,13 @@ VERBS: dict[str, Verb] = {
     "status": _status,
     "build_program": _build_program,
 }
+
+
+def act(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
+    """Run the verb that `args` names and give the task's result."""
+    verb = str(args["verb"])
+    if not task.check_mode:
+        return VERBS[verb](task, args, task_vars)
+    from evenkeel.verbs.foretold import on_the_controller
+
+    return on_the_controller(verb, lambda: VERBS[verb](task, args, task_vars), args, task_vars)

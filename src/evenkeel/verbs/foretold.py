@@ -1,17 +1,48 @@
-"""Check mode: whether a verb would change a host, from what the host says of itself.
+"""Check mode: what a verb would do, from what a host says and what a verb before it would leave.
 
 What the host would refuse is refused here too, as far as its status tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from evenkeel.errors import Refused
 from evenkeel.verbs import drain
 
 Object = Mapping[str, Any]
+
+# The fact that carries, from play to play of one run, which changes a verb would have moved on.
+FACT = "evenkeel_foretold"
+_STATIONS = ("render", "validate", "approve", "plan")
+# A plan with nothing in it: no host is asked about a change that is not there.
+_NO_STAGES: Object = {
+    "digest": "",
+    "prepare": False,
+    "confirm_first": [],
+    "stages": [],
+    "confirm": False,
+}
+
+
+def on_the_controller(
+    verb: str, act: Callable[[], dict[str, Any]], args: Object, task_vars: Object
+) -> dict[str, Any]:
+    """Give what `act`, the verb in check mode, says; or that it would follow on one before it.
+
+    In playbooks/change.yml a verb finds nothing of what the verb before it would have left.
+    """
+    change = str(args.get("change"))
+    would = list((task_vars.get("ansible_facts") or {}).get(FACT) or [])
+    if verb not in _STATIONS:
+        return act()
+    if verb != _STATIONS[0] and change in would:
+        return {"changed": True, **(_NO_STAGES if verb == _STATIONS[-1] else {})}
+    result = act()
+    if result.get("changed"):
+        result["ansible_facts"] = {FACT: [*would, change]}
+    return result
 
 
 def would_change(verb: str, options: Object, status: Object) -> bool:

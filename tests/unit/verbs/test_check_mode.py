@@ -5,7 +5,7 @@ from unit.change.build import Sample, make_key, public_key
 
 from evenkeel.change import approval
 from evenkeel.errors import Refused
-from evenkeel.verbs.controller import VERBS
+from evenkeel.verbs.controller import act
 
 
 class Checking:
@@ -40,9 +40,14 @@ def change(tmp_path):
 
 
 def check(change, verb, **args):
+    return ran(change, verb, {}, **args)["changed"]
+
+
+def ran(change, verb, facts, **args):
     before = {path: path.stat().st_mtime_ns for path in change.path.rglob("*")}
+    args |= {"verb": verb, "change": change.change_id}
     try:
-        return VERBS[verb](Checking(change.path), args, {})["changed"]
+        return act(Checking(change.path), args, {"ansible_facts": facts})
     finally:
         assert {path: path.stat().st_mtime_ns for path in change.path.rglob("*")} == before
 
@@ -93,3 +98,19 @@ def test_a_rehearsal_of_what_was_altered_is_refused(change, altered):
     path.write_bytes(path.read_bytes().replace(b"10.0.0.1", b"10.0.0.9").replace(b":[", b": ["))
     with pytest.raises(Refused, match=r"altered|not the one"):
         check(change, "validate")
+
+
+def test_a_verb_of_the_whole_road_follows_on_what_the_one_before_it_would_leave(tmp_path):
+    change = Sample(tmp_path / "next").rendered()
+    facts = ran(change, "validate", {})["ansible_facts"]
+    assert ran(change, "approve", facts) == {"changed": True}
+    plan = ran(change, "plan", facts)
+    assert plan["changed"] and plan["stages"] == [] and not plan["prepare"]
+    with pytest.raises(Refused, match=r"staging\.json"):
+        check(change, "approve", person="bob", key="-", allowed_signers="-")
+
+
+def test_another_change_of_the_same_run_follows_on_nothing(change, keys, signers):
+    facts = {"evenkeel_foretold": ["another"]}
+    with pytest.raises(Refused, match="nobody who is listed"):
+        ran(change, "approve", facts, person="dave", key="-", allowed_signers=str(signers))
