@@ -1,7 +1,7 @@
 """Playbooks as an operator uses them: --check, --diff, --limit, a stop after any verb."""
 
 import pytest
-from e2e.helpers import APPROVER, STAGE, files, timeout
+from e2e.helpers import APPROVER, AUTHOR, STAGE, files, timeout
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,40 @@ def test_check_of_every_other_verb_changes_nothing_and_says_what_would(
 ):
     said = nothing_changes(lived_in, verb, **extra)
     assert ("changed: [" in said) == would_change
+
+
+@pytest.mark.parametrize(
+    ("verb", "extra", "words"),
+    [
+        ("approve", {"change": "next", "approver": AUTHOR, "approver_key": "none"}, "author of a"),
+        ("rollback", {"to": "sunday"}, "no snapshot and no confirmed release of this name"),
+        ("deploy", {"change": "next", "fleet": "balancer"}, "no host is in the group"),
+    ],
+)
+def test_check_refuses_what_the_verb_would_refuse(lived_in, verb, extra, words):
+    said = lived_in.play(verb, "--check", **extra)
+    assert said.code == 10, said.text
+    assert words in said
+
+
+def test_check_of_the_whole_road_says_what_would_happen_and_leaves_nothing(lived_in):
+    road = lived_in
+    hosts = road.traces()
+    words = road.intent_words("unborn", road.intent(timeout(47)))
+    who = {"approver": APPROVER, "approver_key": "none"}
+    said = road.play("change", "--check", "--diff", *words, change="unborn", **who)
+    assert said.code == 0, said.text
+    assert "+    timeout server 47s" in said
+    assert said.changed("Rehearse every distinct bundle of the change with traffic")
+    assert not (road.changes / "unborn").exists()
+    assert road.traces() == hosts
+
+
+def test_diff_shows_the_way_back_of_a_rollback(lived_in):
+    said = lived_in.play("rollback", "--check", "--diff")
+    assert said.code == 0, said.text
+    assert "+++ after: lb1: before first haproxy.cfg" in said
+    assert "-# Written by Evenkeel" in said
 
 
 def test_diff_shows_what_a_deploy_puts_in_place_of_what_is_live(lived_in):

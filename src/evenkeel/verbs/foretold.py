@@ -60,6 +60,14 @@ def would_change(verb: str, options: Object, status: Object) -> bool:
     return "release" in options and live.get("release") != options["release"]
 
 
+def back_to(status: Object) -> str:
+    """Give the release that a host would go back to without being told one; "" for none."""
+    pending, generations = status.get("pending") or {}, status.get("generations") or []
+    if pending:
+        return str(pending.get("from"))
+    return str(generations[-2].get("release")) if len(generations) > 1 else ""
+
+
 def _rollback(options: Object, status: Object) -> bool:
     pending = status.get("pending") or {}
     generations = status.get("generations") or []

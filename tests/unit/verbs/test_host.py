@@ -163,6 +163,32 @@ def test_the_difference_is_shown_without_secrets(tmp_path):
     assert "corr3ct" not in json.dumps(shown)
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_the_way_back_is_shown_without_secrets(tmp_path, check):
+    config = b"frontend www\n    stats auth operator:corr3ct\n"
+    change = Sample(tmp_path).rendered(config=config).planned((3,))
+    base = change.folder.manifest()["hosts"]["lb1"]["base"]
+    name = change.change_id
+    status = {"live": {"change": name}, "generations": [{"release": base}, {"change": name}]}
+    said = good(to=base, **status)
+    _, do = run(change, said, "rollback", check=check, diff=True, undo=name)
+    (shown,) = do()["diff"]
+    assert "stats auth [redacted]" in shown["before"]
+    assert "backend app" in shown["after"]
+    assert "corr3ct" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize("way", ["to_another_release", "no_folder", "damaged"])
+def test_a_rollback_needs_nothing_of_what_it_shows(change, way):
+    if way == "damaged":
+        change.folder.manifest_json.write_text("{")
+    elif way == "no_folder":
+        change.folder.manifest_json.unlink()
+    _, do = run(change, good(to="f" * 64), "rollback", diff=True, undo=change.change_id)
+    result = do()
+    assert result["changed"] and "diff" not in result
+
+
 def test_an_answer_with_whole_configurations_is_not_for_the_log(change):
     _, do = run(change, good(files={}), "status", files=True)
     assert do()["_ansible_no_log"] is True
