@@ -61,7 +61,10 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats):  # noqa: ARG002 - Ansible's name
         if self.recap:
-            self._display.display("\n" + self.recap)
+            # Loaded by now, by the plugin that left the recap.
+            from evenkeel.doorway import typed
+
+            self._display.display("\n" + typed(self.recap))
         if self.nobody:
             self._display.error(str(self.nobody), wrap_text=False)
         exit_code = gravest(self.exit_codes) if self.verdict is None else self.verdict
