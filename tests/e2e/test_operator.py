@@ -108,6 +108,22 @@ def test_diff_shows_what_a_deploy_puts_in_place_of_what_is_live(lived_in):
     assert "+    timeout server 45s" in said
 
 
+def test_a_template_of_ones_own_replaces_the_roles_by_one_variable(lived_in, tmp_path):
+    road, own = lived_in, tmp_path / "own.j2"
+    role = road.fleet.root / "roles" / "balancer_haproxy"
+    own.write_text("# Ours\n" + (role / "templates" / "haproxy.cfg.j2").read_text())
+    said = road.render("own", road.intent(), "-e", f"balancer_haproxy_template={own}")
+    assert said.code == 0, said.text
+    assert "The intent changes nothing, the files do" in said
+    folder = road.folder("own")
+    for host in road.hosts:
+        assert (folder.bundle / host / "haproxy.cfg").read_text().startswith("# Ours\n# Written")
+    road.rehearsed(folder)
+    road.approve(folder)
+    said = nothing_changes(road, "deploy", change="own")
+    assert said.changed("Activate the release under a lease") == set(road.hosts)
+
+
 def test_limit_renders_for_these_hosts_alone_with_the_bytes_they_get_in_the_whole_fleet(lived_in):
     road = lived_in
     folder = road.ready("only-lb2", timeout(45), "--limit", "lb2")
