@@ -54,3 +54,16 @@ def test_the_account_of_every_host_goes_before_the_tasks_that_led_there(recap):
     recap.v2_runner_on_unreachable(None)
     assert ended(recap) == EXIT_ROLLED_BACK
     assert recap.said == ["\nlb1  reverted"]
+
+
+def test_a_table_that_accounts_for_nothing_leaves_a_silent_host_a_failure(recap):
+    recap.v2_runner_on_unreachable(None)
+    recap.v2_runner_on_ok(result(recap="lb1  no answer"))
+    assert ended(recap) == EXIT_REFUSED
+    assert recap.said == ["\nlb1  no answer"]
+
+
+def test_an_account_without_a_fault_ends_as_ansible_does(recap):
+    recap.v2_runner_on_failed(result(exit_code=EXIT_REFUSED))
+    recap.v2_runner_on_ok(result(exit_code=0, recap="lb1  untouched"))
+    assert recap.v2_playbook_on_stats(None) is None
