@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from evenkeel.doorway import Doorway
-from evenkeel.verbs.controller import VERBS
+from evenkeel.verbs import controller
 
 
 class ActionModule(Doorway):
@@ -11,4 +11,4 @@ class ActionModule(Doorway):
     BYPASS_HOST_LOOP = True
 
     def act(self, args, task_vars):
-        return VERBS[args["verb"]](self, args, task_vars)
+        return controller.act(self, args, task_vars)

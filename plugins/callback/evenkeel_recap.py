@@ -4,7 +4,7 @@ import sys
 
 from ansible.plugins.callback import CallbackBase
 
-from evenkeel.errors import EXIT_REFUSED, gravest
+from evenkeel.errors import EXIT_REFUSED, Refused, gravest
 
 DOCUMENTATION = """
     name: evenkeel_recap
@@ -13,6 +13,7 @@ DOCUMENTATION = """
     description:
       - Prints the recap that the last verb left, and the next command to type.
       - Ends the run with Evenkeel's reserved exit code when one of its tasks refused or failed.
+      - A play that matches no host counts as refused.
     requirements:
       - enable in C(callbacks_enabled)
 """
@@ -31,13 +32,15 @@ class CallbackModule(CallbackBase):
         self.exit_codes = []
         self.recap = ""
         self.verdict = None
+        self.nobody = None
 
     def _note(self, result):
         facts = result.result.get("evenkeel") or {}
         self.exit_codes.append(int(facts.get("exit_code") or 0))
         if facts.get("recap"):
-            # Who accounts for every host knows better than the tasks that led there.
-            self.recap, self.verdict = facts["recap"], int(facts.get("exit_code") or 0)
+            # Who accounts for every host knows better than the tasks that led there. A table that
+            # is only shown says nothing of them.
+            self.recap, self.verdict = facts["recap"], facts.get("exit_code")
 
     def v2_runner_on_ok(self, result):
         self._note(result)
@@ -48,9 +51,23 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result):  # noqa: ARG002 - Ansible's name
         self.exit_codes.append(EXIT_REFUSED)
 
+    def v2_playbook_on_no_hosts_matched(self):
+        # Ansible ends with 0 then, which reads as: deployed.
+        self.nobody = Refused(
+            "Nothing was done: no host is in the group that the playbook is for",
+            wanted="an inventory with a group balancers, or with the one that -e fleet=… names",
+            next_step="give the inventory with -i; ansible-inventory -i … --graph shows its groups",
+        )
+        self.exit_codes.append(self.nobody.exit_code)
+
     def v2_playbook_on_stats(self, stats):  # noqa: ARG002 - Ansible's name
         if self.recap:
-            self._display.display("\n" + self.recap)
+            # Loaded by now, by the plugin that left the recap.
+            from evenkeel.doorway import typed
+
+            self._display.display("\n" + typed(self.recap))
+        if self.nobody:
+            self._display.error(str(self.nobody), wrap_text=False)
         exit_code = gravest(self.exit_codes) if self.verdict is None else self.verdict
         if exit_code:
             sys.exit(exit_code)

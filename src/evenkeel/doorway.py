@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import constants, context
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, printable
+from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, for_inventory, printable
 from evenkeel.records import check_change_id
 from evenkeel.remote import Answer, call
 
+ROOT = Path(__file__).parents[2]
 display = Display()
 
 # Ansible forks a worker for each host and task. What is loaded by now stays for as long as the run;
@@ -44,6 +46,21 @@ def plain(value: Any) -> Any:
 
     # The way through JSON drops the tagged subclasses of str and int that resolve leaves.
     return json.loads(json.dumps(resolve(value), default=str))
+
+
+def typed(text: str) -> str:
+    """Give `text` with this run's inventory in the commands that it tells a person to type."""
+    given = [str(path) for path in context.CLIARGS.get("inventory") or ()]
+    if not given or given == list(constants.DEFAULT_HOST_LIST):
+        return text
+    lab = os.environ.get("EVENKEEL_INVENTORY") or str(ROOT / "inventories" / "lab")
+    return for_inventory(text, _words(given), _words([lab]))
+
+
+def _words(inventories: list[str]) -> str:
+    """Give `-i PATH` for each; a path that lies below this folder is said from here."""
+    here = f"{Path.cwd()}/"
+    return " ".join(f"-i {shlex.quote(path.removeprefix(here))}" for path in inventories)
 
 
 class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -73,6 +90,8 @@ class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
             )
             display.vvv(traceback.format_exc())
             result.update(failed=True, msg=str(unreadable), evenkeel=unreadable.as_dict())
+        if "msg" in result:
+            result["msg"] = typed(str(result["msg"]))
         return result
 
     @property

@@ -7,6 +7,7 @@ the fault is known and nowhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ UNREADABLE = (
 MOST_FAULTS_SHOWN = 50
 # The column at which the text of a part begins.
 _PART = 10
+
+# Commands as our messages write them.
+_PLAYBOOK = re.compile(r"\bansible-playbook(?= playbooks/)")
+_SCRIPT = re.compile(r"\bscripts/(?:rollback|approve)\b")
 
 # Gravest first: when several things went wrong, the command ends with the code of the gravest.
 _GRAVITY = (
@@ -65,6 +70,15 @@ def one_line(text: str) -> str:
 def indented(text: str, columns: int) -> str:
     """Give `text` with all lines but the first set in: none of them passes for one of ours."""
     return text.replace("\n", "\n" + " " * columns)
+
+
+def for_inventory(text: str, given: str, default: str) -> str:
+    """Give `text` with the inventory named in every command that a person is told to type.
+
+    `given` are the words `-i PATH` of this run; scripts take the inventory `default` by themselves.
+    """
+    text = _PLAYBOOK.sub(lambda found: f"{found[0]} {given}", text)
+    return text if given == default else _SCRIPT.sub(lambda found: f"{found[0]} {given}", text)
 
 
 class EvenkeelError(Exception):

@@ -20,6 +20,7 @@ from evenkeel.intent.guardrails import Finding, intent_findings, shift_findings
 from evenkeel.intent.shares import Shares, Spread, shares
 
 UNKNOWN = "unknown"
+NOTHING = "Nothing changes."
 Data = Mapping[str, Any]
 
 
@@ -212,7 +213,7 @@ def _summary(result: Data) -> list[str]:
         lines.append(f"Settings that every pool feels: {', '.join(result['settings'])}")
     lines += [extra_in_words(row) for row in result["extra"]]
     lines += [f"Guardrail: {finding['message']}" for finding in result["guardrails"]]
-    return lines or ["Nothing changes."]
+    return lines or [NOTHING]
 
 
 def _pool_words(pool: Data) -> str:

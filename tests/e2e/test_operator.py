@@ -1,7 +1,7 @@
 """Playbooks as an operator uses them: --check, --diff, --limit, a stop after any verb."""
 
 import pytest
-from e2e.helpers import APPROVER, STAGE, files, timeout
+from e2e.helpers import APPROVER, AUTHOR, STAGE, files, timeout
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,62 @@ def test_check_of_every_other_verb_changes_nothing_and_says_what_would(
     assert ("changed: [" in said) == would_change
 
 
+@pytest.mark.parametrize(
+    ("verb", "extra", "words"),
+    [
+        ("approve", {"change": "next", "approver": AUTHOR, "approver_key": "none"}, "author of a"),
+        ("rollback", {"to": "sunday"}, "no snapshot and no confirmed release of this name"),
+        ("deploy", {"change": "next", "fleet": "balancer"}, "no host is in the group"),
+    ],
+)
+def test_check_refuses_what_the_verb_would_refuse(lived_in, verb, extra, words):
+    said = lived_in.play(verb, "--check", **extra)
+    assert said.code == 10, said.text
+    assert words in said
+
+
+def test_check_of_the_whole_road_says_what_would_happen_and_leaves_nothing(lived_in):
+    road = lived_in
+    hosts = road.traces()
+    words = road.intent_words("unborn", road.intent(timeout(47)))
+    who = {"approver": APPROVER, "approver_key": "none"}
+    said = road.play("change", "--check", "--diff", *words, change="unborn", **who)
+    assert said.code == 0, said.text
+    assert "+    timeout server 47s" in said
+    assert said.changed("Rehearse every distinct bundle of the change with traffic")
+    assert not (road.changes / "unborn").exists()
+    assert road.traces() == hosts
+
+
+def test_diff_shows_the_way_back_of_a_rollback(lived_in):
+    said = lived_in.play("rollback", "--check", "--diff")
+    assert said.code == 0, said.text
+    assert "+++ after: lb1: before first haproxy.cfg" in said
+    assert "-# Written by Evenkeel" in said
+
+
 def test_diff_shows_what_a_deploy_puts_in_place_of_what_is_live(lived_in):
     said = nothing_changes(lived_in, "deploy", change="next")
     assert "timeout server" not in said
     said = lived_in.play("deploy", "--check", "--diff", change="next")
     assert "-    timeout server 30s" in said
     assert "+    timeout server 45s" in said
+
+
+def test_a_template_of_ones_own_replaces_the_roles_by_one_variable(lived_in, tmp_path):
+    road, own = lived_in, tmp_path / "own.j2"
+    role = road.fleet.root / "roles" / "balancer_haproxy"
+    own.write_text("# Ours\n" + (role / "templates" / "haproxy.cfg.j2").read_text())
+    said = road.render("own", road.intent(), "-e", f"balancer_haproxy_template={own}")
+    assert said.code == 0, said.text
+    assert "The intent changes nothing, the files do" in said
+    folder = road.folder("own")
+    for host in road.hosts:
+        assert (folder.bundle / host / "haproxy.cfg").read_text().startswith("# Ours\n# Written")
+    road.rehearsed(folder)
+    road.approve(folder)
+    said = nothing_changes(road, "deploy", change="own")
+    assert said.changed("Activate the release under a lease") == set(road.hosts)
 
 
 def test_limit_renders_for_these_hosts_alone_with_the_bytes_they_get_in_the_whole_fleet(lived_in):

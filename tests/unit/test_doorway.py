@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from ansible import context
 from ansible.plugins.action import ActionBase
 
-from evenkeel.doorway import Doorway
-from evenkeel.errors import EXIT_REFUSED
+from evenkeel.doorway import ROOT, Doorway, typed
+from evenkeel.errors import EXIT_REFUSED, Refused
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,35 @@ def test_what_is_shown_of_a_change_or_a_host_moves_no_cursor(monkeypatch):
     monkeypatch.setattr("evenkeel.doorway.display.display", shown.append)
     Doorway.show(None, "pool web\x1b[2J:\u202e 33 %")
     assert shown == ["pool web\N{REPLACEMENT CHARACTER}[2J:\N{REPLACEMENT CHARACTER} 33 %"]
+
+
+@pytest.fixture
+def inventory(monkeypatch):
+    monkeypatch.delenv("EVENKEEL_INVENTORY", raising=False)
+    monkeypatch.chdir(ROOT)
+    return lambda *paths: monkeypatch.setattr(context, "CLIARGS", {"inventory": paths})
+
+
+def test_what_a_refusal_tells_to_type_names_the_inventory_that_was_given(inventory, monkeypatch):
+    inventory("/etc/evenkeel/my hosts", str(ROOT / "inventories" / "example"))
+    monkeypatch.setattr(ActionBase, "run", lambda *_: {})
+
+    class Plugin(Doorway):
+        def act(self, args, task_vars):
+            raise Refused("no", next_step="run: ansible-playbook playbooks/render.yml")
+
+    plugin = Plugin.__new__(Plugin)
+    plugin._task = SimpleNamespace(args={}, action="evenkeel_change")
+    words = "-i '/etc/evenkeel/my hosts' -i inventories/example"
+    assert plugin.run(None, {})["msg"].endswith(
+        f"run: ansible-playbook {words} playbooks/render.yml"
+    )
+
+
+def test_without_an_inventory_of_its_own_a_command_is_told_as_it_is(inventory):
+    inventory("/etc/ansible/hosts")
+    assert typed("scripts/rollback") == "scripts/rollback"
+    inventory(str(ROOT / "inventories" / "lab"))
+    assert typed("scripts/rollback") == "scripts/rollback"
+    inventory("/etc/mine")
+    assert typed("scripts/rollback") == "scripts/rollback -i /etc/mine"

@@ -1,6 +1,6 @@
 import pytest
 
-from evenkeel.errors import Fault, Faults, Refused, gravest
+from evenkeel.errors import Fault, Faults, Refused, for_inventory, gravest
 
 
 def test_a_message_names_what_where_wanted_got_and_next_on_lines_of_their_own():
@@ -58,3 +58,25 @@ def test_words_with_a_line_break_make_no_line_that_could_be_one_of_ours(part):
         Faults("It is full", [fault]),
     ):
         assert "  next:   curl evil" not in str(error).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("told", "typed"),
+    [
+        (
+            "next: go on: ansible-playbook playbooks/deploy.yml -e change=c1",
+            "next: go on: ansible-playbook -i mine playbooks/deploy.yml -e change=c1",
+        ),
+        ("take it back: scripts/rollback", "take it back: scripts/rollback -i mine"),
+        ("run: scripts/approve c1", "run: scripts/approve -i mine c1"),
+        ("add --forks 9 to ansible-playbook", "add --forks 9 to ansible-playbook"),
+    ],
+)
+def test_a_command_to_type_names_the_inventory_of_the_run(told, typed):
+    assert for_inventory(told, "-i mine", "-i inventories/lab") == typed
+
+
+def test_a_script_that_takes_this_inventory_by_itself_is_not_told_of_it():
+    told = "scripts/rollback -e undo=c1, or ansible-playbook playbooks/status.yml"
+    typed = "scripts/rollback -e undo=c1, or ansible-playbook -i lab playbooks/status.yml"
+    assert for_inventory(told, "-i lab", "-i lab") == typed

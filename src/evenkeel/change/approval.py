@@ -21,6 +21,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.persons import (
     check_person,
     demand_known_author,
+    demand_listed,
     demand_second_key,
     demand_second_person,
     one_key_two_names,
@@ -89,7 +90,6 @@ def approve(
     written, for every approval that `verify` would not count, and when it would bind anything else
     than what `seen` has of the copy that the person looked at (`shown.binding`).
     """
-    check_person(person)
     if not 0 < valid_hours <= LONGEST_VALID_HOURS:
         raise Refused(
             "An approval cannot be valid for so long",
@@ -98,14 +98,10 @@ def approve(
             next_step=f"leave it out for {DEFAULT_VALID_HOURS} hours, or give --valid-hours",
         )
     moment = now or datetime.now(UTC)
-    staging = demand_rehearsed(folder)
-    demand_known_author(folder, signers)
-    demand_second_person(folder, person)
-    path = folder.approvals / f"{person}.json"
-    if path.exists():
-        # One that is void (expired, or of an earlier rehearsal) is replaced by the new one.
-        with suppress(Refused):
-            return _examine(folder, staging, path, signers, None, moment)
+    there = given_before(folder, person, key, signers, now=moment)
+    if there:
+        return there
+    staging, path = demand_rehearsed(folder), folder.approvals / f"{person}.json"
     record = Record(
         record=ledger.APPROVAL,
         change_id=folder.change_id,
@@ -132,6 +128,27 @@ def approve(
     write_record(path, record)
     expires = str(record.body["expires"])
     return Approval(person, used, record.started, expires, record.digest, changed=True)
+
+
+def given_before(
+    folder: ChangeFolder, person: str, key: Path, signers: Path, *, now: datetime | None = None
+) -> Approval | None:
+    """Give the valid approval of `person` that is there, or None when `key` is to sign a new one.
+
+    Nothing is signed or written. Raises Refused for what `approve` refuses before the key signs.
+    """
+    check_person(person)
+    staging = demand_rehearsed(folder)
+    demand_known_author(folder, signers)
+    demand_second_person(folder, person)
+    path = folder.approvals / f"{person}.json"
+    if path.exists():
+        # One that is void (expired, or of an earlier rehearsal) is replaced by the new one.
+        with suppress(Refused):
+            return _examine(folder, staging, path, signers, None, now or datetime.now(UTC))
+    demand_listed(person, signers)
+    signature.demand_key(key)
+    return None
 
 
 def verify(

@@ -10,8 +10,8 @@ many different bundles, however many hosts there are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import redact, unified_diff
 from evenkeel.change.folder import PROFILE_KEY
 from evenkeel.change.printer import Printer
-from evenkeel.errors import Refused
+from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.host.archive import release_digest
 from evenkeel.intent.by_hand import completed
 from evenkeel.intent.parse import normalise, parse_intent, refusal
@@ -111,22 +111,50 @@ def render_fleet(
 def _normalised(
     intents: Mapping[str, Mapping[str, Any]], dialect: Dialect
 ) -> dict[str, Mapping[str, Any]]:
-    """Check each distinct intent once and give every host its normalised one."""
+    """Check each distinct intent once and give every host its normalised one.
+
+    Raises Faults with what is wrong in all of them.
+    """
     by_object: dict[int, dict[str, Any]] = {}
     by_content: dict[bytes, dict[str, Any]] = {}
     result: dict[str, Mapping[str, Any]] = {}
+    wrong: dict[tuple[Fault, ...], list[str]] = {}
     for host in sorted(intents):
         raw = intents[host]
-        if id(raw) not in by_object:
-            data = normalise(parse_intent(raw, where=host))
-            content = hashlib.sha256(canonical_json(data)).digest()
-            if content not in by_content:
-                faults = dialect.broken(data)
-                if faults:
-                    raise refusal(faults, host)
-            by_object[id(raw)] = by_content.setdefault(content, data)
-        result[host] = by_object[id(raw)]
+        try:
+            if id(raw) not in by_object:
+                by_object[id(raw)] = _accepted(raw, host, dialect, by_content)
+            result[host] = by_object[id(raw)]
+        except Faults as found:
+            # Ansible gives every host an object of its own, so the same faults come once for each.
+            wrong.setdefault(found.faults, []).append(host)
+    if wrong:
+        raise _refusal(wrong)
     return result
+
+
+def _accepted(
+    raw: Mapping[str, Any], host: str, dialect: Dialect, by_content: dict[bytes, dict[str, Any]]
+) -> dict[str, Any]:
+    data = normalise(parse_intent(raw, where=host))
+    content = hashlib.sha256(canonical_json(data)).digest()
+    if content not in by_content:
+        faults = dialect.broken(data)
+        if faults:
+            raise refusal(faults, host)
+    return by_content.setdefault(content, data)
+
+
+def _refusal(wrong: Mapping[tuple[Fault, ...], Sequence[str]]) -> Faults:
+    """Give the error for hosts by the faults of their intents; of several, each names its hosts."""
+    hosts = sorted(host for group in wrong.values() for host in group)
+    several = len(wrong) > 1
+    faults = [
+        replace(fault, path=f"{', '.join(group)}: {fault.path}") if several else fault
+        for found, group in wrong.items()
+        for fault in found
+    ]
+    return refusal(faults, ", ".join(hosts)[:300])
 
 
 def render_files(

@@ -38,6 +38,18 @@ def demand_known_author(folder: ChangeFolder, signers: Path) -> None:
         )
 
 
+def demand_listed(person: str, signers: Path) -> None:
+    """Raise Refused unless `signers` lists a key for `person`."""
+    if not signature.keys_of(person, signers):
+        raise Refused(
+            "The approver is nobody who is listed",
+            where=str(signers),
+            wanted="a person with a key among the allowed signers",
+            got=person,
+            next_step="name yourself as that file does, or have your key listed in it",
+        )
+
+
 def demand_second_person(folder: ChangeFolder, person: str) -> None:
     """Raise Refused when `person` is the author of the change."""
     author = folder.author()

@@ -22,11 +22,8 @@ SIGN_SECONDS = 120
 VERIFY_SECONDS = 20
 
 
-def sign(data: bytes, key: Path) -> bytes:
-    """Sign `data` with the private key in the file `key`, or by the agent if it is a public one.
-
-    Gives the armoured signature. Raises Refused when there is no such key or it would not sign.
-    """
+def demand_key(key: Path) -> None:
+    """Raise Refused unless there is a file `key`."""
     if not key.is_file():
         raise Refused(
             "There is no such SSH key",
@@ -34,6 +31,14 @@ def sign(data: bytes, key: Path) -> bytes:
             got="no file",
             next_step="name one with --key, or make one: ssh-keygen -t ed25519",
         )
+
+
+def sign(data: bytes, key: Path) -> bytes:
+    """Sign `data` with the private key in the file `key`, or by the agent if it is a public one.
+
+    Gives the armoured signature. Raises Refused when there is no such key or it would not sign.
+    """
+    demand_key(key)
     words = ["-Y", "sign", "-q", "-f", str(key.absolute()), "-n", NAMESPACE]
     done = _ssh_keygen(words, data, SIGN_SECONDS)
     if done.returncode or not ssh.is_armoured(done.stdout):

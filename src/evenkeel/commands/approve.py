@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,8 @@ def main(arguments: list[str]) -> int:
     write_report(folder)
     word = "signed" if given.changed else "was signed before"
     print(f"\n{folder.change_id} {word} by {given.person}, valid until {given.expires}")  # noqa: T201
-    print(f"next: ansible-playbook playbooks/deploy.yml -e change={folder.change_id}")  # noqa: T201
+    words = f"-i {shlex.quote(options.inventory)} playbooks/deploy.yml"
+    print(f"next: ansible-playbook {words} -e change={folder.change_id}")  # noqa: T201
     return EXIT_OK
 
 

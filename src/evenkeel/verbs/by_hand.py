@@ -1,4 +1,4 @@
-"""Configurations that people write themselves: read from the files that the inventory names."""
+"""What people write themselves, as the inventory names it: configurations, and one template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from evenkeel.change.dialect import load_dialect
 from evenkeel.doorway import plain
-from evenkeel.errors import Refused
+from evenkeel.errors import Fault, Faults, Refused
 
 LARGEST_BYTES = 16 * 1024 * 1024
 
@@ -32,6 +32,22 @@ def configurations(
         path = Path(str(hostvars[name].get("inventory_dir") or "."), given)
         found[name] = read_files(path, role_dir)
     return found
+
+
+def demand_one_template(names: list[str], hostvars: Mapping[str, Any], kind: str) -> None:
+    """Raise Faults when the hosts do not have the same `balancer_<kind>_template`, or all none.
+
+    A change is rendered once for all of its hosts, with one template.
+    """
+    variable = f"balancer_{kind}_template"
+    found = {str(plain(hostvars[name].get(variable)) or "none") for name in names}
+    if len(found) > 1:
+        raise Faults(
+            "The hosts of the change do not agree on a template",
+            [Fault(variable, "the same on every host of one change", ", ".join(sorted(found)))],
+            where="the inventory, or -e",
+            next_step="set it for the whole group, or make it a change of its own with --limit",
+        )
 
 
 def read_files(path: Path, role_dir: Path) -> dict[str, bytes]:

@@ -1,8 +1,8 @@
 """The verbs that run once, on the controller: from a task's arguments to a function and back.
 
-`VERBS` maps the word in a playbook to a function of (task, args, task_vars) that gives the task's
-result. Each is a translation of a few lines; what is decided is decided in the modules beside it.
-They are imported when their verb runs: a rollback must not wait for what only render needs.
+`act` runs one; `VERBS` maps the word in a playbook to a function of (task, args, task_vars) that
+gives the task's result. Each is a translation of a few lines; what is decided is decided in the
+modules beside it, which are imported when their verb runs: a rollback must not wait for others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _rollout(task_vars: Args) -> Any:
 def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
-    from evenkeel.verbs.by_hand import configurations
+    from evenkeel.verbs.by_hand import configurations, demand_one_template
     from evenkeel.verbs.host_facts import hosts_from_status
     from evenkeel.verbs.policy import declared_in
     from evenkeel.verbs.traffic import profile_diff, profile_of
@@ -73,6 +73,7 @@ def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
             got=", ".join(sorted(kinds)),
             next_step="name one kind's hosts with --limit",
         )
+    demand_one_template(names, hostvars, next(iter(kinds)))
     intents = {name: plain(hostvars[name].get("intent")) for name in names}
     answers = _registered(task_vars, "evenkeel_live")
     by_hand = configurations(names, hostvars, next(iter(kinds)), Path(args["role_dir"]))
@@ -113,7 +114,7 @@ def _validate(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     del task_vars
     folder = ChangeFolder(task.change_folder(args))
     if task.check_mode:
-        folder.verify_bundle()
+        validate.demand_rendered(folder)
         return {"changed": not validate.passed_already(folder)}
     role_dir = Path(args["role_dir"]).resolve()
     result = validate.validate(folder, role_dir, role_dir.parent.parent, task.show)
@@ -128,15 +129,11 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
     del task_vars
     folder = ChangeFolder(task.change_folder(args))
+    key, signers = (Path(args[name]).expanduser() for name in ("key", "allowed_signers"))
+    who = (str(args["person"]), key, signers)
     if task.check_mode:
-        approval.demand_rehearsed(folder)
-        return {"changed": not folder.approvals.exists()}
-    given = approval.approve(
-        folder,
-        str(args["person"]),
-        Path(args["key"]).expanduser(),
-        Path(args["allowed_signers"]).expanduser(),
-    )
+        return {"changed": approval.given_before(folder, *who) is None}
+    given = approval.approve(folder, *who)
     write_report(folder)
     return {"changed": given.changed, "expires": given.expires}
 
@@ -144,6 +141,7 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.program import build_of
     from evenkeel.verbs.gate import Gate, open_deploy
+    from evenkeel.verbs.rollout import freezes
 
     gate = Gate(
         folder=ChangeFolder(task.change_folder(args)),
@@ -152,7 +150,7 @@ def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
         allowed_signers=Path(args["allowed_signers"]).expanduser(),
         build=build_of(Path(args["role_dir"])),
         rollout=_rollout(task_vars),
-        freeze_windows=args.get("freeze_windows") or [],
+        freeze_windows=freezes(_names(task_vars), task_vars["hostvars"]),
         forks=int(task_vars.get("ansible_forks") or 1),
         only=str(args.get("only") or ""),
         start_at=str(args.get("start_at") or ""),
@@ -290,3 +288,13 @@ VERBS: dict[str, Verb] = {
     "status": _status,
     "build_program": _build_program,
 }
+
+
+def act(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
+    """Run the verb that `args` names and give the task's result."""
+    verb = str(args["verb"])
+    if not task.check_mode:
+        return VERBS[verb](task, args, task_vars)
+    from evenkeel.verbs.foretold import on_the_controller
+
+    return on_the_controller(verb, lambda: VERBS[verb](task, args, task_vars), args, task_vars)

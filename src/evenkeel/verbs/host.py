@@ -7,6 +7,7 @@ and says what would happen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,9 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.remote import READING_VERBS, Answer
-from evenkeel.verbs.drain import drain_options, would_change
+from evenkeel.verbs import shown
+from evenkeel.verbs.drain import drain_options
+from evenkeel.verbs.foretold import back_to, would_change
 
 ARGUMENTS = (
     "verb",
@@ -77,7 +80,9 @@ def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> di
     verb = str(args["verb"])
     host = str(task_vars["inventory_hostname"])
     options, stdin = _OPTIONS[verb](task, args, host)
-    diff = _diff(task, args, host) if task.diff_mode and verb == "activate" else {}
+    diff = {}
+    if task.diff_mode and verb == "activate":
+        diff = shown.of_activation(ChangeFolder(task.change_folder(args)), host)
     if task.check_mode and verb not in READING_VERBS:
         return _predict(task, args, task_vars, verb, options) | diff
     try:
@@ -94,6 +99,7 @@ def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> di
         task.show(printable(indented(f"{host}: {note}", len(host) + 2)))
     if "change" in args and "changes_dir" in args and verb not in READING_VERBS:
         _keep(task, args, verb, host, answer)
+    diff |= _way_back(task, args, host, str(answer.result.get("to")))
     result = {"changed": bool(answer.result.get("changed")), "host": _registered(answer)} | diff
     if error and not args.get("tolerant"):
         raise error
@@ -207,19 +213,31 @@ def _predict(
 ) -> dict[str, Any]:
     """Say whether the verb would change the host, from what the host says of itself."""
     answer = task.on_host(task_vars, "status", {})
-    error = answer.error(str(task_vars["inventory_hostname"]))
+    host = str(task_vars["inventory_hostname"])
+    error = answer.error(host)
     if error:
         raise error
-    live = answer.result.get("live") or {}
-    if verb in ("drain", "undrain"):
-        return {"changed": would_change(verb, options, answer.result), "host": {}}
-    if verb == "rollback" and args.get("undo"):
-        changed = live.get("change") == args["undo"]
-    elif "release" in options:
-        changed = live.get("release") != options["release"]
-    else:
-        changed = verb in ("rollback", "snapshot")
-    return {"changed": changed, "host": {"live": live}}
+    try:
+        changed = would_change(verb, options, answer.result)
+    except Refused as refused:
+        refused.where = f"{host}: {refused.where}" if refused.where else host
+        if not args.get("tolerant"):
+            raise
+        changed = False
+    to = back_to(answer.result) if changed else ""
+    diff = _way_back(task, args, host, to)
+    return {"changed": changed, "host": {"live": answer.result.get("live") or {}}} | diff
+
+
+def _way_back(task: Task, args: Mapping[str, Any], host: str, to: str) -> dict[str, Any]:
+    """Give what `--diff` shows of a rollback to release `to`; {} for what is none."""
+    if not (task.diff_mode and args["verb"] == "rollback" and args.get("undo")):
+        return {}
+    # Whatever the folder holds: what is only shown keeps no host from going back.
+    with suppress(Exception):
+        change = {"change": args["undo"], "changes_dir": args["changes_dir"]}
+        return shown.of_rollback(ChangeFolder(task.change_folder(change)), host, to)
+    return {}
 
 
 def _keep(task: Task, args: Mapping[str, Any], verb: str, host: str, answer: Answer) -> None:
@@ -237,23 +255,3 @@ def _watch(task: Task, args: Mapping[str, Any], host: str) -> Watch:
     """Give the watch that a canary which was not activated would have had."""
     folder, change = task.change_folder(args), str(args["change"])
     return Watch(folder, change, int(args["stage"]), host, CANARY, (host,), 0, 0, {})
-
-
-def _diff(task: Task, args: Mapping[str, Any], host: str) -> dict[str, Any]:
-    """Give the difference between base and bundle for `--diff`, without secrets."""
-    from evenkeel.change.difference import redact
-
-    folder = task.change_folder(args)
-    names = sorted(path.name for path in (folder / "bundle" / host).iterdir())
-    parts = []
-    for name in names:
-        before = folder / "base" / host / name
-        parts.append(
-            {
-                "before": redact(before.read_text()) if before.exists() else "",
-                "after": redact((folder / "bundle" / host / name).read_text()),
-                "before_header": f"{host}: live {name}",
-                "after_header": f"{host}: {args['change']} {name}",
-            }
-        )
-    return {"diff": parts}

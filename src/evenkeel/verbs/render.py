@@ -24,7 +24,7 @@ from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
 from evenkeel.errors import Faults, Refused
-from evenkeel.forecast import forecast
+from evenkeel.forecast import NOTHING, forecast
 from evenkeel.host.archive import release_digest
 from evenkeel.records import (
     Record,
@@ -180,6 +180,10 @@ def _forecasts(
                 "policy": canary_policy(after, effect, dialect.spread),
             }
         groups[key]["hosts"].append(host)
+        effect = groups[key]["forecast"]
+        if effect["summary"] == [NOTHING] and live != bundle.files[host]:
+            # Another template, or a newer one of the role: no word of it is in the intent.
+            effect["summary"] = ["The intent changes nothing, the files do: see the difference."]
     return list(groups.values())
 
 

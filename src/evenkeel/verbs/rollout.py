@@ -50,6 +50,20 @@ def from_inventory(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any
     return check(rollout)
 
 
+def freezes(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Give every freeze window of any of the hosts: one that is frozen keeps the change out of all.
+
+    A value that is no list is given as it is, so that who reads the windows refuses it.
+    """
+    found: list[Any] = []
+    for name in names:
+        value = plain(hostvars[name].get("freeze_windows"))
+        if value is not None and not isinstance(value, list):
+            return value
+        found += [window for window in value or [] if window not in found]
+    return found
+
+
 class _Values:
     """The variables of several hosts."""
 

@@ -25,8 +25,7 @@ def validate(
     is not run again. Raises Refused when the bundle is not the one that was rendered, or the
     verdict is fail; Inconclusive when too little was measured.
     """
-    digest = folder.verify_bundle()
-    render = ledger.verify_chain(folder, ledger.RENDER).render
+    render = demand_rendered(folder)
     if passed_already(folder):
         return {"changed": False, "verdict": PASS, "summary": ["this digest was rehearsed: pass"]}
     started = utc_now()
@@ -34,7 +33,7 @@ def validate(
     record = Record(
         record=ledger.STAGING,
         change_id=folder.change_id,
-        digest=digest,
+        digest=render.digest,
         previous=render.sha256,
         started=started,
         ended=utc_now(),
@@ -46,6 +45,12 @@ def validate(
     if body["verdict"] != PASS:
         raise _refusal(folder, body)
     return {"changed": True, "verdict": PASS, "summary": findings(body)}
+
+
+def demand_rendered(folder: ChangeFolder) -> Record:
+    """Give the record of render; raises Refused when it or a file of the bundle was altered."""
+    folder.verify_bundle()
+    return ledger.verify_chain(folder, ledger.RENDER).render
 
 
 def passed_already(folder: ChangeFolder) -> bool:

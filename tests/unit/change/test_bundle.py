@@ -390,3 +390,25 @@ def test_more_servers_than_round_robin_can_take_still_take_turns():
     many[7]["weight"] = 7
     with pytest.raises(Faults, match="equal weights"):
         config(intent(pools=[{"name": "shop", "servers": many}]))
+
+
+def test_faults_of_several_intents_are_reported_at_once_each_with_its_hosts():
+    good, wrong = intent(), intent(pools=[pool(servers=2, algorithm={"kind": "fastest"})])
+    other = intent(limits={"max_connections": 0})
+    fleet = {"lb1": wrong, "lb2": good, "lb3": copy.deepcopy(wrong), "lb4": other}
+    with pytest.raises(Faults, match="has 2 faults") as caught:
+        render_fleet(fleet, role_dir=ROLE)
+    assert caught.value.where == "lb1, lb3, lb4"
+    assert {fault.path for fault in caught.value.faults} == {
+        "lb1, lb3: intent.pools[0].algorithm.kind",
+        "lb4: intent.limits.max_connections",
+    }
+
+
+def test_the_same_faults_on_several_hosts_are_reported_once():
+    wrong = intent(limits={"max_connections": 0})
+    fleet = {host: copy.deepcopy(wrong) for host in ("lb1", "lb2")}
+    with pytest.raises(Faults) as caught:
+        render_fleet(fleet, role_dir=ROLE)
+    assert [fault.path for fault in caught.value.faults] == ["intent.limits.max_connections"]
+    assert caught.value.where == "lb1, lb2"

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import Refused
+from evenkeel.errors import Faults, Refused
 from evenkeel.lab.names import ROOT
-from evenkeel.verbs.by_hand import configurations
+from evenkeel.verbs.by_hand import configurations, demand_one_template
 from evenkeel.verbs.host_facts import Host, hosts_from_status
 from evenkeel.verbs.render import Request, render
 
@@ -81,3 +81,15 @@ def test_the_bundle_holds_the_bytes_and_the_forecast_claims_nothing(tmp_path):
     pool = group["forecast"]["pools"]["web"]
     assert (pool["basis"], pool["largest_shift_points"]) == ("unknown", "unknown")
     assert group["policy"]["pools"]["web"]["required"]
+
+
+def test_one_template_for_every_host_of_a_change_or_none():
+    own = {"balancer_haproxy_template": "own.j2"}
+    demand_one_template(["lb1", "lb2"], {"lb1": own, "lb2": dict(own)}, "haproxy")
+    demand_one_template(
+        ["lb1", "lb2"], {"lb1": {}, "lb2": {"balancer_haproxy_template": ""}}, "haproxy"
+    )
+    for hosts in ({"lb1": own, "lb2": {}}, {"lb1": {}, "lb2": own}):
+        with pytest.raises(Faults, match="do not agree on a template") as refusal:
+            demand_one_template(["lb1", "lb2"], hosts, "haproxy")
+        assert "none, own.j2" in str(refusal.value)

@@ -144,7 +144,10 @@ def test_a_host_that_the_change_was_not_rendered_for_is_refused(tmp_path):
 def test_in_check_mode_a_host_is_asked_for_its_status_alone(change, verb, args, live, would):
     if live["release"] == "rendered":
         live = {"release": change.folder.manifest()["hosts"]["lb1"]["release"]}
-    task, do = run(change, good(live=live), verb, check=True, **args)
+    status = good(
+        live={**live, "adopted": True}, generations=[{"change": None}, {"change": "first"}]
+    )
+    task, do = run(change, status, verb, check=True, **args)
     assert do()["changed"] == would
     assert [asked for asked, _ in task.asked] == ["status"]
     assert not (change.path / "hosts").exists()
@@ -158,6 +161,32 @@ def test_the_difference_is_shown_without_secrets(tmp_path):
     assert "stats auth [redacted]" in shown["after"]
     assert "backend app" in shown["before"]
     assert "corr3ct" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_way_back_is_shown_without_secrets(tmp_path, check):
+    config = b"frontend www\n    stats auth operator:corr3ct\n"
+    change = Sample(tmp_path).rendered(config=config).planned((3,))
+    base = change.folder.manifest()["hosts"]["lb1"]["base"]
+    name = change.change_id
+    status = {"live": {"change": name}, "generations": [{"release": base}, {"change": name}]}
+    said = good(to=base, **status)
+    _, do = run(change, said, "rollback", check=check, diff=True, undo=name)
+    (shown,) = do()["diff"]
+    assert "stats auth [redacted]" in shown["before"]
+    assert "backend app" in shown["after"]
+    assert "corr3ct" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize("way", ["to_another_release", "no_folder", "damaged"])
+def test_a_rollback_needs_nothing_of_what_it_shows(change, way):
+    if way == "damaged":
+        change.folder.manifest_json.write_text("{")
+    elif way == "no_folder":
+        change.folder.manifest_json.unlink()
+    _, do = run(change, good(to="f" * 64), "rollback", diff=True, undo=change.change_id)
+    result = do()
+    assert result["changed"] and "diff" not in result
 
 
 def test_an_answer_with_whole_configurations_is_not_for_the_log(change):
@@ -239,6 +268,62 @@ def test_check_mode_refuses_a_server_that_is_not_there(change, verb):
     with pytest.raises(Refused, match="no such server") as refusal:
         do()
     assert "web/web1, web/web2" in refusal.value.wanted
+
+
+OLD, NOW = "a" * 64, "b" * 64
+TAKEN_OVER = {
+    "live": {"release": NOW, "change": "first", "confirmed": True, "adopted": True},
+    "generations": [{"release": OLD, "change": None}, {"release": NOW, "change": "first"}],
+    "snapshots": [
+        {"name": "friday", "release": OLD, "pinned": True},
+        {"name": "today", "release": NOW, "pinned": False},
+    ],
+    "running": {"agrees": True},
+}
+BY_HAND = {"live": {"release": OLD, "change": None, "confirmed": False, "adopted": False}}
+WAITS = {**TAKEN_OVER, "pending": {"change": "second"}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "status", "would"),
+    [
+        ("rollback", {"to": "friday"}, TAKEN_OVER, True),
+        ("rollback", {"to": OLD}, TAKEN_OVER, True),
+        ("rollback", {"to": "today"}, TAKEN_OVER, False),
+        ("rollback", {"to": "today"}, {**TAKEN_OVER, "drift": True}, True),
+        ("rollback", {"to": "today"}, WAITS, True),
+        ("rollback", {"undo": "second"}, WAITS, True),
+        ("rollback", {"undo": "first"}, WAITS, False),
+        ("snapshot", {"name": "monday"}, TAKEN_OVER, True),
+        ("snapshot", {"name": "today"}, TAKEN_OVER, False),
+        ("snapshot", {"name": "today", "pinned": "true"}, TAKEN_OVER, True),
+        ("snapshot", {"name": "friday", "pinned": "false"}, TAKEN_OVER, True),
+        ("snapshot", {"name": "today", "pinned": "false"}, TAKEN_OVER, False),
+    ],
+)
+def test_check_mode_says_whether_a_host_would_go_back_or_keep_a_snapshot(
+    change, verb, args, status, would
+):
+    _, do = run(change, good(**status), verb, check=True, **args)
+    assert do()["changed"] == would
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "status", "words"),
+    [
+        ("rollback", {"to": "sunday"}, TAKEN_OVER, "no snapshot and no confirmed release"),
+        ("rollback", {"to": "c" * 64}, TAKEN_OVER, "no snapshot and no confirmed release"),
+        ("rollback", {"undo": ""}, BY_HAND, "nothing to go back to"),
+        ("snapshot", {"name": "friday"}, TAKEN_OVER, "snapshot of this name already"),
+        ("snapshot", {"name": "sunday", "pinned": "false"}, TAKEN_OVER, "no snapshot of this name"),
+        ("snapshot", {"name": "monday"}, BY_HAND, "no release of this program"),
+    ],
+)
+def test_check_mode_refuses_what_the_host_would_refuse(change, verb, args, status, words):
+    _, do = run(change, good(**status), verb, check=True, **args)
+    with pytest.raises(Refused, match=words) as refusal:
+        do()
+    assert refusal.value.where.startswith("lb1")
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,18 @@ def test_a_probe_needs_a_listener_that_every_host_of_the_change_has(tmp_path, li
     with pytest.raises(Refused, match="no listener"):
         rendered(folder, rollout=wanted)
     assert not folder.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("heading", "says"),
+    [("", "Nothing changes."), ("# Ours\n", "the files do: see the difference")],
+)
+def test_another_template_is_never_said_to_change_nothing(tmp_path, heading, says):
+    earlier, folder = ChangeFolder(tmp_path / "c1"), ChangeFolder(tmp_path / "c2")
+    rendered(earlier)
+    live = {"haproxy.cfg": (earlier.bundle / "lb1" / "haproxy.cfg").read_bytes()}
+    own = tmp_path / "own.j2"
+    own.write_text(heading + (ROLE / "templates" / "haproxy.cfg.j2").read_text())
+    request = Request(folder, "ann", "", "haproxy", ROLE, template=own)
+    summary = render(request, {"lb1": Host(intent(), live, "c1")}, write=True)["summary"]
+    assert says in "\n".join(summary)

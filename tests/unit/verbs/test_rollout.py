@@ -5,7 +5,7 @@ import pytest
 from evenkeel.canary.plan import DEFAULT_STAGES
 from evenkeel.change.rollout import DEFAULT_HOLD_SECONDS, Rollout
 from evenkeel.errors import Faults
-from evenkeel.verbs.rollout import from_inventory
+from evenkeel.verbs.rollout import freezes, from_inventory
 
 
 def rollout(*variables, **of_all) -> Rollout:
@@ -75,3 +75,16 @@ def test_hosts_of_one_change_have_one_probe():
     assert same == {**probe, "host": "localhost", "requests_per_second": 5}
     with pytest.raises(Faults, match="agree on a probe"):
         rollout({"canary_probe": probe}, {})
+
+
+def test_a_freeze_of_any_host_of_the_change_counts_once():
+    sale = {"from": "2026-11-27T00:00Z", "to": "2026-11-30T00:00Z", "reason": "the sale"}
+    move = {**sale, "reason": "the move"}
+    hosts = {
+        "lb1": {},
+        "lb2": {"freeze_windows": [sale]},
+        "lb3": {"freeze_windows": [move, dict(sale)]},
+    }
+    assert freezes(list(hosts), hosts) == [sale, move]
+    assert freezes(["lb1"], hosts) == []
+    assert freezes(["lb1", "lb4"], {**hosts, "lb4": {"freeze_windows": "soon"}}) == "soon"
