@@ -34,6 +34,20 @@ def configurations(
     return found
 
 
+def one_kind(names: list[str], hostvars: Mapping[str, Any]) -> str:
+    """Give the kind of balancer that all hosts of a change have. Raises Refused for several."""
+    kinds = {str(hostvars[name].get("balancer_kind")) for name in names}
+    if len(kinds) != 1:
+        raise Refused(
+            "One change is for one kind of balancer",
+            where="balancer_kind",
+            wanted="the same kind on every host of the change",
+            got=", ".join(sorted(kinds)),
+            next_step="name one kind's hosts with --limit",
+        )
+    return kinds.pop()
+
+
 def demand_one_template(names: list[str], hostvars: Mapping[str, Any], kind: str) -> None:
     """Raise Faults when the hosts do not have the same `balancer_<kind>_template`, or all none.
 

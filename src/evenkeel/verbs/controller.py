@@ -57,33 +57,25 @@ def _rollout(task_vars: Args) -> Any:
 def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
-    from evenkeel.verbs.by_hand import configurations, demand_one_template
+    from evenkeel.verbs.by_hand import configurations, demand_one_template, one_kind
     from evenkeel.verbs.host_facts import hosts_from_status
     from evenkeel.verbs.policy import declared_in
     from evenkeel.verbs.traffic import profile_diff, profile_of
 
     names = _names(task_vars)
     hostvars = task_vars["hostvars"]
-    kinds = {str(hostvars[name].get("balancer_kind")) for name in names}
-    if len(kinds) != 1:
-        raise Refused(
-            "One change is for one kind of balancer",
-            where="balancer_kind",
-            wanted="the same kind on every host of the change",
-            got=", ".join(sorted(kinds)),
-            next_step="name one kind's hosts with --limit",
-        )
-    demand_one_template(names, hostvars, next(iter(kinds)))
+    kind = one_kind(names, hostvars)
+    demand_one_template(names, hostvars, kind)
     intents = {name: plain(hostvars[name].get("intent")) for name in names}
     answers = _registered(task_vars, "evenkeel_live")
-    by_hand = configurations(names, hostvars, next(iter(kinds)), Path(args["role_dir"]))
+    by_hand = configurations(names, hostvars, kind, Path(args["role_dir"]))
     hosts = hosts_from_status(names, intents, answers, by_hand)
     folder = ChangeFolder(task.change_folder(args))
     request = render.Request(
         folder=folder,
         author=str(args.get("author") or getpass.getuser()),
         title=str(args.get("title") or ""),
-        balancer_kind=kinds.pop(),
+        balancer_kind=kind,
         role_dir=Path(args["role_dir"]),
         template=Path(args["template"]) if args.get("template") else None,
         fleet=tuple(args.get("fleet") or ()),
