@@ -1,4 +1,4 @@
-"""What people write themselves, as the inventory names it: configurations, and one template."""
+"""What people write themselves, as the inventory names it; what hosts of one change share."""
 
 from __future__ import annotations
 
