@@ -8,7 +8,6 @@ leaves the reserved exit code where the recap callback finds it.
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shlex
 import traceback
@@ -21,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, for_inventory, printable
-from evenkeel.records import check_change_id
+from evenkeel.records import check_change_id, plain
 from evenkeel.remote import Answer, call
 
 ROOT = Path(__file__).parents[2]
@@ -32,20 +31,6 @@ display = Display()
 gc.freeze()
 # -vvv
 CONNECTION_VERBOSITY = 3
-
-
-def plain(value: Any) -> Any:
-    """Give `value` without Ansible's lazy templates and tags: dicts, lists, str, numbers, None."""
-
-    def resolve(item: Any) -> Any:
-        if isinstance(item, Mapping):
-            return {str(key): resolve(inner) for key, inner in item.items()}
-        if isinstance(item, list | tuple):
-            return [resolve(inner) for inner in item]
-        return item
-
-    # The way through JSON drops the tagged subclasses of str and int that resolve leaves.
-    return json.loads(json.dumps(resolve(value), default=str))
 
 
 def typed(text: str) -> str:

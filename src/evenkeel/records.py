@@ -249,3 +249,17 @@ def _says(record: Record, data: bytes) -> bool:
     except (ValueError, RecursionError):
         # What JSON's reader takes and its writer does not (NaN, half a character) is not ours.
         return False
+
+
+def plain(value: Any) -> Any:
+    """Give `value` without Ansible's lazy templates and tags: dicts, lists, str, numbers, None."""
+
+    def resolve(item: Any) -> Any:
+        if isinstance(item, Mapping):
+            return {str(key): resolve(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [resolve(inner) for inner in item]
+        return item
+
+    # The way through JSON drops the tagged subclasses of str and int that resolve leaves.
+    return json.loads(json.dumps(resolve(value), default=str))

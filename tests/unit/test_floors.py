@@ -38,7 +38,6 @@ BESIDE = {
     ("corpus", "verbs"),
     ("intent", "records"),
     ("report", "canary"),
-    ("verbs", "doorway"),
 }
 
 
@@ -109,3 +108,23 @@ def test_what_runs_on_hosts_imports_the_standard_library_and_the_judge_alone(pat
 )
 def test_what_runs_on_hosts_keeps_to_the_syntax_of_python_3_8(path):
     ast.parse(path.read_text(), feature_version=(3, 8))
+
+
+# Where Ansible comes in, and its runner.
+DOORS = {"doorway.py", "commands/play.py", "schedule/runner.py"}
+
+
+def test_ansible_is_known_at_its_doors_alone():
+    knows = {
+        path.relative_to(SOURCE).as_posix()
+        for path in MODULES
+        if any(name.partition(".")[0] in ("ansible", "ansible_runner") for name in imports_of(path))
+    }
+    assert knows == DOORS
+
+
+def test_no_unit_test_needs_ansible():
+    tests = sorted(Path(__file__).parent.rglob("*.py"))
+    doors = {"ansible", "evenkeel.doorway", "evenkeel.commands.play"}
+    for path in tests:
+        assert not {name for name in imports_of(path) if name in doors or "ansible." in name}, path

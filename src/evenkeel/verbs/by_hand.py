@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.dialect import load_dialect
-from evenkeel.doorway import plain
 from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.records import plain
 
 LARGEST_BYTES = 16 * 1024 * 1024
 

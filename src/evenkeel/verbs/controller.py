@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.doorway import plain
 from evenkeel.errors import Refused
+from evenkeel.records import plain
 
 
 class Task(Protocol):

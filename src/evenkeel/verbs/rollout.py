@@ -18,8 +18,8 @@ from evenkeel.change.rollout import (
     Rollout,
     check,
 )
-from evenkeel.doorway import plain
 from evenkeel.errors import Fault, Faults
+from evenkeel.records import plain
 
 Pick = Callable[[list[Any]], Any]
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.doorway import plain
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.profile.model import parse_profile, read_profile, words_of
-from evenkeel.records import check_change_id
+from evenkeel.records import check_change_id, plain
 
 VARIABLE = "traffic_profile"
 
