@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import subprocess
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from golden.cases import cases, rendered
+
+from evenkeel.rehearsal import stand_ins
 
 HAPROXY = cases("haproxy")
 CERTIFICATES = (b"/etc/haproxy/certs/", b"/etc/ssl/certs/")
@@ -30,24 +27,7 @@ def test_there_are_goldens():
 def certificates(tmp_path_factory):
     """Stand in for the certificates that the goldens name: a folder with self-signed ones."""
     folder = tmp_path_factory.mktemp("certs")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example.com")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    pem = stand_ins.trusted(["shop.example.com"]).certificate
     for file in ("site.pem", "other.pem", "internal.pem"):
         (folder / file).write_bytes(pem)
     return folder

@@ -18,7 +18,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.remote import READING_VERBS, Answer
-from evenkeel.verbs import shown
+from evenkeel.verbs import diff_mode
 from evenkeel.verbs.drain import drain_options
 from evenkeel.verbs.foretold import back_to, would_change
 
@@ -82,7 +82,7 @@ def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> di
     options, stdin = _OPTIONS[verb](task, args, host)
     diff = {}
     if task.diff_mode and verb == "activate":
-        diff = shown.of_activation(ChangeFolder(task.change_folder(args)), host)
+        diff = diff_mode.of_activation(ChangeFolder(task.change_folder(args)), host)
     if task.check_mode and verb not in READING_VERBS:
         return _predict(task, args, task_vars, verb, options) | diff
     try:
@@ -236,7 +236,7 @@ def _way_back(task: Task, args: Mapping[str, Any], host: str, to: str) -> dict[s
     # Whatever the folder holds: what is only shown keeps no host from going back.
     with suppress(Exception):
         change = {"change": args["undo"], "changes_dir": args["changes_dir"]}
-        return shown.of_rollback(ChangeFolder(task.change_folder(change)), host, to)
+        return diff_mode.of_rollback(ChangeFolder(task.change_folder(change)), host, to)
     return {}
 
 
