@@ -2,7 +2,7 @@
 
 import os
 
-from evenkeel.lab.names import lab_name
+from evenkeel.containers.names import lab_name
 
 
 def pytest_configure(config):

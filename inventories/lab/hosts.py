@@ -5,10 +5,12 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "proof"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from evenkeel_proof.lab.inventory import listing
+
 from evenkeel.errors import EvenkeelError
-from evenkeel.lab.inventory import listing
 
 try:
     sys.stdout.write(json.dumps(listing(), indent=1) + "\n")

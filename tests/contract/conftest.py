@@ -12,7 +12,7 @@ from contract.hosts import PROGRAM, Host, Release, intent, kinds
 from jinja2 import Template
 from unit.host.approved import People
 
-from evenkeel.lab.names import ROOT
+from evenkeel.containers.names import ROOT
 
 
 @pytest.fixture(scope="session", params=kinds())

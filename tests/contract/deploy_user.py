@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.hosts import PROGRAM, STORE, Host
 
-from evenkeel.lab import podman
+from evenkeel.containers import podman
 
 USER = "evenkeel"
 TRAPS = "/tmp/traps"

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evenkeel_proof.lab import inside
 from jinja2 import Template
 
 from evenkeel.change.bundle import render_files
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
+from evenkeel.containers import images, podman
+from evenkeel.containers.names import ROOT, lab_name
 from evenkeel.host.archive import canonical, pack, release_digest
 from evenkeel.intent import normalise, parse_intent
-from evenkeel.lab import images, inside, podman
-from evenkeel.lab.names import ROOT, lab_name
 from evenkeel.program import driver_on_host, program_bytes
 
 PROGRAM = "/usr/local/sbin/evenkeel-host"

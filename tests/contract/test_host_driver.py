@@ -6,8 +6,8 @@ import json
 
 from contract.hosts import Host, Release, intent, release_of
 
+from evenkeel.containers.names import ROOT
 from evenkeel.host.driver import CAPABILITY_NAMES
-from evenkeel.lab.names import ROOT
 from evenkeel.program import build_of
 
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 from e2e.helpers import Road
+from evenkeel_proof import lab
+from evenkeel_proof.lab import client
 
-from evenkeel import lab
-from evenkeel.lab import client
-from evenkeel.lab.names import lab_name
+from evenkeel.containers.names import lab_name
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from evenkeel_proof.commands.playbook import Playbooks
+from evenkeel_proof.lab import client, guests
+from evenkeel_proof.lab.fleet import Fleet
 
 from evenkeel.change import approval, ledger, rollout
 from evenkeel.change.bundle import release_archive
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.commands.playbook import Playbooks
-from evenkeel.lab import client, guests
-from evenkeel.lab.fleet import Fleet
 from evenkeel.records import Record, utc_now, write_record
 from evenkeel.remote import arguments
 

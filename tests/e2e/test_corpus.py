@@ -1,9 +1,10 @@
 """A handful of the corpus in its real containers, and a configuration by hand."""
 
-from evenkeel.commands import corpus
-from evenkeel.corpus import cases, tables
+from evenkeel_proof.commands import corpus
+from evenkeel_proof.corpus import cases, tables
+
+from evenkeel.containers.names import ROOT
 from evenkeel.errors import EXIT_REFUSED
-from evenkeel.lab.names import ROOT
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
 LIVE = """\

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from evenkeel_proof import lab
+from evenkeel_proof.commands.faults import bring_up
+from evenkeel_proof.fault_injection import crash, lease, reloads, traffic
+from evenkeel_proof.fault_injection.tally import Tally
 
-from evenkeel import lab
-from evenkeel.commands.faults import bring_up
-from evenkeel.faults import crash, lease, reloads, traffic
-from evenkeel.faults.tally import Tally
-from evenkeel.lab.names import lab_name
+from evenkeel.containers.names import lab_name
 
 
 @pytest.fixture(scope="module")

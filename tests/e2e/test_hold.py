@@ -2,9 +2,9 @@
 
 import pytest
 from e2e.helpers import AT_ONCE, STAGE, timeout, wait_until
+from evenkeel_proof.lab import client, production
 
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, EXIT_ROLLED_BACK
-from evenkeel.lab import client, production
 
 # More than anybody sends in so short a time.
 UNCLEAR = {"hosts": 1, "bake_seconds": 4, "minimum_requests": 1_000_000}

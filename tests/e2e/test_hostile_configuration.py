@@ -12,12 +12,12 @@ import time
 from contextlib import suppress
 
 import pytest
+from evenkeel_proof.commands.playbook import Playbooks
 from unit.rehearsal.changes import hand_made, intent
 
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.commands.playbook import Playbooks
+from evenkeel.containers import names, podman
 from evenkeel.errors import EXIT_REFUSED, Refused
-from evenkeel.lab import names, podman
 from evenkeel.rehearsal import plan
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.render import Request, render

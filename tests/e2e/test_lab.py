@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from e2e.helpers import wait_until
+from evenkeel_proof import lab
+from evenkeel_proof.lab import client, inside
+from evenkeel_proof.lab.fleet import served_by
 
-from evenkeel import lab
+from evenkeel.containers import names, podman
 from evenkeel.errors import Refused
-from evenkeel.lab import client, inside, names, podman
-from evenkeel.lab.fleet import served_by
 
 
 def ssh(fleet, host, *command, user="evenkeel"):

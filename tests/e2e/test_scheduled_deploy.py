@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from e2e.helpers import LEASE_SECONDS, ONE_THEN_ALL, timeout, wait_until
+from evenkeel_proof.lab import inside
 
+from evenkeel.containers import podman
+from evenkeel.containers.names import label, resource
 from evenkeel.errors import EXIT_OK, EXIT_REFUSED, EXIT_ROLLED_BACK
-from evenkeel.lab import inside, podman
-from evenkeel.lab.names import label, resource
 
 CHECKOUT = "/opt/evenkeel"
 UNITS = f"{CHECKOUT}/packaging/systemd/evenkeel-scheduled-deploy"

@@ -7,8 +7,8 @@ import pytest
 from unit.rehearsal.changes import ROLE, hand_made, intent, servers, write_change
 
 from evenkeel.change.bundle import render_fleet
+from evenkeel.containers import images, names, podman
 from evenkeel.errors import EvenkeelError
-from evenkeel.lab import images, names, podman
 from evenkeel.profile.learn import learn
 from evenkeel.rehearsal import plan, staging
 

@@ -8,13 +8,13 @@ import pytest
 from evenkeel.program import driver_files
 
 SOURCE = Path(__file__).parents[2] / "src" / "evenkeel"
+PROOF = Path(__file__).parents[2] / "proof" / "evenkeel_proof"
 ROLES = sorted((SOURCE.parents[1] / "roles").glob("balancer_*"))
 FLOORS = {
     "errors": 1,
     "judge": 1,
     "host": 2,
     "intent": 2,
-    "measuring": 5,
     "records": 2,
     "remote": 2,
     "change": 3,
@@ -22,29 +22,37 @@ FLOORS = {
     "profile": 3,
     "program": 3,
     "canary": 4,
-    "faults": 4,
     "rehearsal": 4,
     "report": 4,
-    "lab": 3,
+    "containers": 3,
     "doorway": 5,
     "verbs": 5,
     "schedule": 5,
-    "corpus": 5,
     "commands": 6,
 }
 # Inside one floor an import may only follow this order, so that no circle can form.
 BESIDE = {
     ("change", "forecast"),
-    ("corpus", "verbs"),
     ("intent", "records"),
     ("report", "canary"),
+}
+
+
+# What proves the product stands beside it, on floors of its own.
+PROOF_FLOORS = {
+    "lab": 1,
+    "simulation": 1,
+    "corpus": 2,
+    "fault_injection": 2,
+    "commands": 3,
 }
 
 
 def imports_of(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            package = path.relative_to(SOURCE.parent).with_suffix("").parts[: -node.level]
+            top = PROOF if path.is_relative_to(PROOF) else SOURCE
+            package = path.relative_to(top.parent).with_suffix("").parts[: -node.level]
             yield ".".join([*package, node.module or ""])
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
@@ -52,17 +60,20 @@ def imports_of(path):
             yield from (alias.name for alias in node.names)
 
 
-def room_of(path):
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+def room_of(path, top=SOURCE):
+    return path.relative_to(top).parts[0].removesuffix(".py")
 
 
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if room_of(path) != "__init__")
 
 
-def ours(path):
+PROOFS = sorted(path for path in PROOF.rglob("*.py") if room_of(path, PROOF) != "__init__")
+
+
+def ours(path, package="evenkeel"):
     for name in imports_of(path):
         parts = name.split(".")
-        if parts[0] == "evenkeel" and len(parts) > 1:
+        if parts[0] == package and len(parts) > 1:
             yield parts[1]
 
 
@@ -79,6 +90,18 @@ def test_an_import_points_down(path):
         if other != room and FLOORS[other] >= FLOORS[room] and (room, other) not in BESIDE
     }
     assert not wrong, f"{room} (floor {FLOORS[room]}) must not import {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_product_imports_nothing_of_its_proof(path):
+    assert not [name for name in imports_of(path) if name.partition(".")[0] == PROOF.name]
+
+
+@pytest.mark.parametrize("path", PROOFS, ids=lambda path: str(path.relative_to(PROOF)))
+def test_an_import_of_the_proof_points_down(path):
+    room = room_of(path, PROOF)
+    others = {other for other in ours(path, PROOF.name) if other != room}
+    assert not {other for other in others if PROOF_FLOORS[other] >= PROOF_FLOORS[room]}
 
 
 @pytest.mark.parametrize(

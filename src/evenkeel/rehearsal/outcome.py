@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from evenkeel.containers import names
 from evenkeel.errors import EvenkeelError
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel.lab import names
 
 # Control characters of ASCII, of Latin-1, and those that turn the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.containers import names, podman
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.lab import names, podman
 from evenkeel.rehearsal.places import PROGRAM
 
 LABEL = "evenkeel.staging"

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.containers import images, names, podman
 from evenkeel.errors import Refused
 from evenkeel.judge.verdict import PASS
-from evenkeel.lab import images, names, podman
 from evenkeel.records import read_json
 from evenkeel.rehearsal import checks, effect, outcome, plan
 from evenkeel.rehearsal.by_hand import as_measured

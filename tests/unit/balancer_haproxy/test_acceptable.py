@@ -4,7 +4,7 @@ import pytest
 from unit.balancer_haproxy.driver import part
 
 from evenkeel.change.dialect import load_dialect
-from evenkeel.lab.names import ROOT
+from evenkeel.containers.names import ROOT
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
 DIALECT = load_dialect(ROLE)

@@ -3,8 +3,8 @@
 import pytest
 
 from evenkeel.change.dialect import load_dialect
+from evenkeel.containers.names import ROOT
 from evenkeel.intent import completed
-from evenkeel.lab.names import ROOT
 from evenkeel.rehearsal import world
 
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evenkeel.change.dialect import load_dialect
-from evenkeel.lab.names import ROOT
+from evenkeel.containers.names import ROOT
 
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
 HASHES = (ROOT / "tests" / "golden" / "haproxy" / "hashes" / "haproxy.cfg").read_text()

@@ -3,7 +3,7 @@
 import pytest
 
 from evenkeel.change.dialect import load_dialect
-from evenkeel.lab.names import ROOT
+from evenkeel.containers.names import ROOT
 from evenkeel.rehearsal import stub_speech
 
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")

@@ -9,10 +9,10 @@ from unit.intent.intents import intent, listener, pool, server
 
 from evenkeel.canary.policy import canary_policy
 from evenkeel.change.dialect import load_dialect
+from evenkeel.containers.names import ROOT
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.judge.policy import checked_policy
-from evenkeel.lab.names import ROOT
 
 SPREAD = load_dialect(ROOT / "roles" / "balancer_haproxy").spread
 URI = {"kind": "hash", "key": "uri"}

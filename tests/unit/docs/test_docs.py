@@ -10,10 +10,10 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
+from evenkeel_proof.commands import demo
 
 from evenkeel.change import catalogue
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.commands import demo
 from evenkeel.host import arguments
 from evenkeel.host.driver import CAPABILITY_NAMES
 from evenkeel.intent import parse_intent, reference

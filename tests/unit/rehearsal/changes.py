@@ -8,8 +8,8 @@ from typing import Any
 
 from evenkeel.change.bundle import manifest, render_fleet
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.containers.names import ROOT
 from evenkeel.host.archive import release_digest
-from evenkeel.lab.names import ROOT
 from evenkeel.records import canonical_json
 
 ROLE = ROOT / "roles" / "balancer_haproxy"

@@ -5,9 +5,9 @@ import random
 from collections import Counter
 
 import pytest
+from evenkeel_proof.corpus.inside import ProductionMaker
 from unit.rehearsal.test_traffic import HERE, free_port, kind
 
-from evenkeel.corpus.inside import ProductionMaker
 from evenkeel.rehearsal import asking, traffic
 from evenkeel.rehearsal.draws import Draws
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.containers.names import ROOT
 from evenkeel.errors import Faults, Refused
-from evenkeel.lab.names import ROOT
 from evenkeel.verbs.by_hand import configurations, demand_one_template
 from evenkeel.verbs.host_facts import Host, hosts_from_status
 from evenkeel.verbs.render import Request, render

@@ -1,0 +1,1 @@
+"""The commands that prove or measure the product: `scripts/<name>` starts each of them."""
