@@ -73,7 +73,7 @@ def modules_of(sources: BinaryIO, cache: str, may_write: bool) -> Optional[Modul
         if kept is not None and kept.get("made_of") == made_of:
             modules: Modules = kept["modules"]
             return modules
-        if not may_write:
+        if not may_write or not _made_ours(os.path.dirname(cache)):
             return None
         modules = compiled(sources)
         _write(cache, marshal.dumps({"made_of": made_of, "modules": modules}))
@@ -106,11 +106,13 @@ def _is_ours(facts: os.stat_result, kind: int) -> bool:
     return alone and stat.S_IFMT(facts.st_mode) == kind
 
 
-def _write(cache: str, data: bytes) -> None:
-    folder = os.path.dirname(cache)
+def _made_ours(folder: str) -> bool:
+    """Make the folder if it is missing; say whether only this user can write there."""
     os.makedirs(folder, 0o700, exist_ok=True)
-    if not _is_ours(os.lstat(folder), stat.S_IFDIR):
-        return
+    return _is_ours(os.lstat(folder), stat.S_IFDIR)
+
+
+def _write(cache: str, data: bytes) -> None:
     temporary = f"{cache}.{os.getpid()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
