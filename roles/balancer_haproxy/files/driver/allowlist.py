@@ -14,8 +14,8 @@ sockets below /run/haproxy; files of TLS below /etc/haproxy, /etc/ssl and /etc/l
 read from outside, so they have folders of their own, where no key lies.
 
 Not allowed, beside every other directive: `"$VARIABLE"`, `.if` and the like, quotes or escapes in
-a directive's name, control characters. A takeover reads what root has written, and is not held to
-any of this.
+a directive's name, an escape for a plain character, words after an empty one, control
+characters. A takeover reads what root has written, and is not held to any of this.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ..config.parser import Configuration, Line, Proxy, Server, milliseconds, read
-from ..config.values import is_address, is_port
+from .addresses import is_address, is_port
 from .check_protocols import speech
 from .route_conditions import asked_for, kept
 
