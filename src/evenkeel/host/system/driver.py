@@ -17,14 +17,14 @@ from evenkeel.host.system import bytecode
 
 DRIVERS = "/usr/local/lib/evenkeel/drivers"
 
-# Every driver says true or false for each of these.
+# Every driver states each of these as true or false.
 CAPABILITY_NAMES = (
-    "reload_proof",  # a reload that did not load what is on disk is noticed
+    "reload_proof",  # notices a reload that did not load the files
     "request_counts",  # requests per server are counted
     "error_counts",  # failed requests per server are counted
     "server_state",  # the state of each server can be read
-    "drain",  # a server can be drained and brought back at run time
-    "runtime_state",  # what was drained or weighted at run time survives a reload
+    "drain",  # drains servers and brings them back at run time
+    "runtime_state",  # drains and runtime weights survive a reload
     "tcp",
     "tls",
     "stickiness",
@@ -46,7 +46,7 @@ class Driver:
 
     KIND = ""
     UNIT = ""
-    # Name in a release -> the path where the balancer reads it.
+    # Name in a release -> path where the balancer reads it.
     NATIVE_PATHS: Dict[str, str] = {}  # noqa: RUF012 - a constant of each subclass
     CAPABILITIES: Dict[str, bool] = {}  # noqa: RUF012 - a constant of each subclass
 
@@ -229,7 +229,7 @@ def _modules(balancer: str, path: str, caches: Optional[str]) -> bytecode.Module
         except (OSError, MemoryError):
             raise
         except Exception as damage:
-            # What is no zip file, or no Python, has many ways to say so.
+            # Files that are no zip or no Python raise many types.
             raise ImportError(f"{type(damage).__name__}: {damage}") from None
     package = package_of(balancer)
     others = sorted(name for name in modules if name.partition(".")[0] != package)

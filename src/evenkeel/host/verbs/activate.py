@@ -114,13 +114,13 @@ def _begin(
     base: Optional[str],
 ) -> None:
     """Look before leaping, adopt what is live, keep a snapshot, and write down what comes."""
-    fault = machine.store.release_fault(release)
-    if fault:
+    error = machine.store.release_damage(release)
+    if error:
         raise Refused(
             "The release is not ready on this host",
             where=machine.store.release_dir(release),
             wanted=f"release {release[:12]}, prepared and whole",
-            got=fault,
+            got=error,
             next_step="prepare it again, then activate it",
         )
     _demand_allowed(machine, release)
@@ -189,17 +189,17 @@ def _demand_allowed(machine: Machine, release: str) -> None:
     """Refuse a release that an older program or driver has let in."""
     folder = machine.store.release_dir(release)
     names = set(machine.store.manifest(release)["files"])
-    faults = [
+    problems = [
         f"{name}: the balancer does not read it"
         for name in sorted(names - set(machine.driver.NATIVE_PATHS))
     ]
-    faults += machine.driver.forbidden(folder)
-    if faults:
+    problems += machine.driver.forbidden(folder)
+    if problems:
         raise Refused(
             "The release holds what a release may not hold",
             where=folder,
             wanted="a release that `prepare` accepts",
-            got="; ".join(faults)[:1000],
+            got="; ".join(problems)[:1000],
             next_step="correct the intent and render the change again",
         )
 
@@ -233,7 +233,7 @@ def _adopt(machine: Machine, journal: Journal, now: live.Live, worker: reload_pr
 
 
 def _go(machine: Machine, journal: Journal, lease_seconds: float) -> Answer:
-    """Arm, flip, load and prove what the journal says has started; on any fault, go back."""
+    """Arm, flip, load and prove what the journal says has started; on any error, go back."""
     pending = journal.under_way()
     release = pending["release"]
     try:
@@ -244,11 +244,11 @@ def _go(machine: Machine, journal: Journal, lease_seconds: float) -> Answer:
         pending.update(phase=ACTIVATED, proof=proved)
         journal.loaded = {**reload_proof.worker_of(proved), "release": release}
         journal.write(machine.steps, "activated")
-    except Exception as fault:
-        # Whatever it was: nobody may be left on a release that nobody has proven.
+    except Exception as error:
+        # Whatever the error: an unproven release must not stay live.
         if journal.pending is None:
             raise
-        _go_back(machine, journal, fault)
+        _go_back(machine, journal, error)
     return _answer(machine, pending, proved, changed=proved["reloaded"])
 
 
@@ -269,7 +269,7 @@ def _load(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[s
     loaded = machine.driver.loaded()
     worker = reload_proof.worker_of(loaded)
     if live.is_loaded(machine, journal, release, loaded):
-        # A run that was killed after its reload left the new worker without the runtime state.
+        # A run killed after its reload left the runtime state out.
         refused = reload_proof.restore(machine, state) if worker != pending["before"] else []
         started = loaded.get("service_started")
         facts = {"reloaded": False, "runtime_state_refused": refused, "service_started": started}
@@ -277,8 +277,8 @@ def _load(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[s
     return reload_proof.reload(machine, release, worker, state)
 
 
-def _go_back(machine: Machine, journal: Journal, fault: Exception) -> None:
-    seen = fault.got or fault.what if isinstance(fault, HostError) else str(fault)
+def _go_back(machine: Machine, journal: Journal, error: Exception) -> None:
+    seen = error.got or error.what if isinstance(error, HostError) else str(error)
     pending = journal.under_way()
     outcome = revert.revert(machine, journal, seen)
     raise Reverted(
@@ -287,7 +287,7 @@ def _go_back(machine: Machine, journal: Journal, fault: Exception) -> None:
         wanted=f"release {pending['release'][:12]} running",
         got=seen[:1000],
         next_step=f"the host runs {outcome['to'][:12]}; mend the change and render it again",
-    ) from fault
+    ) from error
 
 
 def _answer(

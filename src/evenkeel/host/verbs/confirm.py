@@ -20,7 +20,7 @@ def extend(machine: Machine, journal: Journal, lease_seconds: float) -> None:
     before, stale = pending["lease"], ""
     pending["lease"] = grant(machine.clock, lease_seconds)
     if pending["lease"]["deadline"] < before["deadline"]:
-        # The timer that waits looks into the journal when the longer lease would have ended.
+        # The timer reads the journal when the longer lease ends.
         stale, timer = str(pending["timer"] or ""), machine.units.new_timer()
         machine.steps.run("timer: arm", lambda: machine.units.arm(timer, lease_seconds))
         pending["timer"] = timer
@@ -74,7 +74,7 @@ def confirm(machine: Machine, change: str) -> Answer:
         journal.write(machine.steps, "confirmed")
         timer = pending["timer"]
         machine.steps.run("timer: disarm", lambda: machine.units.disarm(timer))
-        # From now on the servers that the change took away are gone for good.
+        # Servers that the change removed are now gone for good.
         drains.settle(machine, journal)
         return {
             "changed": True,

@@ -42,10 +42,10 @@ def drain(machine: Machine, orders: Orders) -> Answer:
         if not in_force:
             try:
                 drains.put(machine, pool, server)
-            except BalancerError as fault:
+            except BalancerError as error:
                 _replace(journal, pool, server, before)
                 journal.write(machine.steps, "drain withdrawn")
-                raise _unwilling(machine, "drain", pool, server, fault) from None
+                raise _unwilling(machine, "drain", pool, server, error) from None
         return {"changed": not (recorded and in_force), **_shown(journal, pool, server)}
 
 
@@ -79,8 +79,8 @@ def undrain(machine: Machine, pool: str, server: str) -> Answer:
         if in_force:
             try:
                 drains.lift(machine, pool, server)
-            except BalancerError as fault:
-                raise _unwilling(machine, "undrain", pool, server, fault) from None
+            except BalancerError as error:
+                raise _unwilling(machine, "undrain", pool, server, error) from None
         if record is not None or in_force:
             drains.forget(journal, pool, server)
             _replace(journal, pool, server, None)
@@ -131,12 +131,12 @@ def _demand_server(machine: Machine, pool: str, server: str) -> None:
 
 
 def _unwilling(
-    machine: Machine, verb: str, pool: str, server: str, fault: BalancerError
+    machine: Machine, verb: str, pool: str, server: str, error: BalancerError
 ) -> Refused:
     return Refused(
         f"The balancer does not {verb} the server",
         where=f"{pool}/{server}",
         wanted=f"{machine.driver.UNIT} to {verb} it",
-        got=str(fault)[:300],
+        got=str(error)[:300],
         next_step="see the state of the balancer's unit on the host",
     )

@@ -28,7 +28,7 @@ Answer = Dict[str, Any]
 
 
 class Orders:
-    """What one call of `observe` was asked to do."""
+    """The arguments of one call of `observe`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ def _lock(handle: int, change: str) -> None:
             f"Change {change} is being observed already",
             where="observations",
             wanted="one observer",
-            got="another one that is at work",
+            got="another one",
             next_step="wait for it to end",
         ) from None
 
@@ -101,10 +101,10 @@ def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str
             watch.sample(previous, seen)
             previous = seen
             fallen = orders.judge and _restarted(machine, orders.change, seen)
-        except BalancerDown as fault:
-            return _down(machine, orders, f"the balancer does not run: {fault}")
-        except ValueError as fault:
-            raise BalancerError(f"what it counts cannot be read: {fault}"[:300]) from None
+        except BalancerDown as error:
+            return _down(machine, orders, f"the balancer does not run: {error}")
+        except ValueError as error:
+            raise BalancerError(f"what it counts cannot be read: {error}"[:300]) from None
         if fallen:
             return _down(machine, orders, fallen)
         decided = orders.judge and watch.verdict() in (
@@ -140,12 +140,12 @@ def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch,
     data = None if fresh else durable.read_if_there(path, LARGEST_STATE_BYTES)
     try:
         new = HostWatch(policy)
-    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as fault:
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise Refused(
             "The policy on standard input cannot be used",
             where="standard input",
             wanted="the policy of the judge, as JSON",
-            got=str(fault)[:300],
+            got=str(error)[:300],
             next_step="correct the guardrails of the intent",
         ) from None
     if data is None:
@@ -159,7 +159,7 @@ def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch,
             return watch, {**beside, "probe": (int(sent), int(failed))}
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         pass
-    # A damaged state, or one under another policy, would judge something that nobody asked for.
+    # A damaged state, or another policy's, would judge the wrong question.
     return new, {}
 
 
