@@ -36,7 +36,7 @@ def read(folder: str) -> Optional[Policy]:
     path = os.path.join(folder, POLICY)
     try:
         for above in (os.path.dirname(folder), folder):
-            _demand_own(above, os.lstat(above), stat.S_IFDIR)
+            _require_own(above, os.lstat(above), stat.S_IFDIR)
         os.lstat(path)
     except FileNotFoundError:
         return None
@@ -50,7 +50,7 @@ def own_file(path: str, limit: int) -> bytes:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags), "rb") as file:
-            _demand_own(path, os.fstat(file.fileno()), stat.S_IFREG)
+            _require_own(path, os.fstat(file.fileno()), stat.S_IFREG)
             data = file.read(limit + 1)
     except OSError as error:
         raise _unreadable(path, str(error.strerror)) from None
@@ -72,7 +72,7 @@ def _policy(path: str, data: bytes, signers: str) -> Policy:
     return Policy(required, host, signers)
 
 
-def _demand_own(path: str, facts: os.stat_result, kind: int) -> None:
+def _require_own(path: str, facts: os.stat_result, kind: int) -> None:
     alone = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
     if not alone or stat.S_IFMT(facts.st_mode) != kind:
         raise Refused(

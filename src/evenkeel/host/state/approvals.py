@@ -44,7 +44,7 @@ class _Void(Exception):
     """Why an approval does not count."""
 
 
-def demand(
+def require(
     machine: Machine, policy: Policy, change: str, release: str, kept: Mapping[str, bytes]
 ) -> Change:
     """Give the change that `kept` brings, when enough people approved `release` for this host.

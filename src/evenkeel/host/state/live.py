@@ -119,18 +119,18 @@ def take_in(machine: Machine, journal: Journal, live: Live) -> str:
     if store.release_damage(live.digest) is not None:
         folder = store.write_release(release, machine.clock.now())
         try:
-            _demand_it_runs(machine, folder)
+            _require_it_runs(machine, folder)
         except Exception:
             store.discard(folder)
             raise
         store.publish_release(folder, live.digest)
     elif not is_loaded(machine, journal, live.digest, machine.driver.loaded()):
         # A takeover that was cut short proved it before it made these symlinks.
-        _demand_it_runs(machine, store.release_dir(live.digest))
+        _require_it_runs(machine, store.release_dir(live.digest))
     return live.digest
 
 
-def _demand_it_runs(machine: Machine, folder: str) -> None:
+def _require_it_runs(machine: Machine, folder: str) -> None:
     driver, loaded = machine.driver, machine.driver.loaded()
     declared = driver.declared(folder)
     got = ""

@@ -219,7 +219,7 @@ class Store:
         return Release(meta["release"], files, _modes(meta["files"]), meta.get("change") or "", "")
 
     def snapshot_damage(self, name: str) -> Optional[str]:
-        """Say what is wrong with a snapshot, or give None when it is whole."""
+        """Say what is wrong with a snapshot, or give None when it is intact."""
         try:
             self.snapshot_release(name)
         except (OSError, ValueError, KeyError, TypeError, Refused) as error:
@@ -227,7 +227,7 @@ class Store:
         return None
 
     def mend(self, digest: str, created: str) -> bool:
-        """Make a release whole again from any snapshot of it; tell whether it is whole now."""
+        """Make a release intact again from any snapshot of it; tell whether it is intact now."""
         if self.release_damage(digest) is None:
             return True
         for name in self.snapshot_names():
@@ -242,7 +242,7 @@ class Store:
         return False
 
     def spare(self, name: str, but: str, created: str) -> None:
-        """Before snapshot `name` goes, mend its release: it may be the last whole copy.
+        """Before snapshot `name` goes, mend its release: it may be the last intact copy.
 
         The release `but` needs no look: it was read just now.
         """

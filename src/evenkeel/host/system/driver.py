@@ -178,7 +178,7 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
 
     Its bytecode is kept in the folder `caches`; an installed driver's lies beside the program's.
     Raises Refused when there is no driver, when somebody other than root could have written it,
-    when it is not whole, or when it does not state every capability.
+    when it is incomplete, or when it does not state every capability.
     """
     path = path_of(balancer, folder)
     if caches is None and folder == DRIVERS:
@@ -195,7 +195,7 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
         ) from None
     except ImportError as error:
         raise Refused(
-            f"The driver for the balancer {balancer!r} on this host is not whole",
+            f"The driver for the balancer {balancer!r} on this host is incomplete",
             where=path,
             wanted=f"files/driver.py and every files/driver_*.py of the role balancer_{balancer}",
             got=str(error)[:300],
@@ -215,10 +215,10 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
 
 def _modules(balancer: str, path: str, caches: Optional[str]) -> bytecode.Modules:
     """Give the compiled modules of the driver at `path`; raises ImportError when it is damaged."""
-    _demand_ours(path, os.lstat(path))
+    _require_ours(path, os.lstat(path))
     with open(path, "rb", opener=_opened_itself) as sources:
         # What was looked at may have been replaced since.
-        _demand_ours(path, os.fstat(sources.fileno()))
+        _require_ours(path, os.fstat(sources.fileno()))
         try:
             modules = None
             if caches is not None:
@@ -243,7 +243,7 @@ def _opened_itself(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def _demand_ours(path: str, facts: os.stat_result) -> None:
+def _require_ours(path: str, facts: os.stat_result) -> None:
     alone = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
     if not alone or not stat.S_ISREG(facts.st_mode):
         raise Refused(

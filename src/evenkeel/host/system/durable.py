@@ -1,4 +1,4 @@
-"""Files that survive a crash whole: temporary name, fsync, rename, fsync of the folder.
+"""Files that survive a crash intact: temporary name, fsync, rename, fsync of the folder.
 
 Every function that changes what others can see takes the `Steps` it passes through.
 """

@@ -32,21 +32,21 @@ def activate(
             done = _already_confirmed(machine, journal, change, release)
             if done:
                 return done
-            base = _demand_approved(machine, change, release) or base
+            base = _require_approved(machine, change, release) or base
             _begin(machine, journal, change, release, lease_seconds, base)
         else:
-            _demand_same(pending, change, release)
+            _require_same(pending, change, release)
             done = _already_active(machine, journal, lease_seconds)
             if done:
                 return done
-            _demand_approved(machine, change, release)
+            _require_approved(machine, change, release)
             pending.update(phase=STARTED, lease=grant(machine.clock, lease_seconds))
             pending["timer"] = machine.units.new_timer()
             journal.write(machine.steps, "started")
         return _go(machine, journal, lease_seconds)
 
 
-def _demand_approved(machine: Machine, change: str, release: str) -> Optional[str]:
+def _require_approved(machine: Machine, change: str, release: str) -> Optional[str]:
     """Give the base that was approved, None when none was or the host's policy asks for nothing.
 
     Raises Refused when the policy asks for more approvals than there are.
@@ -57,7 +57,7 @@ def _demand_approved(machine: Machine, change: str, release: str) -> Optional[st
     from evenkeel.host.state import approvals
 
     kept = approvals.kept(machine, change)
-    return approvals.demand(machine, policy, change, release, kept).base
+    return approvals.require(machine, policy, change, release, kept).base
 
 
 def _already_confirmed(
@@ -81,7 +81,7 @@ def _already_confirmed(
     }
 
 
-def _demand_same(pending: Dict[str, Any], change: str, release: str) -> None:
+def _require_same(pending: Dict[str, Any], change: str, release: str) -> None:
     if (pending["change"], pending["release"]) != (change, release):
         raise Refused(
             f"Change {pending['change']} holds this host",
@@ -119,15 +119,15 @@ def _begin(
         raise Refused(
             "The release is not ready on this host",
             where=machine.store.release_dir(release),
-            wanted=f"release {release[:12]}, prepared and whole",
+            wanted=f"release {release[:12]}, prepared and intact",
             got=error,
             next_step="prepare it again, then activate it",
         )
-    _demand_allowed(machine, release)
+    _require_allowed(machine, release)
     now = live.read(machine)
-    _demand_base(machine, journal, now, base)
+    _require_base(machine, journal, now, base)
     loaded = machine.driver.loaded()
-    _demand_few_leaving(machine, loaded)
+    _require_few_leaving(machine, loaded)
     before = reload_proof.worker_of(loaded)
     state = machine.driver.runtime_state()
     source = _adopt(machine, journal, now, before)
@@ -152,7 +152,7 @@ def _begin(
     journal.write(machine.steps, "started")
 
 
-def _demand_base(machine: Machine, journal: Journal, now: live.Live, base: Optional[str]) -> None:
+def _require_base(machine: Machine, journal: Journal, now: live.Live, base: Optional[str]) -> None:
     """Refuse when something else is live than was reviewed, and name the change that it is of."""
     if base is None or now.digest == base:
         return
@@ -169,7 +169,7 @@ def _demand_base(machine: Machine, journal: Journal, now: live.Live, base: Optio
     )
 
 
-def _demand_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
+def _require_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
     """Refuse to add one more to many workers that long connections keep alive.
 
     Each holds its memory and its connections to the servers. Going back is never refused for it.
@@ -185,7 +185,7 @@ def _demand_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
         )
 
 
-def _demand_allowed(machine: Machine, release: str) -> None:
+def _require_allowed(machine: Machine, release: str) -> None:
     """Refuse a release that an older program or driver has let in."""
     folder = machine.store.release_dir(release)
     names = set(machine.store.manifest(release)["files"])

@@ -33,7 +33,7 @@ def renew(machine: Machine, change: str, lease_seconds: float) -> Answer:
     """Give the pending `change` a new lease. Raises Refused or Reverted when it is not pending."""
     with machine.locked("renew") as journal:
         revert.settle(machine, journal)
-        pending = _demand_pending(journal, change)
+        pending = _require_pending(journal, change)
         extend(machine, journal, lease_seconds)
         return {"changed": True, "remaining_seconds": remaining(machine.clock, pending["lease"])}
 
@@ -49,8 +49,8 @@ def confirm(machine: Machine, change: str) -> Answer:
         if journal.pending is None and confirmed and confirmed["change"] == change:
             number, release = confirmed["number"], confirmed["release"]
             return {"changed": False, "release": release, "generation": number}
-        pending = _demand_pending(journal, change)
-        loaded = _demand_whole(machine, journal, pending)
+        pending = _require_pending(journal, change)
+        loaded = _require_intact(machine, journal, pending)
         generation = {
             "number": journal.next_number(),
             "release": pending["release"],
@@ -85,7 +85,7 @@ def confirm(machine: Machine, change: str) -> Answer:
         }
 
 
-def _demand_pending(journal: Journal, change: str) -> Dict[str, Any]:
+def _require_pending(journal: Journal, change: str) -> Dict[str, Any]:
     pending, last = journal.pending, journal.last or {}
     if pending is not None and pending["kind"] == CHANGE and pending["change"] == change:
         return pending
@@ -106,7 +106,7 @@ def _demand_pending(journal: Journal, change: str) -> Dict[str, Any]:
     )
 
 
-def _demand_whole(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[str, Any]:
+def _require_intact(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[str, Any]:
     now, loaded = live.read(machine), machine.driver.loaded()
     problem = ""
     if pending["phase"] != ACTIVATED:

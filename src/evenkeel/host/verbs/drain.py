@@ -31,8 +31,8 @@ def drain(machine: Machine, orders: Orders) -> Answer:
     pool, server = orders.pool, orders.server
     with machine.locked("drain") as journal:
         revert.settle(machine, journal)
-        _demand_capable(machine)
-        _demand_server(machine, pool, server)
+        _require_capable(machine)
+        _require_server(machine, pool, server)
         in_force = server in drains.drained(machine).get(pool, {})
         before = drains.find(journal, pool, server)
         said = orders._asdict()
@@ -71,10 +71,10 @@ def undrain(machine: Machine, pool: str, server: str) -> Answer:
     """
     with machine.locked("undrain") as journal:
         revert.settle(machine, journal)
-        _demand_capable(machine)
+        _require_capable(machine)
         record = drains.find(journal, pool, server)
         if record is None:
-            _demand_server(machine, pool, server)
+            _require_server(machine, pool, server)
         in_force = server in drains.drained(machine).get(pool, {})
         if in_force:
             try:
@@ -101,7 +101,7 @@ def _shown(journal: Journal, pool: str, server: str) -> Answer:
     return {key: record.get(key) for key in ("pool", "server", "owner", "since", "until")}
 
 
-def _demand_capable(machine: Machine) -> None:
+def _require_capable(machine: Machine) -> None:
     if not machine.driver.CAPABILITIES["drain"]:
         raise Refused(
             "This balancer cannot drain a server at run time",
@@ -112,7 +112,7 @@ def _demand_capable(machine: Machine) -> None:
         )
 
 
-def _demand_server(machine: Machine, pool: str, server: str) -> None:
+def _require_server(machine: Machine, pool: str, server: str) -> None:
     pools = machine.driver.loaded()["pools"]
     if server in pools.get(pool, ()):
         return

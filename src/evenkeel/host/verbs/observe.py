@@ -61,7 +61,7 @@ def observe(machine: Machine, orders: Orders, policy: Dict[str, Any]) -> Answer:
     if orders.lease_seconds is not None:
         confirm.renew(machine, orders.change, orders.lease_seconds)
     elif orders.judge:
-        _demand_carried(machine, orders.change)
+        _require_carried(machine, orders.change)
     release = machine.store.live_digest() or "none"
     path = os.path.join(machine.store.observations, f"{orders.change}-{release[:16]}.json")
     handle = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -113,7 +113,7 @@ def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str
         if decided or last_look:
             break
         if orders.judge:
-            _demand_carried(machine, orders.change)
+            _require_carried(machine, orders.change)
         _wait(machine, min(machine.clock.boottime() + SAMPLE_SECONDS, until), probe)
     seconds += machine.clock.boottime() - began
     state = {"watch": watch.state(), "previous": previous, "seconds": round(seconds, 3)}
@@ -163,7 +163,7 @@ def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch,
     return new, {}
 
 
-def _demand_carried(machine: Machine, change: str) -> None:
+def _require_carried(machine: Machine, change: str) -> None:
     journal = machine.journal()
     pending, confirmed = journal.pending, journal.confirmed() or {}
     if pending is not None and pending["change"] == change:

@@ -19,19 +19,19 @@ def prepare(
 ) -> Answer:
     """Unpack the release on `stream`, check it, and keep it under its digest.
 
-    A release that is there already and whole is left as it is; a damaged one is replaced unless it
+    A release that is there already and intact is left as it is; a damaged one is replaced unless it
     is live. Raises Refused for a release that is not what it says, that is not approved where the
     host's policy asks for that, or that the balancer refuses.
     """
     received = archive.unpack(stream)
-    _demand_named(machine, received, change, release)
+    _require_named(machine, received, change, release)
     policy = machine.policy()
     if policy is None:
         return _bring(machine, received, check_only)
     from evenkeel.host.state import approvals
 
     # Before any write or balancer check: both happen as root.
-    approvals.demand(machine, policy, change, release, received.approved)
+    approvals.require(machine, policy, change, release, received.approved)
     answer = _bring(machine, received, check_only)
     if not check_only:
         with machine.locked("prepare"):
@@ -66,7 +66,7 @@ def _answer(changed: bool, release: str, check: Check, notes: List[str]) -> Answ
     }
 
 
-def _demand_named(machine: Machine, received: archive.Release, change: str, release: str) -> None:
+def _require_named(machine: Machine, received: archive.Release, change: str, release: str) -> None:
     for what, wanted, got in (
         ("change", change, received.change),
         ("release", release, received.digest),

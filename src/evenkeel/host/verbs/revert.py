@@ -58,7 +58,7 @@ def revert(machine: Machine, journal: Journal, reason: str, boot: bool = False) 
 def begin(machine: Machine, journal: Journal, reason: str, boot: bool = False) -> None:
     """Write down where to go back to. Nothing is touched before this is on the disk."""
     pending = journal.under_way()
-    target = _whole(machine, journal, pending["from"])
+    target = _intact(machine, journal, pending["from"])
     worker = None
     if not boot:
         # Revert the files even if the balancer is down.
@@ -154,8 +154,8 @@ def _worker(machine: Machine) -> Optional[reload_proof.Worker]:
         return None
 
 
-def _whole(machine: Machine, journal: Journal, wanted: str) -> str:
-    """Give `wanted` when its bytes are whole, or the latest generation whose bytes are."""
+def _intact(machine: Machine, journal: Journal, wanted: str) -> str:
+    """Give `wanted` when its bytes are intact, or the latest generation whose bytes are."""
     candidates = [wanted] + [str(g["release"]) for g in reversed(journal.generations)]
     for digest in candidates:
         if machine.store.mend(digest, machine.clock.now()):

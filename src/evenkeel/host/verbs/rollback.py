@@ -26,7 +26,7 @@ def rollback(machine: Machine, to: Optional[str], undo: Optional[str]) -> Answer
     """Go back: from a pending change to the last confirmed state, otherwise one generation further.
 
     `to` names a snapshot or a confirmed release instead; `undo` names the change that must go, and
-    a host that does not carry it stays untouched. Raises Refused when there is nothing whole to go
+    a host that does not carry it stays untouched. Raises Refused when there is nothing intact to go
     back to, RollbackFailed when the balancer cannot run it.
     """
     with machine.locked("rollback") as journal:
@@ -151,7 +151,7 @@ def _damaged(machine: Machine, journal: Journal, what: str, release: str) -> Ref
 
 
 def _offer(machine: Machine, journal: Journal, without: str) -> str:
-    """Name the latest confirmed state that is whole."""
+    """Name the latest confirmed state that is intact."""
     for generation in reversed(journal.generations[:-1]):
         release = str(generation["release"])
         if release != without and machine.store.release_damage(release) is None:
@@ -159,7 +159,7 @@ def _offer(machine: Machine, journal: Journal, without: str) -> str:
     for name in _newest_first(machine):
         if machine.store.snapshot_damage(name) is None:
             return f"rollback --to {name}"
-    return "no other confirmed state is whole: deploy the configuration that you want"
+    return "no other confirmed state is intact: deploy the configuration that you want"
 
 
 def _newest_first(machine: Machine) -> List[str]:
@@ -336,7 +336,7 @@ def _mend_live(machine: Machine, release: str) -> List[str]:
         raise RollbackFailed(
             "The live release is damaged, and so are its snapshots",
             where=store.release_dir(release),
-            wanted="one whole copy",
+            wanted="one intact copy",
             got="none",
             next_step="put a good configuration in place by hand and reload the balancer",
         )
