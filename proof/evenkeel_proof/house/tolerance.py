@@ -46,7 +46,7 @@ def _gives_it(file: Source) -> bool:
                 return True
         elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
-            if any(key and "tolerance" in ast.unparse(key) and _is_it(one) for key, one in pairs):
+            if any(_says_tolerance(key) and _holds_it(one) for key, one in pairs):
                 return True
     return False
 
@@ -70,6 +70,14 @@ def _has_default(file: Source) -> bool:
             if named and any(_is_it(one) for one in ast.walk(node.value)):
                 return True
     return False
+
+
+def _says_tolerance(key: ast.expr | None) -> bool:
+    return key is not None and "tolerance" in ast.unparse(key)
+
+
+def _holds_it(value: ast.expr) -> bool:
+    return any(_is_it(node) for node in ast.walk(value))
 
 
 def _is_it(node: ast.AST) -> bool:

@@ -92,8 +92,8 @@ def test_lines_of_comment_that_follow_each_other_are_one_comment(tree) -> None:
 
 
 def test_a_file_name_counts_once_however_many_files_have_it(tree) -> None:
-    files = tree(a__policy="", b__policy="", c__policy="", a__x="")
-    files += tree(**{"a/__init__": "", "b/__init__": ""})
+    tree(a__policy="", b__policy="", c__policy="", a__x="")
+    files = tree(**{"a/__init__": "", "b/__init__": ""})
     assert list(words.names_used_twice(files)) == ["policy.py"]
 
 
