@@ -102,8 +102,8 @@ def written() -> set[str]:
 
 
 def folder_of_a_change() -> list[str]:
-    """The paths that docs/explanation/the-road.md draws, with <> for what is in angle brackets."""
-    text = (DOCS / "explanation" / "the-road.md").read_text()
+    """The paths that change-folder.md draws, with <> for what is in angle brackets."""
+    text = (DOCS / "reference" / "change-folder.md").read_text()
     drawn = re.search(r"^    changes/[\w-]+/\n((?:      \S.*\n)+)", text, re.M)
     assert drawn
     names = [line.split()[0].rstrip("/") for line in drawn[1].splitlines()]
@@ -150,7 +150,7 @@ def test_every_capability_and_driver_method_is_documented():
 
 
 def test_every_inventory_variable_of_a_playbook_is_documented():
-    page = (DOCS / "explanation" / "the-road.md").read_text()
+    page = (DOCS / "reference" / "variables.md").read_text()
     sources = [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles").glob("*/tasks/render.yml")]
     for path in sources:
         text = path.read_text()
@@ -170,14 +170,17 @@ def test_the_readme_shows_how_every_step_of_the_demo_ended():
 
 
 def test_the_example_of_the_guide_is_an_intent():
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (DOCS / "how-to" / "write-an-intent.md").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^```yaml\n(.*?)^```", (DOCS / "how-to" / "write-an-intent.md").read_text(), re.M | re.S
+    )
     assert len(blocks) == 1
     assert parse_intent(yaml.safe_load(blocks[0])["intent"]).pools[0].name == "web"
 
 
 def second_words() -> set[str]:
     rows = (
-        line.strip("|").split("|") for line in (DOCS / "reference" / "vocabulary.md").read_text().splitlines()
+        line.strip("|").split("|")
+        for line in (DOCS / "reference" / "vocabulary.md").read_text().splitlines()
     )
     cells = [row[2] for row in rows if len(row) == 3]
     words = {word.strip() for cell in cells[2:] for word in cell.split(",")}
