@@ -10,16 +10,18 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from evenkeel.canary.outcome import table
+from rich.console import RenderableType
+
 from evenkeel.commands import ROOT, run
 from evenkeel.containers.names import lab_name
 from evenkeel.errors import Refused
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands import bench_alone
 from evenkeel_proof.commands.bench_fleet import Bench
@@ -93,7 +95,7 @@ def main(arguments: list[str]) -> int:
     value = report(measured, machine(given.hosts))
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-    say("\n" + drawn(value))
+    show(*drawn(value))
     return 0
 
 
@@ -202,7 +204,7 @@ def is_met(figure: float, target: str) -> bool:
     return figure <= float(limit) if sign == "<=" else figure >= float(limit)
 
 
-def drawn(value: Mapping[str, Any]) -> str:
+def drawn(value: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Draw the figures for a person."""
     of = value["machine"]
     rows = []
@@ -210,13 +212,15 @@ def drawn(value: Mapping[str, Any]) -> str:
         if value[key] is not None:
             verdict = "" if not target else "missed" if key in value["missed"] else "met"
             rows.append((what, f"{value[key]:.2f}", target, verdict))
-    head = f"{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
+    yield f"\n{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
     tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = [
         (("what", "median s", "runs"), _medians(value, TIMED, 2)),
         (("what", "requests/s", "runs"), _medians(value, PER_SECOND, 0)),
         (("figure", "value", "target", ""), rows),
     ]
-    return "\n\n".join([head, *(table(top, rows) for top, rows in tables if rows)])
+    for head, cells in tables:
+        if cells:
+            yield from ("", grid(head, cells))
 
 
 def _medians(
@@ -231,11 +235,6 @@ def _medians(
         for name, what in names.items()
         if name in value["runs"]
     ]
-
-
-def say(line: str) -> None:
-    """Print one line at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - a measurement is there to be read
 
 
 if __name__ == "__main__":

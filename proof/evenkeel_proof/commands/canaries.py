@@ -6,14 +6,16 @@ import argparse
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenkeel.canary.outcome import table
+from rich.console import RenderableType
+
 from evenkeel.commands import ROOT, run
 from evenkeel.containers.names import lab_name
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.bench import machine
 from evenkeel_proof.commands.canary_changes import FAST, FAULTY, FORBIDDEN_SERVER, HARMLESS, Edit
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
         # Said before the lab is taken down, which may fail too.
         if given.json:
             write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-        say("\n" + drawn(value))
+        show(*drawn(value))
     finally:
         lab.stop()
     return 0 if value["ok"] else EXIT_NOT_AS_WANTED
@@ -84,27 +86,26 @@ def bring_up(changes: Path) -> Runs:
     return runs
 
 
-def drawn(value: dict[str, Any]) -> str:
+def drawn(value: dict[str, Any]) -> Iterator[RenderableType]:
     """Give both tables, and a line of what was run."""
-    parts = []
     if value["faulty"]:
         header = ("faulty change", "verdict", "reverted by", "seconds", "requests", "other hosts")
         rows = [(*_cells(row), str(row.get("hosts_touched", ""))) for row in value["faulty"]]
-        parts.append(table(header, rows))
+        yield from ("", grid(header, rows))
     if value["harmless"]:
         header = ("harmless change", "verdict", "", "seconds", "requests", "fleet")
         rows = [
             (row["name"], row["verdict"], "", *_cells(row)[3:], _ended(row))
             for row in value["harmless"]
         ]
-        parts.append(table(header, rows))
+        yield from ("", grid(header, rows))
     wrong = [row["name"] for row in (*value["faulty"], *value["harmless"]) if not row["as_wanted"]]
     words = f"not as wanted: {', '.join(wrong)}" if wrong else "all went as they should"
-    parts.append(
+    yield ""
+    yield (
         f"{words}; {value['seconds']} s, {value['rate']:g} requests a second through each host; "
         "seconds and requests are those of the canary until it was decided"
     )
-    return "\n\n".join(parts)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -115,11 +116,6 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _ended(row: Row) -> str:
     return "confirmed" if row["as_wanted"] else "NOT CONFIRMED"
-
-
-def say(line: str) -> None:
-    """Print one line at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - the run is there to be read
 
 
 if __name__ == "__main__":

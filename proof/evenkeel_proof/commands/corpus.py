@@ -17,6 +17,7 @@ from evenkeel.commands import ROOT, run
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, Refused, UsageError
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import say, show
 from evenkeel.verbs.by_hand import read_files
 from evenkeel_proof.corpus import cases, containers, tables
 from evenkeel_proof.corpus.cases import Case
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
     sums = tables.figures(results, time.monotonic() - began)
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(sums), 0o644)
-    sys.stdout.write("\n".join(tables.lines(results, sums)) + "\n")
+    show(*tables.drawn(results, sums))
     well = not sums["no_verdict"] and all(
         tables.in_time(one) if one.wrong else not one.stopped_at for one in results
     )
@@ -167,7 +168,7 @@ def _one(given: argparse.Namespace, role: Path) -> int:
         found = cases.load(Path(given.case))
         results = run_all(found, role, min(given.jobs, len(found)))
     for result in results:
-        sys.stdout.write("\n".join([f"case {result.name}", *tables.verdict_lines(result)]) + "\n")
+        say("\n".join([f"case {result.name}", *tables.verdict_lines(result)]))
     if given.json:
         sums = tables.figures(results, sum(one.seconds for one in results))
         write_atomically(Path(given.json).absolute(), canonical_json(sums), 0o644)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evenkeel.canary.outcome import table
 from evenkeel.errors import EvenkeelError
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.playbook import Playbooks
 from evenkeel_proof.commands.story import Story, Surprise
@@ -130,7 +130,7 @@ def finish(steps: list[dict[str, Any]], totals: dict[str, Any]) -> int:
         )
         for step in steps
     ]
-    say("\n" + table(("what", "outcome", "seconds", "requests sent", "requests failed"), rows))
+    show("", grid(("what", "outcome", "seconds", "requests sent", "requests failed"), rows))
     say(
         f"\n{totals.get('requests')} requests in all, {failed} failed"
         f" ({apart} more on the canary by its own bad change); written to changes/demo.json"
@@ -138,11 +138,6 @@ def finish(steps: list[dict[str, Any]], totals: dict[str, Any]) -> int:
     if not ok:
         say(f"not everything went as told; reasons of failed requests: {totals.get('reasons')}")
     return 0 if ok else 1
-
-
-def say(line: str) -> None:
-    """Print one line of the story at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - the story is what this command is for
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 from evenkeel.commands import run
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import show
 from evenkeel_proof.commands.judge_tables import drawn
 from evenkeel_proof.simulation import cost, detection, false_alarms, fleet_faults, fleet_study
 from evenkeel_proof.simulation.shifts import Shift, every_shift
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
             value["seconds"][part] = round(time.monotonic() - began, 1)
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-    sys.stdout.write(drawn(value, TARGETS) + "\n")
+    show(*drawn(value, TARGETS))
     return 0
 
 

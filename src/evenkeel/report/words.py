@@ -7,7 +7,7 @@ from datetime import datetime
 
 from evenkeel.records import Record
 
-# How a word is coloured. The word itself always stands beside the colour.
+# The tone of a word; the word itself is always printed beside its colour.
 TONES = {
     "done": "good",
     "pass": "good",
@@ -23,6 +23,8 @@ TONES = {
     "no_data": "warn",
     "refused": "warn",
 }
+# What a tone looks like on a terminal.
+STYLES = {"good": "green", "bad": "red", "warn": "yellow", "idle": ""}
 
 
 def tone(word: object) -> str:
