@@ -97,9 +97,11 @@ def _print(on: Console, parts: Sequence[RenderableType]) -> None:
     from rich.text import Text
 
     for part in parts:
-        line = Text(printable(part)) if isinstance(part, str) else part
-        # The terminal wraps a line itself: a command copied from it stays one line.
-        on.print(line, soft_wrap=isinstance(line, Text))
+        if isinstance(part, str):
+            # The terminal wraps it: a command copied from there stays one line.
+            on.print(Text(printable(part)), soft_wrap=True)
+        else:
+            on.print(part)
 
 
 def say(words: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import getpass
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ from evenkeel.report.words import STYLES
 from evenkeel.schedule.runner import read_settings
 from evenkeel.terminal import draws, say, show, text
 
-SHORTEST_BAR, LONGEST_BAR = 4, 24
+NARROWEST_WITH_BARS = 60
+SHORTEST_NAME, SHORTEST_BAR, LONGEST_BAR = 4, 4, 24
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +48,8 @@ def main(arguments: list[str]) -> int:
         with readable(f"The change {change_id}", folder.path):
             shown = page(copy)
             shown["diff"] = diff_parts(difference(copy))
-            parts = list(summary(shown, bars=draws(sys.stdout, os.environ)))
+            room = shutil.get_terminal_size().columns >= NARROWEST_WITH_BARS
+            parts = list(summary(shown, bars=room and draws(sys.stdout, os.environ)))
     if shown["faults"]:
         raise Refused(
             "A part of the change is damaged and cannot be shown",
@@ -194,20 +197,23 @@ def _summary(shown: Page, *, bars: bool) -> Iterator[str | Text | Table]:
 def _shares(pool: PoolEffect, *, bars: bool) -> Table:
     """Give the table of a pool: for each server the forecast and the measured move."""
     table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(overflow="fold")
+    table.add_column(width=3)
+    table.add_column(min_width=SHORTEST_NAME, overflow="fold")
     for justify in ("left", "right", "left", "right", "right"):
         table.add_column(justify=justify, no_wrap=True)
     for _ in range(2 * bars):
         table.add_column(min_width=SHORTEST_BAR, max_width=LONGEST_BAR)
     for row in pool["rows"]:
-        name = row["server"]
         for kind, move in (("forecast", row["forecast"]), ("measured", row["measured"])):
             if move:
+                # Every plain line has its name, so that grep finds it.
+                again = bars and kind == "measured" and row["forecast"]
+                name = "" if again else row["server"]
                 figures = (kind, move["before"], ">", move["after"], move["shift"])
-                lengths = (move["before_length"], move["after_length"]) if bars else ()
-                drawn = [Bar(100, 0, length) for length in lengths]
-                table.add_row(text(f"    {name} "), *map(text, figures), *drawn)
-                name = ""
+                before = Bar(100, 0, move["before_length"], color="bright_black")
+                after = Bar(100, 0, move["after_length"], color="cyan")
+                cells = map(text, (name, *figures))
+                table.add_row("", *cells, *((before, after) if bars else ()))
     return table
 
 

@@ -194,16 +194,23 @@ def drawn(change, width, *, bars=True):
 def test_without_a_terminal_the_summary_has_no_bars_and_a_line_for_each_move(tmp_path):
     text = plain(*summary(page(confirmed(tmp_path).folder)))
     assert "\x1b" not in text and "█" not in text
-    (forecast,) = re.findall(r"web3 .*", text)
-    assert forecast.split() == ["web3", "forecast", "0.0", "%", ">", "25.0", "%", "+25.0"]
+    assert re.findall(r"web3 .*", text) == [
+        "web3 forecast  0.0 % > 25.0 % +25.0",
+        "web3 measured  0.0 % > 25.1 % +25.1",
+    ]
 
 
-@pytest.mark.parametrize("width", [50, 80, 200])
+@pytest.mark.parametrize("width", [60, 80, 200])
 def test_on_a_terminal_bars_take_the_room_that_is_left_and_no_figure_is_cut(tmp_path, width):
     lines = re.sub(r"\x1b\[[0-9;]*m", "", drawn(confirmed(tmp_path), width)).splitlines()
     assert max(map(len, lines)) <= width
     moves = [line for line in lines if "forecast  " in line or "measured  " in line]
     assert moves and all("█" in line and re.search(r"% >\s+\S+ % +[-+]", line) for line in moves)
+
+
+def test_a_narrow_terminal_gets_every_figure_and_no_bars(tmp_path):
+    lines = drawn(confirmed(tmp_path), 40, bars=False).splitlines()
+    assert any(line.endswith("web3 forecast  0.0 % > 25.0 % +25.0") for line in lines)
 
 
 def test_no_line_of_the_summary_is_wrapped_where_a_machine_reads_it(tmp_path):
