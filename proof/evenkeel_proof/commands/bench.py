@@ -1,6 +1,6 @@
-"""scripts/bench: deploy and rollback beside others' ways of the same work, and what needs no host.
+"""scripts/bench: time deploy and rollback beside other ways of doing the same.
 
-That is the rehearsal, its load client beside wrk, and the rendering of much.
+It also times what needs no host: the rehearsal, its load client beside wrk, and large renderings.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from evenkeel_proof.commands import bench_alone
 from evenkeel_proof.commands.bench_fleet import Bench
 from evenkeel_proof.commands.playbook import Playbooks
 
-# What is timed is made here and approved by nobody, as nothing is in the ways beside it.
+# Approvals are off, as in the tools we compare with.
 UNAPPROVED = {"host_switch_approvals_required": "0"}
 
-# Key in the JSON: what it is, what was measured above, and below (none: seconds), the target.
+# Key in the JSON: title, measured, divided by ("": seconds), target.
 RESULTS: dict[str, tuple[str, str, str, str]] = {
     "deploy_over_ssh": ("deploy / bare ssh", "deploy", "ssh_deploy", "<= 3"),
     "rollback_over_ssh": ("rollback / bare ssh", "rollback", "ssh_rollback", "<= 2.5"),
@@ -151,12 +151,12 @@ PARTS: dict[str, Callable[[Bench, int], None]] = {
     "render": lambda bench, _: bench_alone.rendering(bench),
     "validate": lambda bench, _: _validate(bench),
 }
-# Needs no lab, so it comes first, on a quiet machine.
+# It needs no lab, so it comes first, on a quiet machine.
 LOAD = "load"
 
 
 def machine(hosts: int) -> dict[str, Any]:
-    """Say on what it was measured: figures of one machine mean nothing on another."""
+    """Give what the machine is: figures of one machine mean nothing on another."""
     with Path("/proc/meminfo").open(encoding="ascii") as file:
         memory = int(file.readline().split()[1]) / 2**20
     return {
@@ -205,7 +205,7 @@ def is_met(figure: float, target: str) -> bool:
 
 
 def drawn(value: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Draw the figures for a person."""
+    """Give the tables of seconds, of requests a second and of figures with their targets."""
     of = value["machine"]
     rows = []
     for key, (what, _, _, target) in RESULTS.items():

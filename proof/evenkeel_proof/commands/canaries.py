@@ -1,4 +1,4 @@
-"""scripts/canaries: ten changes that are wrong in a way no rehearsal can know, and twenty good."""
+"""scripts/canaries: deploy ten changes whose faults no rehearsal can know, and twenty good ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXIT_NOT_AS_WANTED = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Take every change down the road and print the tables; 0 only when all went as they should."""
+    """Deploy every change and print the tables; give 0 when all went as they should."""
     given = _parser().parse_args(arguments)
     os.environ["EVENKEEL_LAB"] = f"{lab_name(ROOT)[:31]}-canaries"
     changes = ROOT / "changes" / "canaries"
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
             "harmless": harmless,
             "ok": all(row["as_wanted"] for row in (*faulty, *harmless)),
         }
-        # Said before the lab is taken down, which may fail too.
+        # Printed first, as stopping the lab may fail too.
         if given.json:
             write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
         show(*drawn(value))
@@ -74,8 +74,8 @@ def _chosen(edits: Sequence[Edit], names: Sequence[str]) -> list[Edit]:
 
 
 def bring_up(changes: Path) -> Runs:
-    """Start a lab under traffic, with servers that have habits, all on the same release."""
-    say("the lab: three balancers, servers with habits of their own, a client")
+    """Start a lab under traffic, with servers like production's, all on the same release."""
+    say("the lab: three balancers, servers like production's, a client")
     fleet = lab.start(fresh=True)
     production.start(fleet)
     production.forbid(fleet, next(iter(fleet.hosts)), FORBIDDEN_SERVER)
@@ -87,7 +87,7 @@ def bring_up(changes: Path) -> Runs:
 
 
 def drawn(value: dict[str, Any]) -> Iterator[RenderableType]:
-    """Give both tables, and a line of what was run."""
+    """Give both tables, and a line about the run."""
     if value["faulty"]:
         header = ("faulty change", "verdict", "reverted by", "seconds", "requests", "other hosts")
         rows = [(*_cells(row), str(row.get("hosts_touched", ""))) for row in value["faulty"]]

@@ -24,7 +24,7 @@ from evenkeel_proof.corpus.cases import Case
 from evenkeel_proof.corpus.road import Result, Road
 
 CORPUS = ROOT / "tests" / "corpus"
-# One of each kind of station and of traffic, and three that must pass.
+# One for each station and kind of traffic, and three that must pass.
 FAST = (
     "weight-one-of-three-is-1",
     "check-port-nobody-listens-at",
@@ -33,7 +33,7 @@ FAST = (
     "timeout-server-up",
 )
 EXIT_MISSED = 1
-# What is no case is a configuration.
+# Every other file is a configuration.
 CASES = (".yml", ".yaml", ".json")
 
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         raise UsageError("--baseline goes with --case", wanted="--case NEW.cfg --baseline LIVE.cfg")
     if given.case:
         return _one(given, role)
-    # What has to be stopped comes first: a run that ends early has said the most.
+    # Wrong changes first: a run that is stopped early says most then.
     chosen = sorted(_chosen(cases.load_all(CORPUS), given), key=lambda case: not case.wrong)
     began = time.monotonic()
     results = run_all(chosen, role, given.jobs)
@@ -132,7 +132,7 @@ def run_all(chosen: Sequence[Case], role: Path, jobs: int) -> list[Result]:
             try:
                 result = road.run(case, container)
                 if result.trouble:
-                    # A busy machine is no verdict; a second container that fails is told.
+                    # A busy machine is no verdict: try a second container.
                     result = road.run(case, container)
             finally:
                 free.put(container)
@@ -150,7 +150,7 @@ def _word(result: Result) -> str:
 
 
 def _surprise(result: Result) -> str:
-    """Say why, where something else was wanted: a long run is read while it goes on."""
+    """Give the reason where something else was wanted, for readers of a long run."""
     if result.trouble:
         return f": {' '.join(result.trouble.split())[:200]}"
     if result.wrong:
@@ -181,7 +181,7 @@ def _one(given: argparse.Namespace, role: Path) -> int:
 
 
 def _by_hand(candidate: Path, base: Path | None, role: Path, declared: Declared | None) -> Result:
-    """Rehearse a configuration by hand; what cannot be read is told before anything starts."""
+    """Rehearse a configuration by hand; raises UsageError first if it cannot be read."""
     try:
         for path in filter(None, (candidate, base)):
             read_files(path, role)

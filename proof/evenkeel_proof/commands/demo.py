@@ -1,4 +1,4 @@
-"""scripts/demo: bring the lab up, tell the story on it, and say in a table how it went."""
+"""scripts/demo: start the lab, play the story on it, and print a table of the results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = 6
 
 
 def main(arguments: list[str]) -> int:
-    """Tell the whole story; 0 only if every step went as told and no request was lost."""
+    """Play the story; give 0 if every step went as told and no request was lost."""
     argparse.ArgumentParser(prog="scripts/demo", description=__doc__).parse_args(arguments)
     say("Evenkeel's demo: three balancers under continuous traffic, and six things that can happen")
     changes = ROOT / "changes" / "demo"
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 def tell(story: Story) -> list[dict[str, Any]]:
-    """Tell the steps in order; the first that does not go as told is the last."""
+    """Play the steps in order; stop after the first that does not go as told."""
     steps: list[dict[str, Any]] = []
     for number, (title, step) in enumerate(_steps(story), 1):
         say(f"\n{number}. {title}")
@@ -98,7 +98,7 @@ def _steps(story: Story) -> list[tuple[str, Callable[[], str]]]:
 def _failed(
     story: Story, before: dict[str, Any], after: dict[str, Any], *, by_change: bool
 ) -> dict[str, int]:
-    """Count failed requests; what the bad change does to its own canary is counted apart."""
+    """Count failed requests; those of the bad change's own canary are counted apart."""
     failed = int(after["failed"] - before["failed"])
     canary = next(iter(story.fleet.hosts))
     own = after["balancers"][canary]["failed"] - before["balancers"][canary]["failed"]

@@ -1,4 +1,4 @@
-"""scripts/faults: inject every fault that we know into hosts of a lab; none may be stranded."""
+"""scripts/faults: inject every known fault into a lab's host; it must never be stranded."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PARTS: dict[str, Callable[[FaultHost, Tally, bool], None]] = {
     "crash": crash.run,
 }
 EXIT_STRANDED = 1
-# What is switched here is made here, and approved by nobody.
+# The changes are made here, so no approval is needed.
 UNAPPROVED = {"host_switch_approvals_required": "0"}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the parts and print the table; 0 only when no host was stranded and no request lost."""
+    """Run the parts and print the table; give 0 when no host is stranded and no request lost."""
     given = _parser().parse_args(arguments)
     os.environ["EVENKEEL_LAB"] = f"{lab_name(ROOT)[:33]}-faults"
     tally, began = Tally(say), time.monotonic()

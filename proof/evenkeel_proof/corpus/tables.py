@@ -1,4 +1,4 @@
-"""Sum up what became of the cases: figures as JSON, and a table for people."""
+"""Sum up the results of the cases: figures as JSON, and a table for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evenkeel_proof.corpus.road import MISSED, Result
 
 
 def in_time(result: Result) -> bool:
-    """Whether a wrong change was stopped where its case says at the latest."""
+    """Whether a wrong change was stopped at its case's station or before."""
     if result.wanted == ALERT:
         return True
     stopped = result.stopped_at
@@ -21,7 +21,7 @@ def in_time(result: Result) -> bool:
 
 
 def figures(results: Sequence[Result], seconds: float) -> dict[str, Any]:
-    """Give the sums. A case of which the container gave no verdict is counted apart."""
+    """Give the sums; cases without a verdict of the container are counted apart."""
     judged = [one for one in results if not one.trouble]
     wrong = [one for one in judged if one.wrong]
     harmless = [one for one in judged if not one.wrong]
@@ -88,7 +88,7 @@ def _shown(one: Result) -> list[str]:
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """Say what became of one case, with every reason."""
+    """Give the result of one case, with every reason."""
     notes = [f"  note: {note}" for note in result.notes]
     if result.trouble:
         return [f"no verdict: {result.trouble}"]

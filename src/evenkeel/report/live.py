@@ -34,14 +34,14 @@ from evenkeel.terminal import plain, text
 Object = Mapping[str, Any]
 
 ROLES = ("canary", "carrier", "control")
-# A slice takes 3 seconds and a round trip; a longer silence is worth a word.
+# A slice takes 3 seconds and a round trip.
 SILENT_SECONDS = 15
 SHORTEST_TRACK, LONGEST_TRACK = 6, 32
 MOST_SERVERS = 8
 
 
 class Progress(TypedDict):
-    """What one host saw so far: a file that `canary.progress` writes."""
+    """What one host saw so far, as `canary.progress` writes it."""
 
     host: str
     role: str

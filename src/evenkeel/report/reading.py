@@ -84,7 +84,14 @@ def read(folder: ChangeFolder) -> Reading:
     if folder.plan_json.exists():
         reading.plan = reading.attempt(_plan, folder) or ()
     for stage in reading.plan:
-        _read_stage(reading, stage.number)
+        number = stage.number
+        closed = _if_there(reading, f"canary/{number}.json", ledger.CANARY)
+        if closed:
+            reading.stages[number] = closed
+        for path in sorted(folder.stage_results(number).glob("*.json")):
+            value = reading.attempt(_object, folder, f"canary/{number}/{path.name}")
+            if value is not None:
+                reading.results.setdefault(number, {})[path.stem] = value
     reading.outcome = _if_there(reading, "outcome.json", ledger.OUTCOME)
     if (folder.path / rollout.FILE).exists():
         reading.rollout = reading.attempt(rollout.load, folder)
@@ -93,17 +100,6 @@ def read(folder: ChangeFolder) -> Reading:
     reading.attempt(ledger.verify_chain, folder, ledger.furthest_station(folder))
     reading.faults = list(dict.fromkeys(reading.faults))
     return reading
-
-
-def _read_stage(reading: Reading, number: int) -> None:
-    folder = reading.folder
-    record = _if_there(reading, f"canary/{number}.json", ledger.CANARY)
-    if record:
-        reading.stages[number] = record
-    for path in sorted(folder.stage_results(number).glob("*.json")):
-        value = reading.attempt(_object, folder, f"canary/{number}/{path.name}")
-        if value is not None:
-            reading.results.setdefault(number, {})[path.stem] = value
 
 
 def _if_there(reading: Reading, name: str, kind: str) -> Record | None:

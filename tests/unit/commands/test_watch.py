@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 from unit.change.build import Sample
 
@@ -38,6 +40,18 @@ def test_on_a_terminal_each_picture_takes_the_place_of_the_one_before(change, mo
     assert "rolled back (exit code 11)" in second
     assert "\r\x1b[2K" in second, "the first picture is not erased"
     assert second.rindex("\x1b[?25h") > second.rindex("lb1  reverted"), "the cursor stays hidden"
+
+
+def test_a_watch_that_is_stopped_shows_the_cursor_again(change, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(watch, "draws", lambda *_: True)
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: signal.raise_signal(signal.SIGTERM))
+    try:
+        with pytest.raises(SystemExit, match="143"):
+            watch.main(words(change))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().out.endswith("\x1b[?25h")
 
 
 def test_one_look_ends_well_whatever_it_sees(change):
