@@ -104,6 +104,6 @@ def _print(on: Console, parts: Sequence[RenderableType]) -> None:
             on.print(part)
 
 
-def say(words: str) -> None:
-    """Print a line at once, also into a pipe, without what could move a cursor."""
-    print(printable(words), flush=True)  # noqa: T201 - the commands' standard output
+def say(words: str, stream: IO[str] | None = None) -> None:
+    """Print a line at once, on standard output by default; control characters are replaced."""
+    print(printable(words), file=stream, flush=True)  # noqa: T201 - commands speak here

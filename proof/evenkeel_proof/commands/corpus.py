@@ -137,7 +137,10 @@ def run_all(chosen: Sequence[Case], role: Path, jobs: int) -> list[Result]:
             finally:
                 free.put(container)
             done += 1
-            _say(f"{done:4} of {len(chosen)}  {_word(result):20}  {result.name}{_surprise(result)}")
+            say(
+                f"{done:4} of {len(chosen)}  {_word(result):20}  {result.name}{_surprise(result)}",
+                sys.stderr,
+            )
             return result
 
         return list(pool.map(one, chosen))
@@ -194,11 +197,6 @@ def _by_hand(candidate: Path, base: Path | None, role: Path, declared: Declared 
         containers.kept(1, role) as (container,),
     ):
         return Road(Path(scratch), role).by_hand(candidate, base, container, declared)
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(words + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

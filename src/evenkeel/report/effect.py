@@ -25,7 +25,6 @@ class PoolEffect(TypedDict):
     more: int
     moves: bool
     clients: str
-    was_measured: bool
 
 
 class GroupEffect(TypedDict):
@@ -100,5 +99,4 @@ def _pool(name: str, forecast: Object, measured: Object) -> PoolEffect:
         f" ({clients['percent']:.1f} %) are answered by another server"
         if clients
         else "",
-        "was_measured": any(row["measured"] for row in rows),
     }
