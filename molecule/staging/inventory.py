@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from evenkeel.rehearsal.plan import main
+from evenkeel.rehearsal.bundles import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

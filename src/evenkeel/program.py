@@ -14,8 +14,8 @@ from io import BytesIO
 from pathlib import Path
 
 from evenkeel.errors import Refused
-from evenkeel.host.build import word_of
-from evenkeel.host.driver import package_of, path_of
+from evenkeel.host.system.driver import package_of, path_of
+from evenkeel.host.system.fingerprint import word_of
 from evenkeel.records import write_atomically
 
 NAME = "evenkeel-host"
@@ -23,7 +23,7 @@ NAME = "evenkeel-host"
 FIRST_LINE = b"#!/usr/bin/python3 -IS\n"
 ROOMS = ("host", "judge")
 
-_START = "host/start.py"
+_START = "host/__main__.py"
 # The earliest time that a zip file can say.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -33,8 +33,8 @@ def program_bytes(source: Path | None = None) -> bytes:
     source = source or Path(__file__).parent
     files = {"__main__.py": (source / _START).read_bytes(), "evenkeel/__init__.py": b""}
     for room in ROOMS:
-        for path in (source / room).glob("*.py"):
-            files[f"evenkeel/{room}/{path.name}"] = path.read_bytes()
+        for path in (source / room).rglob("*.py"):
+            files[f"evenkeel/{path.relative_to(source).as_posix()}"] = path.read_bytes()
     return FIRST_LINE + _zipped(files)
 
 

@@ -20,7 +20,7 @@ from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
 from evenkeel.containers import images, podman
 from evenkeel.containers.names import ROOT, lab_name
-from evenkeel.host.archive import canonical, pack, release_digest
+from evenkeel.host.state.archive import canonical, pack, release_digest
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.program import driver_on_host, program_bytes
 
@@ -202,7 +202,7 @@ class Host:
         """Run Python inside, with `driver` at hand; give what it assigned to `result`."""
         script = (
             f"import sys, json; sys.path.insert(0, {PROGRAM!r})\n"
-            "from evenkeel.host import driver as base\n"
+            "from evenkeel.host.system import driver as base\n"
             f"driver = base.load({self.kind!r})\n{code}\n"
             "print(json.dumps(result))"
         )

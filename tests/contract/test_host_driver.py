@@ -7,7 +7,7 @@ import json
 from contract.hosts import Host, Release, intent, release_of
 
 from evenkeel.containers.names import ROOT
-from evenkeel.host.driver import CAPABILITY_NAMES
+from evenkeel.host.system.driver import CAPABILITY_NAMES
 from evenkeel.program import build_of
 
 
@@ -58,10 +58,10 @@ def test_a_reload_that_loads_nothing_is_noticed(host: Host, first: Release) -> N
     for name, path in host.facts["native_paths"].items():
         host.write(path, broken(first).files[name], "0644")
     said = host.python(
-        "from evenkeel.host.faults import BalancerFault\n"
+        "from evenkeel.host.errors import BalancerError\n"
         "before = driver.loaded()\n"
         "try:\n    driver.reload(30.0)\n    fault = ''\n"
-        "except BalancerFault as error:\n    fault = str(error)\n"
+        "except BalancerError as error:\n    fault = str(error)\n"
         "result = [fault, before == driver.loaded()]"
     )
     assert said[0] and said[1]

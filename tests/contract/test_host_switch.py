@@ -182,7 +182,7 @@ _KILLER = """
 import os, signal, sys
 sys.path.insert(0, "/usr/local/sbin/evenkeel-host")
 from evenkeel.host.main import main
-from evenkeel.host.steps import Steps
+from evenkeel.host.system.steps import Steps
 
 kind, wanted, moment, digest = sys.argv[1:]
 

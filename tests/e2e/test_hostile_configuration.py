@@ -18,7 +18,7 @@ from unit.rehearsal.changes import hand_made, intent
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.containers import names, podman
 from evenkeel.errors import EXIT_REFUSED, Refused
-from evenkeel.rehearsal import plan
+from evenkeel.rehearsal import bundles
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.render import Request, render
 
@@ -209,7 +209,7 @@ def attacked(tmp_path_factory, lab):
 
 def _evidence(lab):
     """Give what the program wrote in the container of this run, once it has."""
-    label = f"label={plan.LABEL}={lab}"
+    label = f"label={bundles.LABEL}={lab}"
     for number in podman.call(["ps", "--quiet", "--filter", label]).decode().split():
         with suppress(Exception):
             return podman.call(["exec", number, "cat", "/run/owned"]).decode()
@@ -231,7 +231,7 @@ def test_a_program_of_what_is_live_has_no_network(attacked):
 def test_nothing_of_it_is_left_over(attacked, lab):
     found = subprocess.run(["pgrep", "-f", attacked["mark"]], capture_output=True, check=False)
     assert found.stdout == b""
-    label = f"label={plan.LABEL}={lab}"
+    label = f"label={bundles.LABEL}={lab}"
     assert podman.call(["ps", "--all", "--quiet", "--filter", label]) == b""
 
 

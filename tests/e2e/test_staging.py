@@ -10,7 +10,7 @@ from evenkeel.change.bundle import render_fleet
 from evenkeel.containers import images, names, podman
 from evenkeel.errors import EvenkeelError
 from evenkeel.profile.learn import learn
-from evenkeel.rehearsal import plan, staging
+from evenkeel.rehearsal import bundles, staging
 
 FOUR = hand_made(4)
 POOL = "backend web\n"
@@ -241,7 +241,7 @@ def rehearse(folder, said=None):
 
 
 def of_lab(lab):
-    found = podman.call(["ps", "--all", "--quiet", "--filter", f"label={plan.LABEL}={lab}"])
+    found = podman.call(["ps", "--all", "--quiet", "--filter", f"label={bundles.LABEL}={lab}"])
     return found.decode().split()
 
 
@@ -457,7 +457,7 @@ def test_a_container_that_cannot_start_is_trouble_and_never_a_verdict(tmp_path, 
 
 def test_removes_what_a_killed_run_left_behind_and_nothing_else(lab):
     image = images.image("staging")
-    labels = (f"{plan.LABEL}={lab}", f"{plan.LABEL}={lab}-other")
+    labels = (f"{bundles.LABEL}={lab}", f"{bundles.LABEL}={lab}-other")
     mine, other = (
         podman.call(["create", "--label", label, "--network=none", image, "/sbin/init"])
         .decode()

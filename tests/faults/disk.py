@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from evenkeel.host import live
+from evenkeel.host.state import live
 
 FOLDER, FILE, LINK = "folder", "file", "link"
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC

@@ -12,8 +12,8 @@ from typing import Any
 
 from unit.host.fakes import Host, digest
 
-from evenkeel.host.durable import TEMPORARY
-from evenkeel.host.steps import Steps
+from evenkeel.host.system.durable import TEMPORARY
+from evenkeel.host.system.steps import Steps
 
 NEXT = b"web a\nweb next\n"
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from unit.host.fakes import FIRST, INVALID, UNLOADABLE, Host, archive, digest
 
-from evenkeel.host.steps import Steps
-from evenkeel.host.store import Store
+from evenkeel.host.state.store import Store
+from evenkeel.host.system.steps import Steps
 from faults.cases import OVER_SECONDS, POLICY
 from faults.disk import Dead, Disk
 from faults.invariants import NEXT, demand_idle, demand_next, demand_settled

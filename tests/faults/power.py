@@ -13,9 +13,9 @@ from typing import Any
 
 from unit.host.fakes import Host
 
-from evenkeel.host.durable import TEMPORARY
-from evenkeel.host.journal import Journal, journal_path
-from evenkeel.host.steps import Steps
+from evenkeel.host.state.journal import Journal, journal_path
+from evenkeel.host.system.durable import TEMPORARY
+from evenkeel.host.system.steps import Steps
 from faults.cases import Case, ready
 from faults.disk import Disk, Tree
 from faults.invariants import demand_idle, demand_next, demand_settled

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from unit.host.fakes import FIRST, SECOND, Host, Recorded
 
-from evenkeel.host import arguments, metrics
+from evenkeel.host import arguments
 from evenkeel.host import main as program
-from evenkeel.host.steps import Steps
+from evenkeel.host.system.steps import Steps
+from evenkeel.host.verbs import metrics
 from faults import kills
 from faults.cases import CASES, Case, ready
 from faults.disk import Disk

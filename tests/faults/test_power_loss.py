@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.host import durable
-from evenkeel.host.steps import Steps
+from evenkeel.host.system import durable
+from evenkeel.host.system.steps import Steps
 from faults import power
 from faults.cases import CASES, Case
 from faults.disk import Disk

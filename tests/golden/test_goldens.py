@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from golden.cases import cases, rendered
 
-from evenkeel.rehearsal import stand_ins
+from evenkeel.rehearsal.plan import placeholder_files
 
 HAPROXY = cases("haproxy")
 CERTIFICATES = (b"/etc/haproxy/certs/", b"/etc/ssl/certs/")
@@ -27,7 +27,7 @@ def test_there_are_goldens():
 def certificates(tmp_path_factory):
     """Stand in for the certificates that the goldens name: a folder with self-signed ones."""
     folder = tmp_path_factory.mktemp("certs")
-    pem = stand_ins.trusted(["shop.example.com"]).certificate
+    pem = placeholder_files.trusted(["shop.example.com"]).certificate
     for file in ("site.pem", "other.pem", "internal.pem"):
         (folder / file).write_bytes(pem)
     return folder

@@ -39,6 +39,12 @@ BESIDE = {
 }
 
 
+# Inside a room that has rooms of its own, an import follows this order; "" is its own files.
+INNER_FLOORS = {
+    "host": ["errors", "arguments", "system", "state", "verbs", "main", "__main__"],
+    "rehearsal": ["protocol", "stubs", "plan", "load", "checks", "run", "", "__main__"],
+}
+
 # What proves the product stands beside it, on floors of its own.
 PROOF_FLOORS = {
     "lab": 1,
@@ -59,6 +65,22 @@ def imports_of(path):
             yield node.module
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def module_of(path):
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_at_the_top(path):
+    """The modules of ours that importing this one imports, by name."""
+    known = {module_of(one) for one in SOURCE.rglob("*.py")}
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            each = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= each & known or {node.module} & known
+    return found - {module_of(path)}
 
 
 def room_of(path, top=SOURCE):
@@ -91,6 +113,32 @@ def test_an_import_points_down(path):
         if other != room and FLOORS[other] >= FLOORS[room] and (room, other) not in BESIDE
     }
     assert not wrong, f"{room} (floor {FLOORS[room]}) must not import {sorted(wrong)}"
+
+
+def inner_floor(room, parts):
+    order = INNER_FLOORS[room]
+    return order.index(parts[0] if parts[0] in order else "")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if room_of(path) in INNER_FLOORS and path.name != "__init__.py"],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_inside_a_room_an_import_points_down(path):
+    room, *own = path.relative_to(SOURCE).with_suffix("").parts
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[:2] == ["evenkeel", room] and len(parts) > 2 and parts[2] != own[0]:
+            assert inner_floor(room, parts[2:]) <= inner_floor(room, own), name
+
+
+def test_no_import_at_the_top_of_a_module_closes_a_circle():
+    left = {module_of(path): imported_at_the_top(path) for path in MODULES}
+    while ready := [name for name, needs in left.items() if not needs & set(left)]:
+        for name in ready:
+            del left[name]
+    assert left == {}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -15,8 +15,8 @@ import pytest
 import evenkeel
 from evenkeel import program
 from evenkeel.errors import Refused
-from evenkeel.host.build import word_of
-from evenkeel.host.driver import DRIVERS
+from evenkeel.host.system.driver import DRIVERS
+from evenkeel.host.system.fingerprint import word_of
 from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
 from evenkeel.verbs.controller import VERBS
 from evenkeel.verbs.fleet import demand_idle
@@ -70,7 +70,7 @@ def test_without_anybody_who_listens_it_ends_with_its_own_code(tmp_path: Path, o
 
 
 def test_what_is_shipped_keeps_to_python_3_8_and_the_standard_library() -> None:
-    shipped = [*(SOURCE / "host").glob("*.py"), *(p for role in ROLES for p in driver_files(role))]
+    shipped = [*(SOURCE / "host").rglob("*.py"), *(p for role in ROLES for p in driver_files(role))]
     allowed = {*sys.stdlib_module_names, "evenkeel"}
     for path in shipped:
         tree = ast.parse(path.read_text(), feature_version=(3, 8))
@@ -193,7 +193,7 @@ def test_the_build_changes_with_every_file_of_the_program(tmp_path: Path) -> Non
     for room in program.ROOMS:
         shutil.copytree(SOURCE / room, tmp_path / room)
     seen = {word_of([program.program_bytes(tmp_path)])}
-    files = [file for room in program.ROOMS for file in (tmp_path / room).glob("*.py")]
+    files = [file for room in program.ROOMS for file in (tmp_path / room).rglob("*.py")]
     for file in files:
         text = file.read_text()
         file.write_text(text.replace("e", "a", 1))

@@ -8,8 +8,9 @@ from typing import Any
 
 import testinfra
 
-from evenkeel.rehearsal import checks, places
-from evenkeel.rehearsal.plan import Bundle, Settings, inventory
+from evenkeel.rehearsal.bundles import Bundle, Settings, inventory
+from evenkeel.rehearsal.checks import verdicts
+from evenkeel.rehearsal.protocol import paths
 
 SETTINGS = Settings.read()
 BUNDLES = SETTINGS.bundles()
@@ -47,15 +48,15 @@ class Rehearsed:
 
     @cached_property
     def measured(self) -> dict[str, Any]:
-        return self._taken("measured", places.MEASURED_FILE)
+        return self._taken("measured", paths.MEASURED_FILE)
 
     @cached_property
     def reloads(self) -> dict[str, Any]:
-        return self._taken("reloads", places.RELOADS_FILE)
+        return self._taken("reloads", paths.RELOADS_FILE)
 
     @cached_property
     def checks(self) -> list[dict[str, Any]]:
-        return checks.judge(self.world, self.measured, self.reloads)
+        return verdicts.judge(self.world, self.measured, self.reloads)
 
     def _taken(self, what: str, path: str) -> dict[str, Any]:
         """Give what the container measured, and keep it among the results."""

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from evenkeel.rehearsal import sealed
+from evenkeel.rehearsal.checks import isolation
 
 
 def test_the_bytes_on_disk_are_those_of_the_manifest(rehearsed):
@@ -21,12 +21,12 @@ def test_the_balancer_runs_under_its_unit(rehearsed):
 
 
 def test_no_network_but_the_container_s_own(rehearsed):
-    assert not sealed.network(rehearsed.host.check_output("ls /sys/class/net").split())
+    assert not isolation.network(rehearsed.host.check_output("ls /sys/class/net").split())
 
 
 def test_no_right_that_reaches_out_of_the_container(rehearsed):
-    assert not sealed.rights(rehearsed.host.check_output("cat /proc/1/status"))
+    assert not isolation.rights(rehearsed.host.check_output("cat /proc/1/status"))
 
 
 def test_nothing_of_the_controller_is_mounted(rehearsed):
-    assert not sealed.mounts(rehearsed.host.check_output("cat /proc/self/mountinfo"))
+    assert not isolation.mounts(rehearsed.host.check_output("cat /proc/self/mountinfo"))

@@ -6,6 +6,7 @@ It also times what needs no host: the rehearsal, its load client beside wrk, and
 from __future__ import annotations
 
 import argparse
+import operator
 import os
 import platform
 import shutil
@@ -41,6 +42,18 @@ RESULTS: dict[str, tuple[str, str, str, str]] = {
         "deploy",
         "",
     ),
+    "deploy_without_bytecode": (
+        "deploy without bytecode / with it",
+        "deploy_without_bytecode",
+        "deploy_with_bytecode",
+        "> 1.1",
+    ),
+    "rollback_without_bytecode": (
+        "rollback without bytecode / with it",
+        "rollback_without_bytecode",
+        "rollback_with_bytecode",
+        "",
+    ),
     "load_over_wrk_kept": ("load client / wrk, kept", "load_kept", "wrk_kept", ">= 0.5"),
     "load_over_wrk_new": ("load client / wrk, new", "load_new", "wrk_new", ">= 0.5"),
     "validate_seconds": ("validate.yml, s", "validate", "", "<= 45"),
@@ -56,6 +69,10 @@ RESULTS: dict[str, tuple[str, str, str, str]] = {
 TIMED = {
     "deploy": "ours: prepare, check, activate",
     "rollback": "ours: scripts/rollback",
+    "deploy_with_bytecode": "ours: deploy, beside the next",
+    "deploy_without_bytecode": "ours: deploy, no kept bytecode",
+    "rollback_with_bytecode": "ours: rollback, beside the next",
+    "rollback_without_bytecode": "ours: rollback, no kept bytecode",
     "ssh_deploy": "bare parallel ssh: deploy",
     "ssh_rollback": "bare parallel ssh: rollback",
     "conventional": "conventional play, Ansible's defaults",
@@ -141,6 +158,13 @@ def _fleet(bench: Bench, runs: int) -> None:
         bench.run_all(number)
 
 
+def _bytecode(bench: Bench, runs: int) -> None:
+    if not bench.seconds:
+        bench.prepare()
+    for number in range(1, runs + 1):
+        bench.bytecode(number)
+
+
 def _validate(bench: Bench) -> None:
     bench_alone.validate(bench)
     bench_alone.validate_large(bench)
@@ -148,6 +172,7 @@ def _validate(bench: Bench) -> None:
 
 PARTS: dict[str, Callable[[Bench, int], None]] = {
     "fleet": _fleet,
+    "bytecode": _bytecode,
     "render": lambda bench, _: bench_alone.rendering(bench),
     "validate": lambda bench, _: _validate(bench),
 }
@@ -201,7 +226,8 @@ def is_met(figure: float, target: str) -> bool:
     if not target:
         return True
     sign, limit = target.split()
-    return figure <= float(limit) if sign == "<=" else figure >= float(limit)
+    compare = {"<=": operator.le, ">=": operator.ge, ">": operator.gt}[sign]
+    return bool(compare(figure, float(limit)))
 
 
 def drawn(value: Mapping[str, Any]) -> Iterator[RenderableType]:

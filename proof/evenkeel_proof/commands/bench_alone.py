@@ -11,7 +11,8 @@ import yaml
 from evenkeel.change.bundle import render_fleet
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT
-from evenkeel.rehearsal import places, plan, ship
+from evenkeel.rehearsal import bundles, ship
+from evenkeel.rehearsal.protocol import paths
 from evenkeel.verbs import render
 from evenkeel.verbs.host_facts import Host
 from evenkeel_proof.commands.bench_fleet import Bench
@@ -85,14 +86,14 @@ def load(changes: Path, runs: int) -> dict[str, list[float]]:
     live = render_fleet({LOAD_HOST: intent}, role_dir=ROLE).files[LOAD_HOST]
     request = _request(changes / "load", (LOAD_HOST,))
     render.render(request, {LOAD_HOST: Host(intent, live)}, write=True)
-    settings = plan.Settings(request.folder.path, changes / "load-results", ROLE, None)
+    settings = bundles.Settings(request.folder.path, changes / "load-results", ROLE, None)
     settings.results.mkdir()
     (bundle,) = settings.bundles()
     payload = changes / "load-payload"
     ship.payload(bundle, settings, payload, ship.Keys.make())
     with containers.kept(1, ROLE) as (container,):
         container.take(payload)
-        container.run(places.PROGRAM, "prepare")
+        container.run(paths.PROGRAM, "prepare")
         return container.run(containers.PROGRAM, "rates", str(runs), str(LOAD_SECONDS))
 
 

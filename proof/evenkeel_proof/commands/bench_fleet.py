@@ -21,6 +21,7 @@ from typing import Any
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT
 from evenkeel.errors import Refused
+from evenkeel.host.system.bytecode import CACHES
 from evenkeel.remote import PROGRAM
 from evenkeel.verbs import render
 from evenkeel.verbs.host_facts import hosts_from_status
@@ -96,15 +97,35 @@ class Bench:
         for way in ways if number % 2 else reversed(ways):
             way(number)
 
-    def ours(self, number: int) -> None:
+    def bytecode(self, number: int) -> None:
+        """Time our own way with kept bytecode and without it; the order changes."""
+        ways = [self.with_bytecode, self.without_bytecode]
+        for way in ways if number % 2 else reversed(ways):
+            way(number)
+
+    def with_bytecode(self, number: int) -> None:
+        """Time our own way as it is."""
+        self.ours(number, "_with_bytecode")
+
+    def without_bytecode(self, number: int) -> None:
+        """Time our own way on hosts that cannot keep bytecode: a file is where its folder goes."""
+        self.shell(f"rm -rf {CACHES} && touch {CACHES}")
+        try:
+            self.ours(number, "_without_bytecode")
+        finally:
+            self.shell(f"rm -rf {CACHES}")
+            # The first start makes the bytecode anew: that is no part of a timed run.
+            self.program("status")
+
+    def ours(self, number: int, way: str = "") -> None:
         """Time prepare and activate of all hosts, then scripts/rollback of the confirmed change."""
-        mark = f"ours-{number}"
+        mark = f"ours{way.replace('_', '-')}-{number}"
         self.render(mark)
-        with self.timed("deploy"):
+        with self.timed(f"deploy{way}"):
             self.playbook(ROOT / "bench" / "deploy.yml", change=mark)
         self.demand_served(mark)
         self.confirm(mark)
-        with self.timed("rollback"):
+        with self.timed(f"rollback{way}"):
             self.run([str(ROOT / "scripts" / "rollback"), *self.inventory(), *self.extra()])
         self.demand_served(BASE)
 

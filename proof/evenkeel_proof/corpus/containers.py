@@ -21,7 +21,8 @@ from typing import Any
 from evenkeel.containers import images, names, podman
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.program import driver_on_host
-from evenkeel.rehearsal import sealed, ship
+from evenkeel.rehearsal import ship
+from evenkeel.rehearsal.checks import isolation
 
 LABEL = "evenkeel.corpus"
 PROGRAM = "/usr/local/lib/evenkeel/corpus.pyz"
@@ -164,7 +165,7 @@ def container_tests(world: Mapping[str, Any], facts: Mapping[str, Any], activate
     return {
         "test_the_bytes_on_disk_are_those_of_the_manifest": ", ".join(other),
         "test_the_balancer_runs_under_its_unit": "" if unit == "active" else unit or "nothing",
-        "test_no_network_but_the_container_s_own": sealed.network(facts["links"]),
-        "test_no_right_that_reaches_out_of_the_container": sealed.rights(facts["status"]),
-        "test_nothing_of_the_controller_is_mounted": sealed.mounts(facts["mounts"]),
+        "test_no_network_but_the_container_s_own": isolation.network(facts["links"]),
+        "test_no_right_that_reaches_out_of_the_container": isolation.rights(facts["status"]),
+        "test_nothing_of_the_controller_is_mounted": isolation.mounts(facts["mounts"]),
     }

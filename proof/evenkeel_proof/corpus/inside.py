@@ -17,11 +17,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from evenkeel.host import driver as drivers
-from evenkeel.host.faults import HostFault
-from evenkeel.rehearsal import asking, inside, machine, mix
-from evenkeel.rehearsal.draws import Draws
-from evenkeel.rehearsal.places import FOLDER
+from evenkeel.host.errors import HostError
+from evenkeel.host.system import driver as drivers
+from evenkeel.rehearsal.load import request_maker
+from evenkeel.rehearsal.plan import request_mix
+from evenkeel.rehearsal.protocol.paths import FOLDER
+from evenkeel.rehearsal.protocol.seeded import Draws
+from evenkeel.rehearsal.run import container
+from evenkeel.rehearsal.run.main import Rehearsal
 from evenkeel_proof.corpus import rates
 
 # Where what the cases change is kept as it was.
@@ -33,7 +36,7 @@ _PAUSE_SECONDS = 0.02
 _OWN_ADDRESSES = ("address", "flush", "dev", "lo", "scope", "global")
 
 
-class ProductionMaker(asking.Maker):
+class ProductionMaker(request_maker.Maker):
     """Makes requests of as few clients, or with as few distinct keys, as production has."""
 
     def __init__(self, seed: int, production: dict[str, Any]) -> None:
@@ -70,7 +73,7 @@ def keep(driver: drivers.Driver) -> None:
 
 def reset(balancer: str) -> dict[str, Any]:
     """Make the container as it was; raises Trouble when something does not end."""
-    machine.wait_for_boot()
+    container.wait_for_boot()
     driver = drivers.load(balancer)
     keep(driver)
     for unit in ("evenkeel-stub.service", "evenkeel-expire-*", driver.UNIT):
@@ -86,7 +89,7 @@ def reset(balancer: str) -> dict[str, Any]:
         # The kernel's own routes and addresses have another origin, or are of the host's scope.
         for words in (("route", "flush", "table", "all", "proto", "boot"), _OWN_ADDRESSES):
             _try(["ip", family, *words])
-    machine.run(["systemctl", "start", driver.UNIT])
+    container.run(["systemctl", "start", driver.UNIT])
     return {}
 
 
@@ -132,11 +135,11 @@ def native(world: dict[str, Any]) -> dict[str, Any]:
 
 async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
     """Activate the candidate under production's traffic and let the host judge it."""
-    rehearsal = inside.Rehearsal(world)
+    rehearsal = Rehearsal(world)
     production = order["production"]
     back = await rehearsal.rollback()
     if not back["ok"]:
-        raise machine.Trouble(f"the host did not go back to what is live: {back.get('error')}")
+        raise container.Trouble(f"the host did not go back to what is live: {back.get('error')}")
     _become(world, production, rehearsal)
     rehearsal.client.maker = ProductionMaker(world["seed"], production)
     # What is live, under the same conditions, is the control host of a rollout.
@@ -145,7 +148,7 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     load = asyncio.create_task(
         rehearsal.client.run(
             # Users go on as before: they know nothing of a change.
-            asking.until([mix.calm(kind) for kind in order["classes"]], stop),
+            request_maker.until([request_mix.calm(kind) for kind in order["classes"]], stop),
             concurrency=production.get("concurrency", world["concurrency"]),
             seconds=2 * _WATCH_SECONDS,
             pause=_PAUSE_SECONDS,
@@ -178,7 +181,7 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     }
 
 
-def _become(world: dict[str, Any], production: dict[str, Any], rehearsal: inside.Rehearsal) -> None:
+def _become(world: dict[str, Any], production: dict[str, Any], rehearsal: Rehearsal) -> None:
     """Make servers and ports of the container as they are in production."""
     for absent in production.get("absent", []):
         if absent.startswith(":"):
@@ -226,7 +229,7 @@ def main() -> int:
                 found = rates.measure(world, int(sys.argv[2]), int(sys.argv[3]))
             else:
                 found = asyncio.run(in_production(world, json.load(sys.stdin)))
-    except (machine.Trouble, OSError, HostFault, subprocess.TimeoutExpired) as error:
+    except (container.Trouble, OSError, HostError, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"{verb}: {error}\n")
         return 1
     sys.stdout.write(json.dumps(found) + "\n")

@@ -12,9 +12,9 @@ import subprocess
 import time
 from typing import Any
 
-from evenkeel.rehearsal import machine
-from evenkeel.rehearsal.headers import OURS
-from evenkeel.rehearsal.traffic import Client, Kept
+from evenkeel.rehearsal.load.client import Client, Kept
+from evenkeel.rehearsal.protocol.headers import OURS
+from evenkeel.rehearsal.run import container
 
 ON_KEPT, ON_NEW = "kept", "new"
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
@@ -56,7 +56,7 @@ def _load(kind: dict[str, Any], mode: str, clients: int, seconds: int) -> float:
     took = asyncio.run(all_of_them())
     tally = client.take()[kind["name"]]
     if tally["answered"] != tally["sent"]:
-        raise machine.Trouble(f"{tally['failed']} requests of the load client failed")
+        raise container.Trouble(f"{tally['failed']} requests of the load client failed")
     return float(tally["answered"] / took)
 
 
@@ -71,5 +71,5 @@ def _wrk(kind: dict[str, Any], mode: str, clients: int, seconds: int) -> float:
     rate, bad = _RATE.search(done.stdout), _BAD.search(done.stdout)
     if done.returncode or not rate or bad:
         said = bad[0].strip() if bad else done.stderr.strip()[-200:]
-        raise machine.Trouble(f"wrk: {said}")
+        raise container.Trouble(f"wrk: {said}")
     return float(rate[1])

@@ -19,9 +19,12 @@ from evenkeel.errors import EvenkeelError, Faults, Refused, UsageError
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json, write_atomically
-from evenkeel.rehearsal import checks, places, plan, ship, staging, world
-from evenkeel.rehearsal.declared import Policy
-from evenkeel.rehearsal.plan import Settings
+from evenkeel.rehearsal import bundles, ship, staging
+from evenkeel.rehearsal.bundles import Settings
+from evenkeel.rehearsal.checks import verdicts
+from evenkeel.rehearsal.plan import world
+from evenkeel.rehearsal.plan.waivers import Policy
+from evenkeel.rehearsal.protocol import paths
 from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.render import Request, render
@@ -226,17 +229,17 @@ class Road:
         self, change: ChangeFolder, container: Container, result: Result
     ) -> dict[str, Any]:
         """Do what the scenario does, in a container that lives on."""
-        bundle = plan.distinct(change.manifest())[0]
+        bundle = bundles.distinct(change.manifest())[0]
         settings = Settings(change.path, change.path / "results", self.role, None)
         settings.results.mkdir()
         target = change.path / "payload"
         ship.payload(bundle, settings, target, self.keys)
         container.take(target)
-        container.run(places.PROGRAM, "prepare")
+        container.run(paths.PROGRAM, "prepare")
         # In a world that has the names and addresses of the file, as its host does.
         result.native_check_stopped = not container.run(PROGRAM, "native")["ok"]
         for verb, what in (("converge", "measured"), ("side-effect", "reloads")):
-            value = container.run(places.PROGRAM, verb)
+            value = container.run(paths.PROGRAM, verb)
             path = settings.results / f"{bundle.name}.{what}.json"
             path.write_text(json.dumps(value), encoding="utf-8")
             if what == "measured":
@@ -247,7 +250,7 @@ class Road:
         facts = container.run(PROGRAM, "facts")
         tests = container_tests(facts_of_world, facts, activated)
         body, _ = staging.judged(bundle, settings.results, tests, Policy(change, self.role))
-        return {**body, "verdict": checks.verdict_of(body["checks"])}
+        return {**body, "verdict": verdicts.verdict_of(body["checks"])}
 
     def _canary(
         self, case: Case, change: ChangeFolder, container: Container, result: Result

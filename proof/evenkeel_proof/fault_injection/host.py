@@ -20,7 +20,7 @@ from typing import Any
 from evenkeel.change.bundle import render_files
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
-from evenkeel.host.archive import canonical, pack, release_digest
+from evenkeel.host.state.archive import canonical, pack, release_digest
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.remote import PROGRAM, arguments
 from evenkeel_proof.fault_injection.tally import Stranded, demand

@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, TypeVar
 
 if TYPE_CHECKING:
-    from evenkeel.host.machine import Machine
+    from evenkeel.host.state.host import Machine
 
 T = TypeVar("T")
 PROGRAM = "/usr/local/sbin/evenkeel-host"
@@ -34,7 +34,7 @@ def main() -> int:
     sys.path.insert(0, PROGRAM)
     _move_the_wall_clock(orders.get("wall_seconds", 0))
     from evenkeel.host import main as program
-    from evenkeel.host.steps import Steps
+    from evenkeel.host.system.steps import Steps
 
     met: List[str] = []
 

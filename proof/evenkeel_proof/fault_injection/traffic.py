@@ -32,7 +32,7 @@ _START = 'cat > "$1"; shift; systemd-run --quiet --unit=evenkeel-load python3 "$
 _SET = """
 import json, sys
 sys.path.insert(0, %(program)r)
-from evenkeel.host import driver as base
+from evenkeel.host.system import driver as base
 driver = base.load(%(kind)r)
 driver.drain("web", %(drained)r)
 refused = driver.restore_runtime_state({"web": {%(reweighed)r: %(state)r}})

@@ -20,9 +20,9 @@ import re
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
-from evenkeel.host import process
-from evenkeel.host.driver import Check, Driver, Observation, started_at
-from evenkeel.host.faults import BalancerDown, BalancerFault
+from evenkeel.host.errors import BalancerDown, BalancerError
+from evenkeel.host.system import process
+from evenkeel.host.system.driver import Check, Driver, Observation, started_at
 
 from . import driver_reading as reading
 from . import driver_states as states
@@ -62,7 +62,7 @@ class HAProxy(Driver):
         if not master.version:
             try:
                 master.settled(2.0)
-            except BalancerFault:
+            except BalancerError:
                 said = process.run(["haproxy", "-v"], 10.0)[1]
                 found = re.search(r"version (\S+)", said)
                 master.version = found.group(1) if found else "unknown"
@@ -119,19 +119,19 @@ class HAProxy(Driver):
         }
 
     def _new_worker(self, before: Processes, until: float, began_wall: float) -> Processes:
-        """Wait for the worker that a reload started. Raises BalancerFault when none comes."""
+        """Wait for the worker that a reload started. Raises BalancerError when none comes."""
         began = time.monotonic()
         while True:
             after = self._master.settled(max(0.1, until - time.monotonic()))
             if after.failed:
-                raise BalancerFault(
+                raise BalancerError(
                     "the new configuration was not loaded, and the worker before it still serves: "
                     + said_since(began_wall, self.UNIT, LIVE)
                 )
             if after.reloads > before.reloads and after.workers != before.workers:
                 return after
             if time.monotonic() >= until:
-                raise BalancerFault(f"no new worker within {until - began:.0f} s of the reload")
+                raise BalancerError(f"no new worker within {until - began:.0f} s of the reload")
             time.sleep(LOOK_SECONDS)
 
     def _write_state(self, before: Processes) -> None:
@@ -143,7 +143,7 @@ class HAProxy(Driver):
             text = text_of(LIVE)
             rows = self._master.servers_state(before.workers[0]) if before.workers else ()
             states.write_states(states.states_for(text.splitlines(), rows))
-        except (BalancerFault, OSError, ValueError, KeyError):
+        except (BalancerError, OSError, ValueError, KeyError):
             states.write_states([])
 
     def _ask_for_reload(self, until: float) -> None:
@@ -158,9 +158,9 @@ class HAProxy(Driver):
                 return
             if "Another reload" not in answer:
                 said = last_words(answer, text_of(LIVE))
-                raise BalancerFault("the new configuration was not loaded: " + said)
+                raise BalancerError("the new configuration was not loaded: " + said)
             if time.monotonic() >= until:
-                raise BalancerFault("another reload did not end in time")
+                raise BalancerError("another reload did not end in time")
             time.sleep(LOOK_SECONDS * 5)
 
     def loaded(self) -> Dict[str, Any]:

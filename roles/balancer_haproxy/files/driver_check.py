@@ -6,8 +6,8 @@ import os
 import re
 from typing import List, Tuple
 
-from evenkeel.host import process
-from evenkeel.host.driver import EVERY_ADDRESS, Check, try_to_listen
+from evenkeel.host.system import process
+from evenkeel.host.system.driver import EVERY_ADDRESS, Check, try_to_listen
 
 from .driver_guard import forbidden
 from .driver_reading import binds, text_of

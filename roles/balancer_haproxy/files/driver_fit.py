@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import List
 
-from evenkeel.host import process
+from evenkeel.host.system import process
 
 from .driver_master import SOCKET
 from .driver_reading import SECTIONS, number_of, text_of

@@ -11,8 +11,8 @@ import socket
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from evenkeel.host.driver import started_at
-from evenkeel.host.faults import BalancerDown, BalancerFault
+from evenkeel.host.errors import BalancerDown, BalancerError
+from evenkeel.host.system.driver import started_at
 
 SOCKET = "/run/haproxy-master.sock"
 SOCKET_SECONDS = 10.0
@@ -69,12 +69,12 @@ class Master:
                 parts.append(data)
                 size += len(data)
         except socket.timeout:
-            raise BalancerFault(f"the master did not answer in {timeout_seconds:g} s") from None
+            raise BalancerError(f"the master did not answer in {timeout_seconds:g} s") from None
         except OSError as error:
             raise BalancerDown(f"the master cannot be reached ({error.strerror})") from None
         finally:
             connection.close()
-        raise BalancerFault("the master's answer is too large")
+        raise BalancerError("the master's answer is too large")
 
     def settled(self, timeout_seconds: float) -> Processes:
         """Ask for the processes until the master answers: while it reloads, it does not."""
@@ -126,7 +126,7 @@ class Master:
                 names = line[2:].split(",")
                 break
         else:
-            raise BalancerFault("the worker gave no statistics")
+            raise BalancerError("the worker gave no statistics")
         for line in lines:
             cells = line.split(",", len(names))
             if len(cells) >= len(names) - 1:
@@ -153,12 +153,12 @@ class Master:
         return int(found.group(1)) if found else None
 
     def set_server(self, pid: int, pool: str, server: str, order: str) -> None:
-        """Give worker `pid` one order for a server. Raises BalancerFault when it says no."""
+        """Give worker `pid` one order for a server. Raises BalancerError when it says no."""
         if not (re.fullmatch(_NAME, pool) and re.fullmatch(_NAME, server)):
-            raise BalancerFault("no such server")
+            raise BalancerError("no such server")
         said = self.ask(f"@!{pid} set server {pool}/{server} {order}").strip()
         if said:
-            raise BalancerFault(f"{pool}/{server}: {said[:200]}")
+            raise BalancerError(f"{pool}/{server}: {said[:200]}")
 
     def tell(self, pid: int, orders: List[Tuple[str, str]]) -> List[str]:
         """Give worker `pid` (pool/server, order) each; give the `pool/server` that refused one."""

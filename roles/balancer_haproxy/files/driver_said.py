@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evenkeel.host import process
+from evenkeel.host.system import process
 
 from .driver_reading import text_of
 

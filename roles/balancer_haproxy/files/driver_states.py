@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
-from evenkeel.host import durable
+from evenkeel.host.system import durable
 
 from .driver_reading import ports
 

@@ -21,7 +21,7 @@ from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import SHORTEST_LEASE_SECONDS
 from evenkeel.errors import Fault, Faults, Inconclusive, Refused
-from evenkeel.host.journal import ACTIVATED
+from evenkeel.host.state.journal import ACTIVATED
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA
 from evenkeel.records import Record, read_record, utc_now, write_record
 

@@ -27,7 +27,7 @@ from evenkeel.change.persons import (
     one_key_two_names,
 )
 from evenkeel.errors import Fault, Faults, Refused
-from evenkeel.host.signers import LARGEST_BYTES, LONGEST_VALID_HOURS
+from evenkeel.host.state.signers import LARGEST_BYTES, LONGEST_VALID_HOURS
 from evenkeel.records import (
     Record,
     read_file,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evenkeel.errors import Refused
-from evenkeel.host.archive import CHANGE_MANIFEST, approval_name, approver_of, pack
+from evenkeel.host.state.archive import CHANGE_MANIFEST, approval_name, approver_of, pack
 from evenkeel.records import canonical_json, read_value, sha256_of
 
 

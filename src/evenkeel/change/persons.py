@@ -7,7 +7,7 @@ from pathlib import Path
 from evenkeel.change import signature
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
-from evenkeel.host.signers import PERSON
+from evenkeel.host.state.signers import PERSON
 
 
 def check_person(person: object) -> str:

@@ -2,7 +2,7 @@
 
 `canary_probe` of the inventory is `{listener, path, host, requests_per_second}`. It is bound with
 the rollout, so whoever approves has seen what is sent, and how often. The host sends them to a
-listener of its own (evenkeel.host.probe); how many it sent stands beside what it counted.
+listener of its own (evenkeel.host.system.probe); how many it sent stands beside what it counted.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from evenkeel.host.archive import is_file_name
+from evenkeel.host.state.archive import is_file_name
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

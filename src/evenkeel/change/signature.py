@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evenkeel.errors import Refused
-from evenkeel.host import signers as ssh
-from evenkeel.host.signers import LARGEST_BYTES, NAMESPACE
+from evenkeel.host.state import signers as ssh
+from evenkeel.host.state.signers import LARGEST_BYTES, NAMESPACE
 
 # A person may have to type a passphrase or touch a hardware key.
 SIGN_SECONDS = 120

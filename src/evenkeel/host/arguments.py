@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from evenkeel.host.faults import UsageFault
+from evenkeel.host.errors import UsageError
 
 _CHANGE = r"[a-z0-9][a-z0-9._-]{0,63}"
 _DIGEST = r"[0-9a-f]{64}"
@@ -90,7 +90,7 @@ VERBS: Dict[str, Dict[str, Option]] = {
 
 
 def parse(words: List[str]) -> Line:
-    """Understand `--balancer NAME VERB [--option VALUE] [--flag]`. Raises UsageFault otherwise."""
+    """Understand `--balancer NAME VERB [--option VALUE] [--flag]`. Raises UsageError otherwise."""
     if len(words) < 3 or words[0] != "--balancer" or not re.fullmatch(_BALANCER, words[1]):
         raise _usage("The command line does not begin with a balancer and a verb", "too little")
     balancer, verb = words[1], words[2]
@@ -129,8 +129,8 @@ def _options(verb: str, words: List[str]) -> Tuple[Dict[str, str], Dict[str, boo
     return values, flags
 
 
-def _usage(what: str, got: str) -> UsageFault:
-    return UsageFault(
+def _usage(what: str, got: str) -> UsageError:
+    return UsageError(
         what,
         where="command line",
         wanted=f"--balancer NAME VERB, with VERB one of {', '.join(VERBS)}",

@@ -6,23 +6,24 @@ import os
 import sys
 from typing import Any, Callable, Dict, List, Optional, TextIO, Tuple
 
-from evenkeel.host import arguments, caller, driver
+from evenkeel.host import arguments
 from evenkeel.host.arguments import Line
-from evenkeel.host.caller import Stream
-from evenkeel.host.faults import (
+from evenkeel.host.errors import (
     EXIT_OK,
     EXIT_REFUSED,
     EXIT_REVERTED,
     EXIT_ROLLBACK_FAILED,
-    BalancerFault,
-    HostFault,
+    BalancerError,
+    HostError,
     Refused,
 )
-from evenkeel.host.lease import Clock
-from evenkeel.host.machine import Machine
-from evenkeel.host.steps import Steps
-from evenkeel.host.store import ROOT, Store
-from evenkeel.host.units import Units
+from evenkeel.host.state.host import Machine
+from evenkeel.host.state.store import ROOT, Store
+from evenkeel.host.system import driver
+from evenkeel.host.system.lease import Clock
+from evenkeel.host.system.stdin import Input, Stream, forget_environment, forget_process
+from evenkeel.host.system.steps import Steps
+from evenkeel.host.system.systemd import Units
 
 LARGEST_POLICY_BYTES = 4 * 1024 * 1024
 LONGEST_LEASE_SECONDS = 86400.0
@@ -50,10 +51,10 @@ def main(
     steps: Optional[Steps] = None,
 ) -> int:
     """Run the verb on the command line and give its exit code."""
-    caller.forget_environment()
+    forget_environment()
     if stdin is None:
-        caller.forget_process()
-        stdin = caller.Input(0)
+        forget_process()
+        stdin = Input(0)
     words = sys.argv[1:] if words is None else words
     code, answer = answer_of(words, stdin, make, steps or Steps())
     out = stdout or sys.stdout
@@ -100,7 +101,7 @@ def answer_of(words: List[str], stdin: Stream, make: Maker, steps: Steps) -> Tup
         _settle(machine, line)
         touched = line.verb not in ONLY_LOOK
         answer = VERBS[line.verb](machine, line, stdin)
-    except HostFault as fault:
+    except HostError as fault:
         error: Answer = {"ok": False, "verb": verb, "changed": fault.exit_code == EXIT_REVERTED}
         error.update(outcome=fault.outcome, error=fault.as_dict())
         return fault.exit_code, _noted(error, notes)
@@ -120,7 +121,7 @@ def _unexpected(verb: str, fault: BaseException, touched: bool) -> Tuple[int, An
     code, outcome = EXIT_REFUSED, "untouched"
     if touched:
         code, outcome = EXIT_ROLLBACK_FAILED, "failed"
-    if isinstance(fault, BalancerFault):
+    if isinstance(fault, BalancerError):
         refused = Refused(
             "The balancer does not answer as it should",
             where="balancer",
@@ -173,22 +174,22 @@ def _settle(machine: Machine, line: Line) -> None:
     pending = machine.journal().pending
     if pending is None:
         return
-    from evenkeel.host import goback
-    from evenkeel.host.journal import GOING_BACK
-    from evenkeel.host.lease import is_over
+    from evenkeel.host.state.journal import GOING_BACK
+    from evenkeel.host.system.lease import is_over
+    from evenkeel.host.verbs import revert
 
     if pending["phase"] != GOING_BACK and not is_over(machine.clock, pending["lease"]):
         return
     try:
         with machine.locked(line.verb, BRIEF_SECONDS) as journal:
-            goback.settle(machine, journal)
+            revert.settle(machine, journal)
     except Refused:
         # Somebody holds the lock, so somebody is at it already.
         return
 
 
 def _prepare(machine: Machine, line: Line, stdin: Stream) -> Answer:
-    from evenkeel.host import prepare
+    from evenkeel.host.verbs import prepare
 
     values = line.values
     check_only = line.flags.get("check-only", False)
@@ -196,7 +197,7 @@ def _prepare(machine: Machine, line: Line, stdin: Stream) -> Answer:
 
 
 def _activate(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import activate
+    from evenkeel.host.verbs import activate
 
     values = line.values
     lease = _lease(values["lease-seconds"])
@@ -206,13 +207,13 @@ def _activate(machine: Machine, line: Line, _stdin: Stream) -> Answer:
 
 
 def _renew(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import confirm
+    from evenkeel.host.verbs import confirm
 
     return confirm.renew(machine, line.values["change"], _lease(line.values["lease-seconds"]))
 
 
 def _confirm(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import confirm
+    from evenkeel.host.verbs import confirm
 
     return confirm.confirm(machine, line.values["change"])
 
@@ -220,7 +221,7 @@ def _confirm(machine: Machine, line: Line, _stdin: Stream) -> Answer:
 def _observe(machine: Machine, line: Line, stdin: Stream) -> Answer:
     import json
 
-    from evenkeel.host import observe
+    from evenkeel.host.verbs import observe
 
     data = stdin.read(LARGEST_POLICY_BYTES + 1)
     try:
@@ -249,49 +250,49 @@ def _observe(machine: Machine, line: Line, stdin: Stream) -> Answer:
 
 
 def _rollback(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import rollback
+    from evenkeel.host.verbs import rollback
 
     return rollback.rollback(machine, line.values.get("to"), line.values.get("undo"))
 
 
 def _status(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import facts
+    from evenkeel.host.verbs import status
 
-    return facts.status(machine, line.flags.get("files", False))
+    return status.status(machine, line.flags.get("files", False))
 
 
 def _facts(machine: Machine, _line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import facts
+    from evenkeel.host.verbs import status
 
-    return facts.facts(machine)
+    return status.facts(machine)
 
 
 def _snapshot(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import keep
+    from evenkeel.host.verbs import retention
 
     flags = line.flags
-    return keep.snapshot(
+    return retention.snapshot(
         machine, line.values["name"], flags.get("pinned", False), flags.get("unpin", False)
     )
 
 
 def _prune(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import keep
+    from evenkeel.host.verbs import retention
 
     most, days = line.values.get("keep"), line.values.get("max-age-days")
-    return keep.prune(
+    return retention.prune(
         machine, None if most is None else int(most), None if days is None else float(days)
     )
 
 
 def _metrics(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import metrics
+    from evenkeel.host.verbs import metrics
 
     return metrics.metrics(machine, line.values.get("output"))
 
 
 def _drain(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import drain
+    from evenkeel.host.verbs import drain
 
     values = line.values
     seconds = values.get("for-seconds")
@@ -306,19 +307,19 @@ def _drain(machine: Machine, line: Line, _stdin: Stream) -> Answer:
 
 
 def _undrain(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import drain
+    from evenkeel.host.verbs import drain
 
     return drain.undrain(machine, line.values["pool"], line.values["server"])
 
 
 def _recover(machine: Machine, line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import rollback
+    from evenkeel.host.verbs import rollback
 
     return rollback.recover(machine, line.flags.get("boot", False))
 
 
 def _expire(machine: Machine, _line: Line, _stdin: Stream) -> Answer:
-    from evenkeel.host import rollback
+    from evenkeel.host.verbs import rollback
 
     return rollback.expire(machine)
 

@@ -1,6 +1,6 @@
 """The rehearsal: one change, its exact bytes, in a sealed container with traffic.
 
-`world` says what must exist in the container, `stub` and `traffic` are the servers and the clients
-in it, `inside` is the program that runs there, `checks` turns what it measured into verdicts, and
-`staging` is the controller's side of a whole run.
+`plan` says what must exist in the container. `stubs` are the servers in it and `load` the clients.
+`run` is the program inside, `checks` turns its measurements into verdicts, and `protocol` is what
+both sides share. `bundles`, `ship`, `staging` and `outcome` are the controller's side.
 """

@@ -1,5 +1,5 @@
 """The entry point of the program that is shipped into the staging container."""
 
-from evenkeel.rehearsal.inside import main
+from evenkeel.rehearsal.run.main import main
 
 raise SystemExit(main())

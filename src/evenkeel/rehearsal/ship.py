@@ -28,17 +28,21 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.profile.model import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
-from evenkeel.rehearsal import places, stand_ins, world
-from evenkeel.rehearsal.declared import waived_requests
-from evenkeel.rehearsal.named import with_all_named
-from evenkeel.rehearsal.plan import Bundle, Settings
-from evenkeel.rehearsal.question_plan import WAIVED, words_of_all
+from evenkeel.rehearsal.bundles import Bundle, Settings
+from evenkeel.rehearsal.plan import placeholder_files, world
+from evenkeel.rehearsal.plan.references import with_all_named
+from evenkeel.rehearsal.plan.requests import WAIVED, words_of_all
+from evenkeel.rehearsal.plan.waivers import waived_requests
+from evenkeel.rehearsal.protocol import paths
 
-_PARTS = ("host/*.py", "judge/*.py", "rehearsal/*.py", "__init__.py", "errors.py")
+_PARTS = ("host/**/*.py", "judge/*.py", "rehearsal/**/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
 _OURS_ALONE = {
-    f"rehearsal/{name}.py" for name in ("ship", "staging", "plan", "outcome", "named", "stand_ins")
-}
+    f"rehearsal/{name}.py"
+    for name in (
+        "bundles", "outcome", "plan/placeholder_files", "plan/references", "ship", "staging"
+    )
+}  # fmt: skip
 
 
 def rehearsal_program() -> bytes:
@@ -68,25 +72,27 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
     facts = _world(manifest, change.digest(), bundle, settings, world.build(intent, profile))
     facts["profile"]["sha256"] = sum_
     write_atomically(settings.results / f"{bundle.name}.world.json", canonical_json(facts))
-    _write(target, places.HOST_PROGRAM, program.program_bytes(), 0o755)
+    _write(target, paths.HOST_PROGRAM, program.program_bytes(), 0o755)
     _write(target, *program.driver_on_host(settings.role))
-    _write(target, places.PROGRAM, rehearsal_program())
+    _write(target, paths.PROGRAM, rehearsal_program())
     _write(target, "/root/.ssh/authorized_keys", keys.user_public, 0o600)
     # sshd wants this folder; in a container that is just starting nobody may have made it yet.
     (target / "run/sshd").mkdir(parents=True)
     _write(target, "/etc/ssh/ssh_host_ed25519_key", keys.host_private, 0o600)
-    _write(target, f"{places.FOLDER}/world.json", canonical_json(facts))
+    _write(target, f"{paths.FOLDER}/world.json", canonical_json(facts))
     for kind, folder in (("candidate", "bundle"), ("base", "base")):
         source = settings.change / folder / bundle.host
         for path in sorted(p for p in source.rglob("*") if p.is_file()):
             name = path.relative_to(source).as_posix()
-            _write(target, f"{places.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
+            _write(target, f"{paths.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
     hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
     named = _named(bundle, settings, facts["certificates"])
-    trusted = stand_ins.trusted([*hosts, *sorted(named.get(stand_ins.SERVER_NAMES, ()))])
+    trusted = placeholder_files.trusted(
+        [*hosts, *sorted(named.get(placeholder_files.SERVER_NAMES, ()))]
+    )
     if facts["over_tls"]:
-        _write(target, places.STUB_CERTIFICATE, trusted.certificate, 0o600)
-    for name, content in stand_ins.contents(named, trusted).items():
+        _write(target, paths.STUB_CERTIFICATE, trusted.certificate, 0o600)
+    for name, content in placeholder_files.contents(named, trusted).items():
         _write(target, name, content, 0o644)
 
 

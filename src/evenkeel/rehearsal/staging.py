@@ -28,10 +28,21 @@ from evenkeel.containers import images, names, podman
 from evenkeel.errors import Refused
 from evenkeel.judge.verdict import PASS
 from evenkeel.records import read_json
-from evenkeel.rehearsal import checks, effect, outcome, plan
-from evenkeel.rehearsal.by_hand import as_measured
-from evenkeel.rehearsal.declared import Policy
-from evenkeel.rehearsal.plan import Bundle, Settings
+from evenkeel.rehearsal import outcome
+from evenkeel.rehearsal.bundles import (
+    CHANGE,
+    HOSTS,
+    LAB,
+    LABEL,
+    RESULTS,
+    ROLE,
+    Bundle,
+    Settings,
+    distinct,
+)
+from evenkeel.rehearsal.checks import effect, verdicts
+from evenkeel.rehearsal.plan.handwritten import as_measured
+from evenkeel.rehearsal.plan.waivers import Policy
 
 Progress = Callable[[str], None]
 
@@ -67,13 +78,13 @@ def rehearse(
     """
     folder = ChangeFolder(change_dir.resolve())
     folder.verify_bundle()
-    bundles = plan.distinct(folder.manifest(), hosts)
+    bundles = distinct(folder.manifest(), hosts)
     among = ", ".join(f"{one.name} ({len(one.hosts)} hosts)" for one in bundles)
     progress(f"rehearse {len(bundles)} distinct bundles of {folder.change_id}: {among}")
     body: dict[str, Any] = {"bundles": [], "versions": _versions(), "seconds": {}}
     for first in range(0, len(bundles), AT_ONCE):
         _batch(bundles[first : first + AT_ONCE], folder, role_dir, repo_root, progress, body)
-    body["verdict"] = checks.verdict_of(
+    body["verdict"] = verdicts.verdict_of(
         check for bundle in body["bundles"] for check in bundle["checks"]
     )
     for line in dict.fromkeys(
@@ -110,7 +121,7 @@ def _batch(
 
 def remove_leftovers() -> None:
     """Remove the containers that a killed rehearsal of this checkout left behind, and no others."""
-    label = f"label={plan.LABEL}={names.lab_name()}"
+    label = f"label={LABEL}={names.lab_name()}"
     found = podman.call(["ps", "--all", "--quiet", "--filter", label])
     podman.remove(found.decode().split())
 
@@ -147,11 +158,11 @@ def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
         "NO_COLOR": "1",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(run),
         _IMAGE: kept.get(_IMAGE) or images.image("staging", root),
-        plan.LAB: names.lab_name(),
-        plan.CHANGE: str(settings.change),
-        plan.RESULTS: str(settings.results),
-        plan.ROLE: str(settings.role),
-        plan.HOSTS: ",".join(settings.hosts or []),
+        LAB: names.lab_name(),
+        CHANGE: str(settings.change),
+        RESULTS: str(settings.results),
+        ROLE: str(settings.role),
+        HOSTS: ",".join(settings.hosts or []),
     }
 
 
@@ -234,7 +245,7 @@ def _found(
         one, used = judged(bundle, results, verified[bundle.name], policy)
         found.append(one)
         versions |= used
-    if code and checks.verdict_of(check for one in found for check in one["checks"]) == PASS:
+    if code and verdicts.verdict_of(check for one in found for check in one["checks"]) == PASS:
         raise outcome.trouble(results)
     return found, versions
 
@@ -259,7 +270,7 @@ def judged(
         _result(results, bundle, what) for what in ("world", "measured", "reloads")
     )
     found = policy.checks(bundle.hosts) if policy else []
-    found += checks.judge(policy.declared_in(world) if policy else world, measured, reloads)
+    found += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
     world = as_measured(world, measured)
     found.append(outcome.container_check(container))
     return {

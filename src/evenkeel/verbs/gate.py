@@ -19,7 +19,7 @@ from evenkeel.change.deploying import demand_alone
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import demand_open
 from evenkeel.errors import Fault, Faults, Refused
-from evenkeel.host.build import DIGITS
+from evenkeel.host.system.fingerprint import DIGITS
 from evenkeel.remote import PROGRAM
 
 # Between two calls of a scheduled deploy nobody renews a lease, so it has to cover the time that

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.errors import Refused
-from evenkeel.host.archive import is_file_name
+from evenkeel.host.state.archive import is_file_name
 from evenkeel.records import check_change_id, read_json
 
 

@@ -25,7 +25,7 @@ from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
 from evenkeel.errors import Faults, Refused
 from evenkeel.forecast import NOTHING, forecast
-from evenkeel.host.archive import release_digest
+from evenkeel.host.state.archive import release_digest
 from evenkeel.records import (
     Record,
     canonical_json,

@@ -5,7 +5,7 @@ import pytest
 from evenkeel.change.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.intent import completed
-from evenkeel.rehearsal import world
+from evenkeel.rehearsal.plan import world
 
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
 HEAD = """\

@@ -3,7 +3,7 @@
 import pytest
 from unit.balancer_haproxy.driver import driver, part
 
-from evenkeel.host import process
+from evenkeel.host.system import process
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 from unit.balancer_haproxy.driver import driver, part
 from unit.balancer_haproxy.files import ROLE
 
-from evenkeel.host import process
+from evenkeel.host.system import process
 
 GLOBAL = "global\n    chroot /var/lib/haproxy\n    user haproxy\n    group haproxy\n"
 GOLDENS = sorted((ROLE.parents[1] / "tests" / "golden" / "haproxy").glob("*/haproxy.cfg"))

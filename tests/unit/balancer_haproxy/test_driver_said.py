@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from unit.balancer_haproxy.driver import driver, part
 
-from evenkeel.host import process
+from evenkeel.host.system import process
 
 GLOBAL = "global\n    chroot /var/lib/haproxy\n    user haproxy\n    group haproxy\n"
 own_words = part("said").own_words

@@ -4,7 +4,7 @@ import pytest
 
 from evenkeel.change.dialect import load_dialect
 from evenkeel.containers.names import ROOT
-from evenkeel.rehearsal import stub_speech
+from evenkeel.rehearsal.stubs import protocols
 
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
 
@@ -12,7 +12,7 @@ DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
 def speech(lines):
     text = f"backend b\n{lines}    server s 10.0.0.1:25 check\n"
     spoken = DIALECT.by_hand({"haproxy.cfg": text.encode()})["pools"][0]["speaks"]
-    return stub_speech.read({"s": spoken})["s"] if spoken else None
+    return protocols.read({"s": spoken})["s"] if spoken else None
 
 
 def test_a_mail_server_speaks_first_and_answers_a_greeting():

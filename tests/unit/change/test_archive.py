@@ -5,7 +5,7 @@ import io
 from unit.change.build import Sample
 
 from evenkeel.change.archive import release_archive
-from evenkeel.host.archive import CHANGE_MANIFEST, approval_name, unpack
+from evenkeel.host.state.archive import CHANGE_MANIFEST, approval_name, unpack
 
 
 def sent(sample: Sample, host: str = "lb1"):

@@ -15,7 +15,7 @@ from unit.intent.strategies import intents
 
 from evenkeel.change.bundle import manifest, orders_of, release_archive, render_fleet
 from evenkeel.errors import Faults, Refused
-from evenkeel.host.archive import release_digest, unpack
+from evenkeel.host.state.archive import release_digest, unpack
 from evenkeel.records import canonical_json, sha256_of
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"

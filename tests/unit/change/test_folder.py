@@ -6,7 +6,7 @@ from unit.change.build import BASE, CONFIG, INTENT, Sample
 from evenkeel import records
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_REFUSED, Faults, Refused
-from evenkeel.host.archive import release_digest
+from evenkeel.host.state.archive import release_digest
 from evenkeel.records import canonical_json, sha256_of
 
 

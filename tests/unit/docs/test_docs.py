@@ -15,7 +15,7 @@ from evenkeel_proof.commands import demo
 from evenkeel.change import catalogue
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.host import arguments
-from evenkeel.host.driver import CAPABILITY_NAMES
+from evenkeel.host.system.driver import CAPABILITY_NAMES
 from evenkeel.intent import parse_intent, reference
 
 ROOT = Path(__file__).parents[3]
@@ -141,7 +141,7 @@ def test_every_verb_and_option_of_the_on_host_program_is_documented():
 
 
 def test_every_capability_and_driver_method_is_documented():
-    from evenkeel.host.driver import Driver
+    from evenkeel.host.system.driver import Driver
 
     page = (DOCS / "adding-a-balancer.md").read_text()
     methods = [name for name in vars(Driver) if not name.startswith("_")]

@@ -11,7 +11,7 @@ from typing import Any
 from evenkeel_proof.lab.keys import key_pair
 
 from evenkeel.change import signature
-from evenkeel.host.archive import CHANGE_MANIFEST, approval_name
+from evenkeel.host.state.archive import CHANGE_MANIFEST, approval_name
 from evenkeel.records import Record, canonical_json, sha256_of
 
 AUTHOR, APPROVER, SECOND_APPROVER = "ann@example.com", "bob@example.com", "cid@example.com"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.host import driver
-from evenkeel.host.driver import CAPABILITY_NAMES
-from evenkeel.host.faults import Refused
+from evenkeel.host.errors import Refused
+from evenkeel.host.system import driver
+from evenkeel.host.system.driver import CAPABILITY_NAMES
 from evenkeel.program import build_driver
 
 SOURCE = """
-from evenkeel.host.driver import Driver
+from evenkeel.host.system.driver import Driver
 
 from .driver_part import CAPABILITIES as STATED
 

@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from evenkeel.host.archive import canonical, pack, release_digest
-from evenkeel.host.driver import CAPABILITY_NAMES, Check, Driver
-from evenkeel.host.faults import BalancerDown, BalancerFault, Refused
-from evenkeel.host.lease import Clock
-from evenkeel.host.machine import Machine
+from evenkeel.host.errors import BalancerDown, BalancerError, Refused
 from evenkeel.host.main import answer_of
-from evenkeel.host.steps import Steps
-from evenkeel.host.store import Store
-from evenkeel.host.units import Units
+from evenkeel.host.state.archive import canonical, pack, release_digest
+from evenkeel.host.state.host import Machine
+from evenkeel.host.state.store import Store
+from evenkeel.host.system.driver import CAPABILITY_NAMES, Check, Driver
+from evenkeel.host.system.lease import Clock
+from evenkeel.host.system.steps import Steps
+from evenkeel.host.system.systemd import Units
 
 FIRST = b"web a\nweb b\n"
 SECOND = b"web a\nweb b\nweb c\n"
@@ -147,7 +147,7 @@ class FakeDriver(Driver):
     def reload(self, timeout_seconds: float) -> dict[str, Any]:
         self._worker()
         if b"unloadable" in self.native.read_bytes():
-            raise BalancerFault("cannot load it")
+            raise BalancerError("cannot load it")
         self.spawn()
         return self._identity()
 

@@ -1,7 +1,7 @@
 import pytest
 
 from evenkeel.host.arguments import VERBS, parse
-from evenkeel.host.faults import UsageFault
+from evenkeel.host.errors import UsageError
 
 START = ["--balancer", "haproxy"]
 DIGEST = "a" * 64
@@ -44,7 +44,7 @@ def test_understands_options_and_flags():
     ],
 )
 def test_refuses_a_word_that_it_does_not_know(words):
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         parse(words)
 
 
@@ -52,6 +52,6 @@ def test_a_required_option_is_named_when_it_is_missing():
     for verb, options in VERBS.items():
         for name, option in options.items():
             if option.required:
-                with pytest.raises(UsageFault):
+                with pytest.raises(UsageError):
                     parse([*START, verb])
                 assert option.pattern is not None, name

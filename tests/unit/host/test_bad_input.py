@@ -9,9 +9,9 @@ import pytest
 from unit.host.fakes import SECOND, Host
 
 from evenkeel.host import main as program
-from evenkeel.host.faults import BalancerFault
-from evenkeel.host.journal import Journal
-from evenkeel.host.steps import Steps
+from evenkeel.host.errors import BalancerError
+from evenkeel.host.state.journal import Journal
+from evenkeel.host.system.steps import Steps
 
 OBSERVE = ("observe", "--change", "c1", "--seconds", "0", "--judge")
 
@@ -187,7 +187,7 @@ def test_a_host_without_its_driver(host: Host) -> None:
 
 def test_a_balancer_that_says_no_is_named(host: Host) -> None:
     def down() -> None:
-        raise BalancerFault("no")
+        raise BalancerError("no")
 
     host.deploy("c1", SECOND)
     host.driver.observe = down

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from unit.host.fakes import SECOND, Host, digest
 
-from evenkeel.host import lock, metrics, process
 from evenkeel.host.main import VERBS, main
-from evenkeel.host.steps import Steps
+from evenkeel.host.system import lock, process
+from evenkeel.host.system.steps import Steps
+from evenkeel.host.verbs import metrics
 
 
 def test_every_verb_of_the_command_line_can_be_run() -> None:

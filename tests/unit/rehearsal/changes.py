@@ -9,7 +9,7 @@ from typing import Any
 from evenkeel.change.bundle import manifest, render_fleet
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.containers.names import ROOT
-from evenkeel.host.archive import release_digest
+from evenkeel.host.state.archive import release_digest
 from evenkeel.records import canonical_json
 
 ROLE = ROOT / "roles" / "balancer_haproxy"

@@ -5,8 +5,8 @@ from typing import Any
 from unit.rehearsal.changes import intent
 
 from evenkeel.intent.parse import normalise, parse_intent
-from evenkeel.rehearsal import world as worlds
-from evenkeel.rehearsal.scouting import to_try
+from evenkeel.rehearsal.plan import world as worlds
+from evenkeel.rehearsal.run.reachability import to_try
 
 
 def world_of(pool: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from cryptography import x509
 from unit.rehearsal.changes import hand_made, intent, servers, write_change
 
 from evenkeel.errors import Faults
-from evenkeel.host import driver
+from evenkeel.host.system import driver
 from evenkeel.records import canonical_json
-from evenkeel.rehearsal import places, plan, ship, stub_tls
-from evenkeel.rehearsal.plan import Settings
+from evenkeel.rehearsal import bundles, ship
+from evenkeel.rehearsal.bundles import Settings
+from evenkeel.rehearsal.protocol import paths
+from evenkeel.rehearsal.stubs import tls as stub_tls
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def shipped(tmp_path):
 
     def lay_out(made, base=None):
         folder = write_change(tmp_path / "c1", {"lb1": made}, {"lb1": base} if base else {})
-        role = ship.Path(plan.names.ROOT, "roles", "balancer_haproxy")
+        role = ship.Path(bundles.names.ROOT, "roles", "balancer_haproxy")
         settings = Settings(folder.path, tmp_path / "results", role, None)
         (bundle,) = settings.bundles()
         ship.payload(bundle, settings, tmp_path / "tree", ship.Keys.make())
@@ -33,12 +35,12 @@ def shipped(tmp_path):
 
 
 def world(tree):
-    return json.loads((tree / places.FOLDER[1:] / "world.json").read_text())
+    return json.loads((tree / paths.FOLDER[1:] / "world.json").read_text())
 
 
 def test_a_container_gets_the_exact_bytes_and_what_is_live_now(shipped, tmp_path):
     tree = shipped(intent(), hand_made(3))
-    folder = tree / places.FOLDER[1:]
+    folder = tree / paths.FOLDER[1:]
     rendered = (tmp_path / "c1/bundle/lb1/haproxy.cfg").read_bytes()
     assert (folder / "candidate/haproxy.cfg").read_bytes() == rendered
     assert (folder / "base/haproxy.cfg").read_text() == hand_made(3)
@@ -52,7 +54,7 @@ def test_the_program_in_the_container_finds_a_driver_that_it_may_load(shipped):
 
 def handshake(tree, authorities, name):
     """Let a client that trusts `authorities` speak with a stub server, in memory."""
-    stub = stub_tls.Session(stub_tls.context(f"{tree}{places.STUB_CERTIFICATE}"))
+    stub = stub_tls.Session(stub_tls.context(f"{tree}{paths.STUB_CERTIFICATE}"))
     trust = ssl.create_default_context(cafile=f"{tree}{authorities}")
     trust.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     trust.load_verify_locations(f"{tree}/etc/ssl/certs/own.crl")
@@ -90,7 +92,7 @@ def test_a_host_with_nothing_live_has_no_base(shipped):
 def test_the_program_in_the_container_needs_nothing_but_pycurl_and_the_standard_library(
     shipped, tmp_path
 ):
-    program = shipped(intent()) / places.PROGRAM[1:]
+    program = shipped(intent()) / paths.PROGRAM[1:]
     library = tmp_path / "library"
     library.mkdir()
     for part in Path(pycurl.__file__).parents[1].glob("pycurl*"):
@@ -122,7 +124,9 @@ def test_a_certificate_stands_in_where_the_real_one_lies(shipped):
 def test_an_altered_bundle_is_refused(shipped, tmp_path):
     shipped(intent())
     (tmp_path / "c1/bundle/lb1/haproxy.cfg").write_text("altered")
-    settings = Settings(tmp_path / "c1", tmp_path, plan.names.ROOT / "roles/balancer_haproxy", None)
+    settings = Settings(
+        tmp_path / "c1", tmp_path, bundles.names.ROOT / "roles/balancer_haproxy", None
+    )
     with pytest.raises(Faults, match="not the one that was rendered"):
         ship.payload(settings.bundles()[0], settings, tmp_path / "again", ship.Keys.make())
 
@@ -133,7 +137,9 @@ def test_an_altered_bundle_is_refused(shipped, tmp_path):
 def test_an_altered_base_or_intent_is_refused(shipped, tmp_path, name, text):
     shipped(intent(), hand_made(3))
     (tmp_path / "c1" / name).write_text(text)
-    settings = Settings(tmp_path / "c1", tmp_path, plan.names.ROOT / "roles/balancer_haproxy", None)
+    settings = Settings(
+        tmp_path / "c1", tmp_path, bundles.names.ROOT / "roles/balancer_haproxy", None
+    )
     with pytest.raises(Faults, match=name.removesuffix("/haproxy.cfg")):
         ship.payload(settings.bundles()[0], settings, tmp_path / "again", ship.Keys.make())
 
@@ -151,7 +157,7 @@ def test_the_container_knows_which_requests_the_change_waives(tmp_path):
     waiver = {"rule": "asked", "subject": "POST", "reason": "read only"}
     made = json.loads(text.read_text()) | {"declared": {"waivers": [waiver]}}
     text.write_bytes(canonical_json(made))
-    role = ship.Path(plan.names.ROOT, "roles", "balancer_haproxy")
+    role = ship.Path(bundles.names.ROOT, "roles", "balancer_haproxy")
     settings = Settings(folder.path, tmp_path / "results", role, None)
     (bundle,) = settings.bundles()
     ship.payload(bundle, settings, tmp_path / "tree", ship.Keys.make())

@@ -6,8 +6,9 @@ import pytest
 from unit.rehearsal.measured import counts, measured, reloads, world_of
 
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.rehearsal import checks, outcome, staging
-from evenkeel.rehearsal.plan import Bundle, Settings
+from evenkeel.rehearsal import outcome, staging
+from evenkeel.rehearsal.bundles import Bundle, Settings
+from evenkeel.rehearsal.checks import verdicts
 
 BUNDLE = Bundle("b1", "1" * 64, "b" * 64, "lb1", ("lb1", "lb2"), ())
 EVEN = counts(100, 100, 100)
@@ -42,7 +43,7 @@ def leave(results, after, cases=None, **parts):
 def test_a_good_bundle_passes_with_its_effect(results):
     leave(results, EVEN)
     (one,), versions = staging._found([BUNDLE], results, 0)
-    assert checks.verdict_of(one["checks"]) == "pass"
+    assert verdicts.verdict_of(one["checks"]) == "pass"
     assert one["hosts"] == ["lb1", "lb2"]
     assert one["effect"]["web"]["servers"]["web1"]["after"] == 0.33333
     assert versions == {"haproxy": "2.6"}
@@ -51,7 +52,7 @@ def test_a_good_bundle_passes_with_its_effect(results):
 def test_a_bundle_that_fails_is_a_result_with_reasons_and_no_error(results):
     leave(results, counts(150, 150))
     (one,), _ = staging._found([BUNDLE], results, 1)
-    assert checks.verdict_of(one["checks"]) == "fail"
+    assert verdicts.verdict_of(one["checks"]) == "fail"
     reasons = [reason for check in one["checks"] for reason in check["reasons"]]
     assert any("server web3 of pool web got no request" in reason for reason in reasons)
 

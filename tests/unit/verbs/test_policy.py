@@ -12,7 +12,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.shown import bound
 from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Faults
-from evenkeel.rehearsal.declared import Policy, waived_requests
+from evenkeel.rehearsal.plan.waivers import Policy, waived_requests
 from evenkeel.report import page
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.policy import declared_in

@@ -9,8 +9,8 @@ from unit.rehearsal.changes import ROLE
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_REFUSED, Faults, Refused
 from evenkeel.profile.model import DEFAULT
-from evenkeel.rehearsal import plan, ship
-from evenkeel.rehearsal.plan import Settings
+from evenkeel.rehearsal import bundles, ship
+from evenkeel.rehearsal.bundles import Settings
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.render import Request, render
 from evenkeel.verbs.traffic import profile_diff, profile_of, traffic_lines
@@ -137,7 +137,7 @@ def test_the_difference_is_that_from_the_change_that_is_live(tmp_path):
 def test_the_rehearsal_follows_the_profile_of_the_change(tmp_path):
     folder, _ = rendered(tmp_path, profile=TEXT)
     settings = Settings(folder.path, tmp_path / "results", ROLE, None)
-    (bundle,) = plan.distinct(folder.manifest())
+    (bundle,) = bundles.distinct(folder.manifest())
     ship.payload(bundle, settings, tmp_path / "tree", ship.Keys.make())
     world = json.loads((tmp_path / "results" / f"{bundle.name}.world.json").read_text())
     assert {kind["clients"] for kind in world["classes"]} == {700}

@@ -3,7 +3,7 @@
 from evenkeel_proof.corpus.containers import PROGRAM, Container
 
 from evenkeel.containers.names import ROOT
-from evenkeel.host import driver
+from evenkeel.host.system import driver
 
 
 def test_a_container_finds_a_driver_that_it_may_load_and_its_program(tmp_path):

@@ -1,0 +1,1 @@
+"""Turns what was measured in the container into checks with verdicts: pure functions."""

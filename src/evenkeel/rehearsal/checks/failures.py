@@ -1,0 +1,293 @@
+"""What failing servers did to clients, and whether this change is to blame: pure functions.
+
+A harm has a code, so that what the candidate does can be compared with what the configuration
+before it does under the same failure. New harm fails; old harm is told and passes: a change is not
+to blame for what was so before. Where there is nothing to compare with, a pool is held to what its
+own checks promise.
+
+Standard library only: it runs in the staging container too, to see what is worth a second look.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evenkeel.rehearsal.plan.concurrent_shares import likely
+from evenkeel.rehearsal.protocol.check import Check, Data, check, names, verdict_for
+
+# As slow as production's slowest, as long as no profile says so.
+SLOW_SECONDS = 5.0
+# Of requests: what breaks off when a server goes away in the middle of an answer is its doing.
+_LOST_PERCENT = 5.0
+_LOST_AT_LEAST = 2
+# More than twice as many as before, and these, is no luck.
+_TWICE = 2
+# After the check has noticed there is no excuse but chance.
+_BUDGET_PERCENT = 1.0
+# So many requests are expected at a server before its luck is judged: 1 in 100,000 gets none.
+_SURE_OF_TRAFFIC = 12
+_PILE = 3.0
+# Nobody waits longer in a rehearsal for a check to notice.
+_NOTICED_SECONDS = 16.0
+_SLOW = "slow"
+_PATIENCE = ("noticed_seconds", "hang_seconds", "back_seconds")
+_SAID = {
+    "refuse": "refuses connections",
+    "errors": "answers 500",
+    "hang": "does not answer",
+}
+
+
+def harms(pool: Data, facts: Data) -> dict[str, str]:
+    """Give {code: sentence} for what clients of a pool suffered while its servers failed."""
+    found: dict[str, str] = {}
+    refused = facts.get("refused") or {}
+    lost = _lost(facts)
+    if lost > max(_LOST_AT_LEAST, refused.get("sent", 0) * _LOST_PERCENT / 100):
+        victims = names(facts["victims"])
+        found["refused"] = (
+            f"{lost} of {refused['sent']} requests are lost when {victims} refuses connections,"
+            " though other servers are well"
+        )
+    found |= _unnoticed(facts)
+    rest = facts.get("noticed_by_clients") or {}
+    # Who hangs is noticed last of all: until then a part of the requests hangs with it.
+    hung = rest.get("hung", 0) if facts.get("hanging") else 0
+    if (failed := _failed(rest) - hung) > _budget(rest):
+        found["errors"] = (
+            f"{failed} of {rest['sent']} requests still fail ({_errors(rest)}) when the checks"
+            f" have had their time with {names(facts['victims'])}"
+        )
+    elif rest:
+        found |= _spread(pool, facts, rest)
+    found |= _down(facts)
+    found |= _back(facts)
+    slow = facts.get("slow") or {}
+    if slow.get("lost"):
+        found[_SLOW] = f"{slow['lost']} of {slow['sent']} slow requests fail ({_errors(slow)})"
+    return found
+
+
+def _unnoticed(facts: Data) -> dict[str, str]:
+    by_mode: dict[str, list[str]] = {}
+    for server, noticed in facts["noticed"].items():
+        if not noticed:
+            by_mode.setdefault(facts["modes"].get(server, ""), []).append(server)
+    return {
+        f"unnoticed:{mode}": f"the balancer keeps sending requests to {names(servers)}, which"
+        f" {_SAID.get(mode, 'fails')}"
+        for mode, servers in sorted(by_mode.items())
+    }
+
+
+def _lost(facts: Data) -> int:
+    """Give how many requests were lost while servers refused connections."""
+    refused = facts.get("refused") or {}
+    return int(refused.get("lost", 0) + refused.get("hung", 0))
+
+
+def _failed(counts: Data) -> int:
+    return int(counts.get("lost", 0) + counts.get("wrong", 0) + counts.get("hung", 0))
+
+
+def _budget(counts: Data) -> float:
+    return max(1.0, int(counts.get("sent", 0)) * _BUDGET_PERCENT / 100)
+
+
+def _errors(counts: Data) -> str:
+    errors = dict(counts["errors"])
+    if counts.get("hung"):
+        errors["no answer in time"] = counts["hung"]
+    return ", ".join(f"{number} x {kind}" for kind, number in sorted(errors.items()))
+
+
+def _spread(pool: Data, facts: Data, rest: Data) -> dict[str, str]:
+    """Those that are left share what there is, by their weights; luck is left a wide berth."""
+    if pool["rule"] == "none":
+        return {}
+    weights = {server: pool["weights"][server] for server in facts["rest"]}
+    found = {}
+    for server in weights:
+        least, expected = (
+            rest["answered"] * likely(pool, weights, server, most=most) for most in (False, True)
+        )
+        got = rest["servers"].get(pool["endpoints"][server], 0)
+        if least >= _SURE_OF_TRAFFIC and not got:
+            found["idle"] = f"{server} gets none of the requests of {names(facts['victims'])}"
+        elif expected >= _SURE_OF_TRAFFIC and got > expected * _PILE:
+            found["pile"] = (
+                f"{server} gets {got} of {rest['answered']} requests when"
+                f" {names(facts['victims'])} fails, by its weight about {expected:.0f}"
+            )
+    return found
+
+
+def _down(facts: Data) -> dict[str, str]:
+    down = facts.get("down") or {}
+    if not down or not all(facts["noticed"].values()):
+        return {}
+    if facts["backups"]:
+        if down["answered"]:
+            return {}
+        backups = names(facts["backups"])
+        return {"backup": f"no request is answered by {backups} when all other servers are down"}
+    if down["late"] * 2 > down["sent"]:
+        return {
+            "late": f"{down['late']} of {down['sent']} requests wait for more than 2 s when all"
+            " servers are down, wanted an error at once"
+        }
+    return {}
+
+
+def _back(facts: Data) -> dict[str, str]:
+    back = facts.get("back") or {}
+    found = {}
+    if back.get("away"):
+        away = back["away"]
+        found["away"] = f"{names(away)} are well again and still get no requests"
+    if (failed := _failed(back)) > _budget(back):
+        found["after"] = (
+            f"{failed} of {back['sent']} requests fail ({_errors(back)}) when all servers are well"
+            " again"
+        )
+    return found
+
+
+def suspicious(world: Data, ran: Data) -> dict[str, list[str]]:
+    """Give the pools of a run that are worth a second look, each with its codes.
+
+    A pool that the change leaves as it is has whatever it had: nobody looks twice.
+    """
+    same = set(world.get("unchanged", ()))
+    found = {
+        name: list(harms(world["pools"][name], facts))
+        for name, facts in ran["pools"].items()
+        if name not in same
+    }
+    return {name: codes for name, codes in found.items() if codes}
+
+
+def worse(world: Data, ran: Data, base: Data | None) -> set[str]:
+    """Give the pools that suffered something in `ran` that they did not in `base`."""
+    before = (base or {"pools": {}})["pools"]
+    return {
+        name
+        for name, codes in suspicious(world, ran).items()
+        if set(codes) - (_before(world["pools"][name], before[name]) if name in before else set())
+    }
+
+
+def _before(pool: Data, facts: Data) -> set[str]:
+    """Give the codes of what was so before; the weights of then are not known."""
+    return set(harms({**pool, "rule": "none"}, facts))
+
+
+def as_before(world: Data, classes: Data) -> dict[str, Any]:
+    """Give the world with, in each pool, the servers that answered its requests before the change.
+
+    What was before has servers and names of its own; an endpoint is a server's name here.
+    """
+    pools = {}
+    for name, pool in world["pools"].items():
+        seen = {
+            here
+            for kind in world["classes"]
+            if kind["pool"] == name
+            for here in classes.get(kind["name"], {}).get("servers", {})
+        }
+        if seen:
+            pools[name] = {
+                # How patient its checks were is not known: those of the change say nothing of it.
+                **{key: value for key, value in pool.items() if key not in _PATIENCE},
+                "endpoints": {here: here for here in sorted(seen)},
+                "weights": dict.fromkeys(sorted(seen), 1.0),
+                "expected_up": sorted(seen),
+                "backups": [],
+            }
+    return {**world, "pools": pools}
+
+
+def failing_check(
+    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+) -> Check:
+    """Judge one pool: what its clients met while servers failed (`ran`), compared with `base`.
+
+    `base` is what they met before the change, `again` the candidate's second run; both are there
+    only where the first run was suspicious, and without this pool where nothing could be compared.
+    """
+    facts = ran["pools"][name]
+    new, told, how = _compared(name, world, ran, base, again)
+    for codes in (new, told):
+        codes.pop(_SLOW, None)
+    numbers = {
+        "failed": {server: facts.get("modes", {}).get(server) for server in facts["victims"]},
+        "servers": len(facts["noticed"]),
+        "noticed": sum(facts["noticed"].values()),
+        "sent": sum(facts.get(act, {}).get("sent", 0) for act in _ACTS),
+        "lost_at_first": facts.get("refused", {}).get("lost"),
+        "failed_once_noticed": _failed(facts.get("noticed_by_clients") or {}),
+        "late_when_down": (facts.get("down") or {}).get("late"),
+        "away_afterwards": len((facts.get("back") or {}).get("away", [])),
+        **how,
+    }
+    title = f"Pool {name} stands the failure of its servers"
+    return _line(f"failing:{name}", title, numbers, new, told)
+
+
+def slow_check(name: str, world: Data, ran: Data, base: Data | None, again: Data | None) -> Check:
+    """Judge one pool's slow requests: what was answered before is answered still."""
+    slow = ran["pools"][name].get("slow") or {}
+    new, told, how = _compared(name, world, ran, base, again)
+    new, told = ({c: text for c, text in codes.items() if c == _SLOW} for codes in (new, told))
+    numbers = {
+        "seconds": world.get("slow_seconds", SLOW_SECONDS),
+        "sent": slow.get("sent", 0),
+        "answered": slow.get("answered", 0),
+        **how,
+    }
+    title = f"Slow requests to pool {name} are answered"
+    return _line(f"slow:{name}", title, numbers, new, told)
+
+
+def _line(code: str, title: str, numbers: Data, new: dict[str, str], told: dict[str, str]) -> Check:
+    reasons = list(new.values())
+    return check(code, title, verdict_for(reasons), numbers, [*reasons, *told.values()])
+
+
+def _compared(
+    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+) -> tuple[dict[str, str], dict[str, str], dict[str, bool]]:
+    """Give the harms that are new, those that are told, and how they were found out."""
+    pool = world["pools"][name]
+    found = harms(pool, ran["pools"][name])
+    twice = (again or {"pools": {}})["pools"].get(name)
+    if twice is not None:
+        found = {code: text for code, text in harms(pool, twice).items() if code in found}
+    before = (base or {"pools": {}})["pools"].get(name)
+    same = name in world.get("unchanged", ())
+    if same:
+        old = set(found)
+    elif before is None:
+        old = {code for code in found if not _promised(pool, code)}
+    else:
+        old = _before(pool, before)
+        if _lost(twice or ran["pools"][name]) <= _TWICE * _lost(before) + _LOST_AT_LEAST:
+            # Of some thirty requests, 4 where 2 were lost before are no other behaviour.
+            old.add("refused")
+    as_it_was = "as before" if same or before is not None else "as it is set up"
+    new = {code: text for code, text in found.items() if code not in old}
+    told = {code: f"{as_it_was}: {text}" for code, text in found.items() if code in old}
+    return new, told, {"compared": before is not None, "repeated": twice is not None}
+
+
+_ACTS = ("refused", "noticing", "noticed_by_clients", "down", "back")
+
+
+def _promised(pool: Data, code: str) -> bool:
+    """Whether a pool's own checks promise that this harm does not happen."""
+    kind = pool.get("check")
+    if kind not in ("http", "tcp") or code in ("refused", _SLOW):
+        return False
+    if pool.get("hang_seconds", 0.0) > _NOTICED_SECONDS:
+        return code not in ("errors", "away") and not code.startswith("unnoticed:")
+    return kind == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")

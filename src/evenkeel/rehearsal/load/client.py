@@ -1,0 +1,242 @@
+"""The load client: many source addresses, keep-alive and new connections, counted per server.
+
+A *class* of requests is what one route of one listener is made for (a dict of `world.classes`).
+Which server answered is read from the answer itself. It runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evenkeel.rehearsal.load.event_loop import Connections, Sockets
+from evenkeel.rehearsal.load.exchange import Answer, Exchange, NoAnswer, Way, server_name
+from evenkeel.rehearsal.load.request_maker import Maker, Request
+from evenkeel.rehearsal.protocol.headers import ECHO, HOLD
+
+# Nothing is learnt from a listener that has refused so many requests on end.
+HOPELESS = 96
+
+
+@dataclass
+class Tally:
+    """What became of the requests of one class."""
+
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+    diverted: int = 0
+    again: int = 0
+    servers: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    def note(self, answer: Answer, seconds: float) -> None:
+        """Count an answer. A redirect or a question for a password is no failure and no share."""
+        self.statuses[str(answer.status)] += 1
+        self.versions[answer.version] += 1
+        self.seconds.append(seconds)
+        if answer.status < 400 and answer.server:
+            self.answered += 1
+            self.servers[answer.server] += 1
+        elif 300 <= answer.status < 400 or answer.status == 401:
+            self.diverted += 1
+        else:
+            self.failed += 1
+            self.errors[f"status {answer.status}"] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as JSON; times in milliseconds."""
+        times = sorted(self.seconds)
+
+        def at(part: float) -> float | None:
+            return round(times[int(part * (len(times) - 1))] * 1000, 1) if times else None
+
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "failed": self.failed,
+            "diverted": self.diverted,
+            "again": self.again,
+            "servers": dict(self.servers),
+            "statuses": dict(self.statuses),
+            "errors": dict(self.errors),
+            "versions": dict(self.versions),
+            "milliseconds": {"median": at(0.5), "p95": at(0.95), "largest": at(1.0)},
+        }
+
+
+class Kept:
+    """The connections that one client keeps while it is there."""
+
+    def __init__(self) -> None:
+        self.connections = Connections()
+        self.places: set[tuple[object, ...]] = set()
+
+    def close(self) -> None:
+        """Close every one of them: the client leaves."""
+        self.connections.close()
+
+
+class Client:
+    """Sends requests and counts what becomes of them, per class."""
+
+    def __init__(self, seed: int) -> None:
+        self.maker = Maker(seed)
+        self.tallies: dict[str, Tally] = {}
+        self.on_end: dict[str, int] = {}
+
+    async def one(
+        self,
+        kind: dict[str, Any],
+        request: Request,
+        kept: Kept | None = None,
+        *,
+        h2: bool = False,
+    ) -> Answer | None:
+        """Send one request and count it; None when no answer came.
+
+        Without `kept` it goes over a new connection that nobody keeps. HTTP/2 is offered if `h2`
+        says so and the class allows it; the listener chooses.
+        """
+        tally = self.tallies.get(kind["name"]) or self.tallies.setdefault(kind["name"], Tally())
+        tally.sent += 1
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            answer = await self._send(_way(kind, request, h2), request, kept, tally)
+        except NoAnswer as error:
+            tally.failed += 1
+            tally.errors[str(error)] += 1
+            self.on_end[kind["name"]] = self.on_end.get(kind["name"], 0) + 1
+            return None
+        tally.note(answer, loop.time() - began)
+        self.on_end[kind["name"]] = 0 if answer.server else self.on_end.get(kind["name"], 0) + 1
+        return answer
+
+    async def _send(self, way: Way, request: Request, kept: Kept | None, tally: Tally) -> Answer:
+        """Send a request and give its answer; raises NoAnswer.
+
+        A request on a kept connection that was closed before a byte of its answer is sent again on
+        a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
+        """
+        connections = kept.connections if kept else Sockets.here().for_once()
+        place = way.place
+        is_open = kept is not None and place in kept.places
+        exchange = connections.exchange()
+        try:
+            exchange.prepare(way, request, fresh=not is_open, keep=kept is not None)
+            try:
+                await connections.send(exchange)
+            except NoAnswer as error:
+                if not (is_open and error.died):
+                    raise
+                exchange.prepare(way, request, fresh=True, keep=True)
+                await connections.send(exchange)
+            return exchange.answer()
+        finally:
+            tally.again += is_open and exchange.connected
+            if kept:
+                (kept.places.add if exchange.kept else kept.places.discard)(place)
+            connections.idle.append(exchange)
+
+    async def upload(
+        self, kind: dict[str, Any], body_bytes: int, late_seconds: float
+    ) -> Answer | None:
+        """Send a body in two halves, the second one late, and count nothing; None: no answer."""
+        request = replace(self.maker.request(kind, vary=False), method="POST")
+        connections, exchange = Sockets.here().for_once(), Exchange()
+        exchange.prepare(_way(kind, request), request, fresh=True, keep=False)
+        go_on = exchange.late(body_bytes, body_bytes // 2)
+        sending = asyncio.create_task(connections.send(exchange))
+        try:
+            await asyncio.wait({sending}, timeout=late_seconds)
+            if not sending.done():
+                go_on()
+                connections.settle()
+            await sending
+            return exchange.answer()
+        except NoAnswer:
+            return None
+        finally:
+            sending.cancel()
+            await asyncio.wait({sending})
+            exchange.close()
+
+    async def run(
+        self,
+        kinds: Iterable[dict[str, Any]],
+        *,
+        concurrency: int,
+        seconds: float,
+        pause: float = 0.0,
+        heard: Callable[[dict[str, Any], Answer], None] | None = None,
+    ) -> None:
+        """Send one request for each class that `kinds` yields, so many at the same time.
+
+        Ends when `kinds` does or after `seconds`, and gives up a class that nobody answers.
+        With `pause`, the seconds between two requests of one client, it is a steady load that
+        never gives up. Who asks what over which connection is the maker's word (`visits`); of those
+        that keep theirs, and of those that do not, one in two offers HTTP/2.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        visits = self.maker.visits(kinds, whole=not pause)
+        turns: Counter[bool] = Counter()
+
+        async def client() -> None:
+            for visit in visits:
+                keeps = len(visit) > 1
+                turns[keeps] += 1
+                h2 = bool(turns[keeps] % 2)
+                kept = Kept() if keeps else None
+                for kind, request in visit:
+                    if loop.time() > deadline:
+                        break
+                    if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
+                        continue
+                    answer = await self.one(kind, request, kept, h2=h2)
+                    if answer and heard:
+                        heard(kind, answer)
+                    if pause:
+                        await asyncio.sleep(pause)
+                if kept:
+                    kept.close()
+                if loop.time() > deadline:
+                    break
+
+        await asyncio.gather(*(client() for _ in range(concurrency)))
+
+    async def peak(self, kind: dict[str, Any], wanted: int) -> None:
+        """Have `wanted` requests of one class under way at the same time; the stubs count them."""
+        extra = {HOLD: str(wanted)}
+        await asyncio.gather(
+            *(self.one(kind, self.maker.request(kind, extra)) for _ in range(wanted))
+        )
+
+    async def echo(self, kind: dict[str, Any]) -> Answer | None:
+        """Send one request as it is, without varied keys, and have its headers sent back."""
+        return await self.one(kind, self.maker.request(kind, {ECHO: "1"}, vary=False))
+
+    def take(self) -> dict[str, dict[str, Any]]:
+        """Give the counts per class and begin anew."""
+        taken = {name: tally.as_dict() for name, tally in sorted(self.tallies.items())}
+        self.tallies.clear()
+        self.on_end.clear()
+        return taken
+
+
+def _way(kind: dict[str, Any], request: Request, h2: bool = False) -> Way:
+    return Way(
+        request.source,
+        kind["address"],
+        kind["port"],
+        name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
+        h2=h2 and bool(kind.get("h2")),
+        proxy=kind["accept_proxy"],
+    )

@@ -1,0 +1,169 @@
+"""Requests whose answers are counted one by one: while servers fail, and in short counts.
+
+A request that gets no answer must not hold up the next, as it would for a client that waits; so
+these are sent at their own pace. Runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.plan.request_mix import calm
+from evenkeel.rehearsal.protocol.headers import SLOW
+
+# A person has gone by then.
+PATIENCE_SECONDS = 3.0
+PROMPT_SECONDS = 2.0
+# Requests a second while servers fail: to one pool, and to all of them together.
+POOL_RATE = 25.0
+WHOLE_RATE = 150.0
+AT_ONCE = 24
+
+
+@dataclass
+class Met:
+    """What clients met: `wrong` are a server's own answers of 5xx, `lost` no server's at all."""
+
+    sent: int = 0
+    answered: int = 0
+    wrong: int = 0
+    lost: int = 0
+    hung: int = 0
+    late: int = 0
+    servers: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as JSON."""
+        return {**vars(self), "servers": dict(self.servers), "errors": dict(self.errors)}
+
+
+class Paced:
+    """Sends requests of classes and counts what they meet, per pool."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.met: dict[str, Met] = {}
+
+    async def one(self, kind: dict[str, Any], patience: float = PATIENCE_SECONDS) -> None:
+        """Send one request and count it; wait `patience` seconds for its answer."""
+        met = self.met.setdefault(kind["pool"], Met())
+        met.sent += 1
+        began = time.monotonic()
+        try:
+            request = self.client.maker.request(calm(kind))
+            answer = await asyncio.wait_for(self.client.one(kind, request), patience)
+        except TimeoutError:
+            met.hung += 1
+            met.late += 1
+            return
+        met.late += time.monotonic() - began > PROMPT_SECONDS
+        if answer is None:
+            met.lost += 1
+            met.errors["no answer"] += 1
+        elif answer.server and answer.status >= 500:
+            met.wrong += 1
+            met.errors[f"status {answer.status} of a server"] += 1
+        elif answer.status >= 500:
+            met.lost += 1
+            met.errors[f"status {answer.status}"] += 1
+        else:
+            met.answered += 1
+            met.servers[answer.server] += 1
+
+    async def slow(self, kinds: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+        """Send a request to each class that its server works on for so long; count by pool."""
+        met: dict[str, Met] = {}
+
+        async def one(kind: dict[str, Any]) -> None:
+            mine = met.setdefault(kind["pool"], Met())
+            mine.sent += 1
+            request = self.client.maker.request(calm(kind), {SLOW: f"{seconds:g}"})
+            answer = None
+            with suppress(TimeoutError):
+                asking = self.client.one(kind, request)
+                answer = await asyncio.wait_for(asking, seconds + PATIENCE_SECONDS)
+            if answer and answer.server and answer.status < 500:
+                mine.answered += 1
+            else:
+                mine.lost += 1
+                mine.errors[f"status {answer.status}" if answer else "no answer"] += 1
+
+        await asyncio.gather(*(one(kind) for kind in kinds))
+        return {name: counts.as_dict() for name, counts in met.items()}
+
+    async def count(
+        self, kinds: list[dict[str, Any]], numbers: dict[str, int], patience: float
+    ) -> dict[str, dict[str, Any]]:
+        """Send so many requests to each pool of `numbers`, all its classes in turn, and count."""
+        self.met = {}
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(kind: dict[str, Any]) -> None:
+            async with room:
+                await self.one(kind, patience)
+
+        asking = []
+        for pool, number in numbers.items():
+            mine = [kind for kind in kinds if kind["pool"] == pool]
+            asking += [one(mine[turn % len(mine)]) for turn in range(number)]
+        await asyncio.gather(*asking)
+        return {name: met.as_dict() for name, met in self.take().items()}
+
+    def take(self) -> dict[str, Met]:
+        """Give the counts per pool and begin anew; who still waits is counted where it began."""
+        taken, self.met = self.met, {}
+        return taken
+
+
+class Trickle:
+    """A steady trickle of requests to some classes, as long as its block lasts."""
+
+    def __init__(self, paced: Paced, kinds: list[dict[str, Any]]) -> None:
+        self.paced, self.kinds = paced, kinds
+        self.under_way: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Trickle:
+        """Begin to send."""
+        self.paced.met = {}
+        self.sender = asyncio.create_task(self._send())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Send no more; whoever still waits gives up."""
+        tasks = [self.sender, *self.under_way]
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def take(self) -> dict[str, Met]:
+        """Give the counts so far and begin anew."""
+        return self.paced.take()
+
+    async def _send(self) -> None:
+        pools: dict[str, list[dict[str, Any]]] = {}
+        for kind in self.kinds:
+            pools.setdefault(kind["pool"], []).append(kind)
+        pause = 1.0 / min(POOL_RATE, WHOLE_RATE / max(1, len(pools)))
+        turn = 0
+        while True:
+            for mine in pools.values():
+                task = asyncio.create_task(self.paced.one(mine[turn % len(mine)]))
+                self.under_way.add(task)
+                task.add_done_callback(self.under_way.discard)
+                await asyncio.sleep(pause / len(pools))
+            turn += 1

@@ -1,0 +1,253 @@
+"""What the load client asks: the requests of a class, from many addresses and with many keys.
+
+A *class* of requests is what one route of one listener is made for (a dict of `world.classes`),
+its *mix* what is asked within it (see `mix`). A request is decided by the seed, its class and its
+number alone, and so is the address that it comes from: the same seed gives the same traffic,
+whatever the timing. Standard library only: it runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evenkeel.rehearsal.plan.request_mix import WITH_BODY, Picker, filled
+from evenkeel.rehearsal.protocol.headers import OURS
+from evenkeel.rehearsal.protocol.seeded import Draws
+
+# 127.1.0.0 to 127.254.255.254: no client address is one that something else listens at.
+_FIRST_SOURCE = 0x7F010000
+_LAST_SOURCE = 0x7FFEFFFE
+# A prime that divides neither count of addresses: numbered clients are scattered and never collide.
+_STEP = 7_368_787
+SOURCE_PREFIX_6 = "fd65:7665:6e6b::"
+_SOURCES_6 = 0xFFFE
+# Of clients that may keep their connection one in two does, for so many requests on average.
+REQUESTS_PER_CONNECTION = 8.0
+MOST_PER_CONNECTION = 100
+# Most heads and bodies are small; one in so many is larger, though not as large as what `limits`
+# asks for: what is counted has to be what every configuration takes.
+_LARGER_ONE_IN = 16
+_SMALL_BYTES = 1024
+_LARGER_BODY_BYTES = 8192
+_LARGER_HEAD_BYTES = 2048
+
+Kind = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, as its parts; `source` is the client's address."""
+
+    path: str
+    headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
+    source: str = "127.0.0.1"
+
+
+Visit = list[tuple[Kind, Request]]
+"""What one client asks over one connection: each request with its class."""
+
+
+class Maker:
+    """Makes the requests of classes, each with keys of its own; the same seed, the same requests.
+
+    What a route looks at (host, path, its headers) is as the route wants it; everything else that
+    a balancer could hash on differs from request to request.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.numbers: Counter[str] = Counter()
+        self._start = Draws(seed, "source").below(1 << 32)
+        self._first: dict[tuple[str, int], int] = {}
+        self._pickers: dict[str, Picker] = {}
+
+    def restart(self) -> None:
+        """Begin anew: the next request of each class is its first one."""
+        self.numbers.clear()
+
+    def draws(self, kind: Kind, number: int) -> Draws:
+        """Give the numbers that the `number`-th request of a class is made of."""
+        return Draws(self.seed, kind["name"], number)
+
+    def client(self, kind: Kind, name: str, number: int) -> str | int:
+        """Give which client the `number`-th one called `name` is: one of `clients`, or its own.
+
+        Each client has its turn, so none of them asks more than it must. Where the address decides
+        on the server, as many are needed as there are requests.
+        """
+        if kind.get("key") == "source" or not kind.get("clients"):
+            return f"{name} {number}"
+        most = int(kind["clients"])
+        if (name, most) not in self._first:
+            self._first[name, most] = Draws(self.seed, name).below(most)
+        return (self._first[name, most] + number) % most
+
+    def source(self, address: str, client: str | int) -> str:
+        """Give the address of a client, of the family of the listener's `address`.
+
+        Numbered clients have different ones; those with a name may share one by chance.
+        """
+        six, count = ":" in address, _LAST_SOURCE - _FIRST_SOURCE
+        if six:
+            count = _SOURCES_6
+        if isinstance(client, int):
+            number = (self._start + client * _STEP) % count
+        else:
+            number = Draws(self.seed, "source", client).below(count)
+        if six:
+            return f"{SOURCE_PREFIX_6}{1 + number:x}"
+        number += _FIRST_SOURCE
+        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+    def request(
+        self,
+        kind: Kind,
+        extra: dict[str, str] | None = None,
+        *,
+        vary: bool = True,
+        number: int | None = None,
+        source: str = "",
+    ) -> Request:
+        """Give the next request of class `kind`, or its `number`-th, with `extra` headers.
+
+        Without `vary` it asks for the first of the class's hosts and paths, as they are, with the
+        class's `method` (GET where it has none). It comes from the address `source`, or from that
+        of the client whose turn it is.
+        """
+        if number is None:
+            number = self.numbers[kind["name"]]
+            self.numbers[kind["name"]] += 1
+        source = source or self.source(kind["address"], self.client(kind, kind["name"], number))
+        if not vary:
+            headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
+            method = kind.get("method", "GET")
+            if method in WITH_BODY:
+                headers["Content-Length"] = "0"
+            return Request(kind["paths"][0][0], _with(headers, extra), method, source=source)
+        draws = self.draws(kind, number)
+        entry = self._entry(kind, number, draws)
+        path = filled(entry["path"], draws)
+        if entry["grows"]:
+            path = f"{path.rstrip('/')}/{draws.hexadecimal()}"
+        headers = {"Host": entry["host"] or _one_of(draws, kind["hosts"]), OURS: str(number)}
+        headers |= kind["headers"]
+        _add_keys(headers, kind, f"key-{draws.hexadecimal()}")
+        body = b""
+        if kind.get("web"):
+            padding = _size(draws, 0, int(kind["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES)
+            if padding:
+                headers["X-Rehearsal-Padding"] = "h" * padding
+            if entry["method"] in WITH_BODY:
+                largest = int(kind["largest_body_bytes"])
+                body = b"b" * _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
+                headers["Content-Type"] = "application/octet-stream"
+                headers["Content-Length"] = str(len(body))
+        whole = _with(headers, extra)
+        return Request(f"{path}?n={number}", whole, entry["method"], body, source)
+
+    def _entry(self, kind: Kind, number: int, draws: Draws) -> Mapping[str, Any]:
+        """Give what the mix has for a request, or one of what the class's route looks at."""
+        name, mix = kind["name"], kind.get("mix") or []
+        picker = self._pickers.get(name)
+        if picker is None or picker.mix != mix:
+            start = Draws(self.seed, name, "mix").below(1 << 32) / (1 << 32)
+            picker = self._pickers[name] = Picker(mix, start)
+        path, grows = _one_of(draws, kind["paths"])
+        own = {"path": path, "grows": grows, "host": "", "method": "GET"}
+        return picker.pick(number) or own
+
+    def visits(self, kinds: Iterable[Kind], *, whole: bool = True) -> Iterator[Visit]:
+        """Give what clients ask, each over one connection, for one request of each of `kinds`.
+
+        Half of the requests that may share a connection do, those of one listener together (of one
+        host, over TLS: a browser has a connection for each). With `whole` every request is given;
+        without it those are left out that would share a connection when `kinds` ends.
+        """
+        open_: dict[str, Visit] = {}
+        turns: Counter[str] = Counter()
+        for kind in kinds:
+            place = f"{kind['address']} {kind['port']}"
+            turns[place] += 1
+            average = float(kind.get("requests_per_connection", REQUESTS_PER_CONNECTION))
+            if not kind["may_keep"] or average <= 1 or turns[place] % 2:
+                yield [(kind, self.request(kind))]
+                continue
+            request = self.request(kind)
+            if kind["tls"]:
+                place += f" {request.headers['Host']}"
+            if place not in open_:
+                open_[place] = []
+                turns[f"{place} kept"] += 1
+            number = turns[f"{place} kept"]
+            client = self.client(kind, f"{place} kept", number)
+            source = self.source(kind["address"], client)
+            open_[place].append((kind, replace(request, source=source)))
+            if len(open_[place]) >= _carried(average, number):
+                yield open_.pop(place)
+        if whole:
+            yield from open_.values()
+
+
+def _add_keys(headers: dict[str, str], kind: Kind, key: str) -> None:
+    """Add what the pool's hash looks at, unless the route looks at it already."""
+    name = kind.get("key_header")
+    if name and name.lower() not in map(str.lower, headers):
+        headers[name] = key
+    if kind.get("key_cookie"):
+        headers["Cookie"] = f"{kind['key_cookie']}={key}"
+
+
+def _with(headers: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
+    for name, value in (extra or {}).items():
+        both = name == "Cookie" and name in headers
+        headers[name] = f"{headers[name]}; {value}" if both else value
+    return headers
+
+
+def _one_of(draws: Draws, values: list[Any]) -> Any:
+    return values[draws.below(len(values))]
+
+
+def _size(draws: Draws, small: int, largest: int, larger: int) -> int:
+    """Give a size: up to `small` most times, up to the lesser of the others now and then."""
+    if draws.below(_LARGER_ONE_IN):
+        return draws.below(min(small, largest) + 1)
+    return draws.below(min(larger, largest) + 1)
+
+
+def with_a_larger_body(request: Request, largest: int) -> Request:
+    """Give a request that has a body with one as large as any that is counted."""
+    if request.method not in WITH_BODY:
+        return request
+    body = b"b" * min(largest, _LARGER_BODY_BYTES)
+    return replace(
+        request, body=body, headers={**request.headers, "Content-Length": str(len(body))}
+    )
+
+
+def _carried(average: float, number: int) -> int:
+    """Give how many requests the `number`-th kept connection carries."""
+    average = min(average, float(MOST_PER_CONNECTION))
+    return int(average * number) - int(average * (number - 1))
+
+
+def shuffled(kinds: Iterable[Kind], numbers: dict[str, int], seed: int) -> list[Kind]:
+    """Give each class as often as `numbers` says by its name, in a random order that is seeded."""
+    stream = [kind for kind in kinds for _ in range(numbers[kind["name"]])]
+    random.Random(seed).shuffle(stream)  # noqa: S311 (traffic, no secret)
+    return stream
+
+
+def until(kinds: list[Kind], stop: asyncio.Event) -> Iterator[Kind]:
+    """Give the classes in turn until `stop` is set."""
+    number = 0
+    while not stop.is_set():
+        yield kinds[number % len(kinds)]
+        number += 1

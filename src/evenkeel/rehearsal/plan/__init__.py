@@ -1,0 +1,1 @@
+"""What the rehearsal is going to do, decided before a container starts."""

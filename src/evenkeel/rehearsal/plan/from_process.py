@@ -1,0 +1,170 @@
+"""Pools and servers of a hand-written configuration as the running process has them.
+
+What the process says goes before what was read in the file: names that a template made, addresses
+that were resolved, weights and states. Where the two disagree, a check tells it. Hosts, paths and
+headers of rules are not known to a process: those stay as they were read.
+
+Standard library only: it runs inside the staging container too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from evenkeel.judge.fixed import exact_share
+from evenkeel.judge.verdict import PASS
+from evenkeel.rehearsal.protocol.check import Check, check, few
+from evenkeel.rehearsal.protocol.http import endpoint
+
+Data = Mapping[str, Any]
+
+
+def facts(observed: Data) -> dict[str, dict[str, dict[str, Any]]]:
+    """Give {pool: {server: {"endpoint", "weight", "status", "backup"}}} of what a driver observed.
+
+    `endpoint` is "" for a server without an address: its name is not resolved, or it is a socket.
+    """
+    return {
+        name: {
+            server: {
+                "endpoint": _endpoint(state),
+                "weight": float(state.get("weight") or 0.0),
+                "status": str(state["status"]),
+                "backup": bool(state.get("backup")),
+            }
+            for server, state in pool["servers"].items()
+        }
+        for name, pool in observed["pools"].items()
+    }
+
+
+def _endpoint(state: Data) -> str:
+    address = str(state.get("address") or "").strip("[]")
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    return endpoint(address, int(state["port"])) if state.get("port") else ""
+
+
+def by_process(world: Data, process: Data | None) -> dict[str, Any]:
+    """Give the world of a hand-written configuration with the servers that the process has.
+
+    Servers at one endpoint cannot be told apart: they are one, with the weight of all of them.
+    """
+    if not world.get("by_hand") or not process:
+        return dict(world)
+    pools = {
+        name: _pool(pool, process[name]) if process.get(name) else pool
+        for name, pool in world["pools"].items()
+    }
+    return {**world, "pools": pools}
+
+
+def _pool(pool: Data, servers: Data) -> dict[str, Any]:
+    first: dict[str, str] = {}
+    weights: dict[str, float] = {}
+    for name, one in servers.items():
+        if not one["endpoint"]:
+            continue
+        known = first.setdefault(one["endpoint"], name)
+        takes = one["status"] not in ("inactive", "draining") and not one["backup"]
+        weights[known] = weights.get(known, 0.0) + (one["weight"] if takes else 0.0)
+    if not weights:
+        return dict(pool)
+    out = {name for name, one in servers.items() if one["status"] in ("inactive", "draining")}
+    backups = [name for name in weights if servers[name]["backup"] and name not in out]
+    return {
+        **pool,
+        "endpoints": {name: servers[name]["endpoint"] for name in weights},
+        "weights": weights,
+        "fair": dict.fromkeys(weights, 1.0 / len(weights)),
+        "expected_up": sorted(name for name in weights if name not in out),
+        "backups": backups,
+        "rule": pool["rule"] if any(weights.values()) else "none",
+    }
+
+
+def reading_check(world: Data, process: Data) -> Check:
+    """Tell where the process has other servers than the file was read to say."""
+    reasons: list[str] = []
+    compared = 0
+    for name, pool in sorted(world["pools"].items()):
+        has = _pool(pool, process.get(name, {}))
+        compared += len(has["endpoints"])
+        if process.get(name):
+            reasons += _differences(name, pool, has, set(world["names"].values()))
+    numbers = {"servers": compared, "differ": len(reasons)}
+    title = "The process has the servers that the file was read to say"
+    return check("reading", title, PASS, numbers, few(reasons, "differences"))
+
+
+def _differences(name: str, read: Data, has: Data, resolved: set[str]) -> list[str]:
+    found = []
+    for server in sorted({*read["endpoints"], *has["endpoints"]}):
+        here, there = read["endpoints"].get(server), has["endpoints"].get(server)
+        subject = f"server {server} of pool {name}"
+        if here is None or there is None:
+            found.append(f"{subject} is in the {'process' if here is None else 'file'} alone")
+            continue
+        if here != there and here.rpartition(":")[0] not in resolved:
+            found.append(f"{subject}: {here} in the file, {there} in the process")
+        was, is_now = read["weights"].get(server, 0.0), has["weights"].get(server, 0.0)
+        if was != is_now:
+            found.append(f"{subject}: weight {was:g} in the file, {is_now:g} in the process")
+    return found
+
+
+def inexact(world: Data, classes: Data) -> set[str]:
+    """Give the pools whose turns were not exact, though every one of them should be.
+
+    A server that missed a health check on a busy machine loses some turns; a second count tells
+    that from a fault, which is there again.
+    """
+    found = set()
+    for name, pool in world["pools"].items():
+        counts = dict.fromkeys(pool["endpoints"], 0)
+        names = {here: server for server, here in pool["endpoints"].items()}
+        for kind in world["classes"]:
+            tally = classes.get(kind["name"]) if kind["pool"] == name else None
+            for here, number in (tally or {"servers": {}})["servers"].items():
+                if here in names:
+                    counts[names[here]] += number
+        if pool["rule"] != "exact" or not sum(counts.values()):
+            continue
+        if exact_share(counts, pool["weights"])["verdict"] != PASS:
+            found.add(name)
+    return found
+
+
+def recounted(first: Data, second: Data, numbers: Mapping[str, int], world: Data) -> dict[str, Any]:
+    """Give the counts of classes after a second count, of which `numbers` were to be sent.
+
+    Shares are those of the second count. What failed in the first one is not forgotten: everything
+    else is the sum of both. A pool of which the second count is not whole keeps the first.
+    """
+    whole = {name for name, number in numbers.items() if second.get(name, _NONE)["sent"] == number}
+    torn = {kind["pool"] for kind in world["classes"] if kind["name"] in set(numbers) - whole}
+    mine = {kind["name"] for kind in world["classes"] if kind["pool"] not in torn} & whole
+    return {
+        name: _sum_of(first[name], second[name]) if name in mine and name in first else tally
+        for name, tally in first.items()
+    }
+
+
+_NONE: dict[str, int] = {"sent": 0}
+
+
+def _sum_of(first: Data, second: Data) -> dict[str, Any]:
+    made: dict[str, Any] = {**first, "servers": second["servers"]}
+    for key, value in second.items():
+        if isinstance(value, int):
+            made[key] = first[key] + value
+        elif key in ("statuses", "errors", "versions"):
+            made[key] = {
+                name: first[key].get(name, 0) + value.get(name, 0)
+                for name in sorted({*first[key], *value})
+            }
+    return made

@@ -1,0 +1,144 @@
+"""The classes of requests that the routes of an intent are made for, and how often each is asked.
+
+A class is what one route of one listener's bind takes: where to arrive, which hosts and paths, the
+pool that is to answer, and the mix that a traffic profile gives it (see `mix`). Pure functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evenkeel.rehearsal.plan.request_mix import mixes, weight_of
+from evenkeel.rehearsal.plan.requests import ANY_HOST
+from evenkeel.rehearsal.protocol.http import endpoint
+
+Data = Mapping[str, Any]
+
+LEAST_REQUESTS = 300
+MOST_REQUESTS = 60_000
+# For comparing with what is live now, a few points of noise do no harm.
+MOST_REQUESTS_BEFORE = 6_000
+# What is asked beyond what tells shares apart, so that pools are asked in proportion.
+MOST_BEYOND = 20_000
+# However seldom users ask for it, so often a route is asked for.
+LEAST_OF_A_CLASS = 20
+# Fewer clients than this say nothing about a spread.
+LEAST_CLIENTS = 256
+# The rehearsal asks in seconds what users ask in hours: with more, limits of rate would be met.
+MOST_OF_A_CLIENT = 8
+
+
+def classes(
+    listeners: Sequence[Data], pools: Mapping[str, Data], profile: Data
+) -> list[dict[str, Any]]:
+    """Give the classes of all listeners, with the mix and the numbers of a profile's `facts`."""
+    found = [
+        _class(listener, bind, route, pools[route["pool"]])
+        for listener in listeners
+        for bind in _binds(listener)
+        for route in _routes(listener)
+    ]
+    asked = mixes(found, profile)
+    numbers = {
+        "clients": max(LEAST_CLIENTS, profile["clients"]),
+        **{
+            name: profile[name]
+            for name in ("requests_per_connection", "largest_header_bytes", "largest_body_bytes")
+        },
+    }
+    return [{**kind, "mix": asked[kind["name"]], **numbers} for kind in found]
+
+
+def _binds(listener: Data) -> list[Data]:
+    """Give the places of a listener, each once."""
+    return list({(bind["address"], bind["port"]): bind for bind in listener["binds"]}.values())
+
+
+def _place(listener: Data, bind: Data) -> str:
+    """Give what a place is called: with its address where the port alone is not enough."""
+    port = int(bind["port"])
+    if sum(one["port"] == port for one in _binds(listener)) == 1:
+        return f"{listener['name']}:{port}"
+    return f"{listener['name']}:{endpoint(bind['address'], port)}"
+
+
+def _routes(listener: Data) -> Iterator[Data]:
+    if listener["mode"] == "http":
+        yield from listener["routes"]
+    if listener["default_pool"]:
+        yield {"name": "default", "pool": listener["default_pool"]}
+
+
+def _class(listener: Data, bind: Data, route: Data, pool: Data) -> dict[str, Any]:
+    hosts = [_a_host(host) for host in route.get("hosts", [])] or [ANY_HOST]
+    paths = [[path, False] for path in route.get("paths", [])]
+    paths += [[prefix, True] for prefix in route.get("path_prefixes", [])]
+    algorithm = pool["algorithm"]
+    hashed = algorithm["key"] if algorithm["kind"] == "hash" else None
+    tcp = "tcp" in (listener["mode"], pool["mode"])
+    return {
+        **target(listener, bind),
+        "name": f"{_place(listener, bind)}/{route['name']}",
+        "route": route["name"],
+        "pool": pool["name"],
+        "hosts": hosts,
+        "paths": paths or [["/", True]],
+        "headers": {header["name"]: header["value"] for header in route.get("headers", [])},
+        "key": hashed,
+        "key_header": algorithm["name"] if hashed == "header" else None,
+        "key_cookie": algorithm["name"] if hashed == "cookie" else None,
+        # One connection is one decision for a TCP pool, and one key for a hash of the source.
+        "may_keep": not tcp and hashed != "source",
+        "web": not tcp,
+        # A server behind tcp would get whatever the clients have agreed on with the listener.
+        "h2": bool(bind["tls"]) and not tcp,
+    }
+
+
+def _a_host(match: str) -> str:
+    return f"rehearsal{match[1:]}" if match.startswith("*.") else match
+
+
+def target(listener: Data, bind: Data) -> dict[str, Any]:
+    """Give where the requests of one bind of a listener arrive."""
+    wild = {"*": "127.0.0.1", "::": "::1"}
+    return {
+        "listener": listener["name"],
+        "address": wild.get(bind["address"], bind["address"]),
+        "port": bind["port"],
+        "tls": bool(bind["tls"]),
+        "accept_proxy": bind["accept_proxy"],
+    }
+
+
+def share_out(kinds: list[dict[str, Any]], pools: Mapping[str, Data]) -> None:
+    """Enter into each class its `requests`, its `requests_before`, and by how many `clients`.
+
+    Each pool gets what is needed to tell its shares apart. Beyond that the learnt rows decide: a
+    pool that users ask more gets its part of the whole, and the classes of a pool get theirs.
+    """
+    total = sum(pool["requests"] for pool in pools.values())
+    scale = min(1.0, MOST_REQUESTS / max(1, total))
+    weights = {kind["name"]: weight_of(kind["mix"]) for kind in kinds}
+    whole = sum(weights.values())
+    room = min(MOST_BEYOND, total)
+    for name, pool in pools.items():
+        mine = [kind for kind in kinds if kind["pool"] == name]
+        part = sum(weights[kind["name"]] for kind in mine)
+        needed = max(1.0, pool["requests"] * scale)
+        wanted = max(needed, room * part / whole if whole else 0.0)
+        before = min(wanted, max(LEAST_REQUESTS, MOST_REQUESTS_BEFORE * scale))
+        for kind in mine:
+            share = weights[kind["name"]] / part if part else 1 / len(mine)
+            kind["requests"] = _asked(wanted, share, len(mine))
+            kind["requests_before"] = _asked(before, share, len(mine))
+    least = math.ceil(sum(kind["requests"] for kind in kinds) / MOST_OF_A_CLIENT)
+    for kind in kinds:
+        kind["clients"] = max(kind["clients"], least)
+
+
+def _asked(requests: float, share: float, classes_of_pool: int) -> int:
+    least = min(LEAST_OF_A_CLASS, requests / classes_of_pool)
+    return math.ceil(max(least, requests * share))

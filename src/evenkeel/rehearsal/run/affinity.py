@@ -1,0 +1,112 @@
+"""Clients that land on another server: the same clients, asked before and after the change.
+
+A client is an address, a key and the cookies that it was given. Before the change each of them asks
+twice: only where nearly all met the same server again do clients have a server of their own. What
+they met is counted by `moved`. Runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evenkeel.rehearsal.checks.affinity import has_meaning, is_tied
+from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.request_maker import Request
+from evenkeel.rehearsal.plan.request_mix import calm
+from evenkeel.rehearsal.protocol.seeded import Draws
+
+# Clients of one pool, and of all pools together.
+CLIENTS = 120
+ALL_CLIENTS = 3000
+LEAST_CLIENTS = 24
+# Where already so few are not tied to a server, the others are not asked.
+FIRST_CLIENTS = 12
+AT_ONCE = 16
+
+Data = Mapping[str, Any]
+Kind = dict[str, Any]
+
+
+class Visitors:
+    """Clients of each pool, who remember their cookies from before the change."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.cookies: dict[str, list[str]] = {}
+        self.kinds: dict[str, Kind] = {}
+
+    async def before(self, client: Client, kinds: Sequence[Kind], counted: Data) -> dict[str, Any]:
+        """Have the clients of each pool ask twice.
+
+        Gives {pool: {"class", "met": [endpoint], "again": [endpoint]}}.
+        """
+        self.kinds = _chosen(kinds, counted)
+        number = max(LEAST_CLIENTS, min(CLIENTS, ALL_CLIENTS // max(1, len(self.kinds))))
+        found = {}
+        for pool, kind in self.kinds.items():
+            self.cookies[pool] = [""] * number
+            met = await self._twice(client, kind, range(FIRST_CLIENTS))
+            if is_tied(met):
+                rest = await self._twice(client, kind, range(FIRST_CLIENTS, number))
+                met = {name: met[name] + rest[name] for name in met}
+            found[pool] = {"class": kind["name"], **met}
+        return found
+
+    async def _twice(self, client: Client, kind: Kind, numbers: range) -> dict[str, list[str]]:
+        met = await self._ask(client, kind, numbers)
+        # In another order: who is served in turns must not meet the same server by that.
+        order = sorted(numbers, key=lambda n: Draws(self.seed, n).below(1 << 32))
+        again = await self._ask(client, kind, order)
+        return {"met": [met[n] for n in numbers], "again": [again[n] for n in numbers]}
+
+    async def after(self, client: Client, before: Data | None, world: Data) -> dict[str, Any]:
+        """Have the same clients ask once more, of pools where it has a meaning."""
+        found = {}
+        for pool, kind in self.kinds.items():
+            if before and has_meaning(world["pools"][pool], before[pool]):
+                numbers = range(len(before[pool]["met"]))
+                met = await self._ask(client, kind, numbers)
+                found[pool] = {"class": kind["name"], "met": [met[n] for n in numbers]}
+        return found
+
+    async def _ask(self, client: Client, kind: Kind, order: Sequence[int]) -> dict[int, str]:
+        """Give which server each of the clients met, by their numbers; "" where none answered."""
+        room, cookies = asyncio.Semaphore(AT_ONCE), self.cookies[kind["pool"]]
+        # Their own names, so that they are nobody who asked before for another reason.
+        named = {**calm(kind), "name": f"visitors of {kind['pool']}"}
+        met = dict.fromkeys(order, "")
+
+        async def one(number: int) -> None:
+            extra = {"Cookie": cookies[number]} if cookies[number] else None
+            request: Request = client.maker.request(named, extra, number=number)
+            async with room:
+                answer = await client.one(named, request)
+            if answer and answer.server:
+                met[number] = answer.server
+                if not cookies[number]:
+                    cookies[number] = _kept(answer.cookies, tls=bool(kind["tls"]))
+
+        await asyncio.gather(*(one(number) for number in order))
+        return met
+
+
+def _kept(lines: Sequence[str], *, tls: bool) -> str:
+    """Give the cookies that a browser would send back (RFC 6265, 5.4)."""
+    kept = []
+    for line in lines:
+        pair, *more = (part.strip() for part in line.split(";"))
+        if tls or "secure" not in map(str.lower, more):
+            kept.append(pair)
+    return "; ".join(kept)
+
+
+def _chosen(kinds: Sequence[Kind], counted: Data) -> dict[str, Kind]:
+    """Give a class for each pool whose requests were all answered; a plain one where there is."""
+    found: dict[str, Kind] = {}
+    for kind in sorted(kinds, key=lambda one: bool(one["tls"])):
+        tally = counted.get(kind["name"])
+        if tally and tally["answered"] == tally["sent"] > 0:
+            found.setdefault(kind["pool"], kind)
+    return found

@@ -1,0 +1,231 @@
+"""What the rehearsal does to the container itself: addresses, files, services, the host's program.
+
+Runs as root inside the staging container, standard library only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from evenkeel.host.state.archive import pack
+from evenkeel.host.system import driver as drivers
+from evenkeel.rehearsal.protocol.paths import FOLDER, HOST_PROGRAM, PROGRAM, STUB_SOCKET
+from evenkeel.rehearsal.stubs.control import StubControl
+
+LEASE_SECONDS = 120
+_STUB_UNIT = "evenkeel-stub.service"
+_COMMAND_SECONDS = 60
+_LONGEST_SAID = 600
+
+
+class Trouble(Exception):
+    """The container is not as it must be: no verdict about the change can be given."""
+
+
+def run(words: Iterable[str], stdin: bytes = b"") -> bytes:
+    """Run a command and give its output; raises Trouble when it fails or does not end."""
+    words = list(words)
+    try:
+        done = subprocess.run(
+            words, input=stdin, capture_output=True, timeout=_COMMAND_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Trouble(f"{words[0]}: {error}") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise Trouble(f"{' '.join(words[:3])}: {said[-_LONGEST_SAID:]}")
+    return done.stdout
+
+
+def wait_for_boot() -> None:
+    """Wait until systemd has started everything; units that failed are not our concern.
+
+    Asks again and again: `--wait` has been seen to miss the end of a boot and wait for ever.
+    """
+    deadline = time.monotonic() + _COMMAND_SECONDS
+    state = ""
+    while state not in ("running", "degraded"):
+        if time.monotonic() > deadline:
+            raise Trouble(f"the container did not start within {_COMMAND_SECONDS} s: {state}")
+        time.sleep(0.05)
+        with suppress(subprocess.TimeoutExpired):
+            words = ["systemctl", "is-system-running"]
+            done = subprocess.run(words, capture_output=True, timeout=5, check=False)
+            state = (done.stdout or done.stderr).decode(errors="replace").strip()
+
+
+def make_local(world: Mapping[str, Any], source_prefix_6: str) -> None:
+    """Make every address of the bundle this container's own, so that no byte has to differ."""
+    lines = []
+    if any(":" in kind["address"] for kind in world["classes"]):
+        lines.append(f"route replace local {source_prefix_6}/64 dev lo")
+    # A balancer binds only to an address that an interface has; a route is not enough for IPv6.
+    lines += [
+        f"address replace {address} dev lo"
+        for address in world["addresses"]
+        if not address.startswith("127.")
+    ]
+    _ip(lines)
+    route_here([*world["routes"], *(address for address, _ in world["nameservers"])])
+    if world["names"]:
+        with Path("/etc/hosts").open("a", encoding="utf-8") as hosts:
+            hosts.writelines(f"{address} {name}\n" for name, address in world["names"].items())
+
+
+def route_here(addresses: Iterable[str]) -> None:
+    """Make each of `addresses` local by a route: cheap enough for thousands of servers."""
+    _ip([f"route replace local {address} dev lo" for address in sorted(set(addresses))])
+
+
+def _ip(lines: list[str]) -> None:
+    for family in ("4", "6"):
+        mine = [line for line in lines if (":" in line) == (family == "6")]
+        if mine:
+            run(["ip", f"-{family}", "-batch", "-"], "\n".join([*mine, ""]).encode())
+
+
+def stand_in(stubs: StubControl, observed: Mapping[str, Any]) -> bool:
+    """Have a stub server at every endpoint that the running process knows of.
+
+    Gives whether there was one without.
+    """
+    found = set()
+    for pool in observed["pools"].values():
+        for server in pool["servers"].values():
+            address = str(server.get("address") or "").strip("[]")
+            # A server may also be a unix socket or a name without an address yet.
+            if _is_ip(address) and server.get("port"):
+                found.add((address, int(server["port"])))
+    route_here(address for address, _ in found)
+    return bool(stubs.order("serve", stubs=sorted(found))["added"])
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def start_stubs(world: Mapping[str, Any]) -> StubControl:
+    """Start the stub servers' process, outside this one so that it outlives it."""
+    run(
+        [
+            "systemd-run", "--quiet", f"--unit={_STUB_UNIT}", "--property=LimitNOFILE=infinity",
+            "/usr/bin/python3", PROGRAM, "stub",
+        ]
+    )  # fmt: skip
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return _with_stubs(world)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise Trouble(f"the stub servers did not start: {error}") from None
+            time.sleep(0.05)
+
+
+def _with_stubs(world: Mapping[str, Any]) -> StubControl:
+    stubs = StubControl(STUB_SOCKET)
+    answer = stubs.order(
+        "serve",
+        stubs=world["stubs"],
+        health=world["live_health" if world["base"]["release"] else "health"],
+        nameservers=world["nameservers"],
+        names=world["names"],
+        speaks=world["speaks"],
+        over_tls=world["over_tls"],
+    )
+    if answer["missing"]:
+        missing = answer["missing"]
+        raise Trouble(
+            f"{len(missing)} of {len(world['stubs'])} stub servers could not listen,"
+            f" the first at {missing[0]}"
+        )
+    return stubs
+
+
+def fit(driver: drivers.Driver) -> bool:
+    """Let the balancer start here with what is live and the candidate, where descriptors are few.
+
+    Gives whether that bounds its connections: production's machines have more.
+    """
+    folders = [str(Path(FOLDER, kind)) for kind in ("base", "candidate")]
+    bounded = driver.fit(folders, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    if bounded:
+        run(["systemctl", "restart", driver.UNIT])
+    return bounded
+
+
+def put_base(world: Mapping[str, Any], driver: drivers.Driver) -> str:
+    """Put what is live now in place as a hand-made configuration and start the balancer with it.
+
+    Gives "" when it runs, and otherwise what the balancer said: then the container goes back to
+    the package's own configuration and nothing can be compared.
+    """
+    kept: dict[Path, bytes | None] = {}
+    for name in world["base"]["files"]:
+        native = Path(driver.NATIVE_PATHS[name])
+        kept[native] = native.read_bytes() if native.exists() else None
+        native.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(FOLDER, "base", name), native)
+    try:
+        run(["systemctl", "restart", driver.UNIT])
+    except Trouble:
+        said = _journal(driver.UNIT)
+        for native, content in kept.items():
+            if content is None:
+                native.unlink(missing_ok=True)
+            else:
+                native.write_bytes(content)
+        run(["systemctl", "reset-failed", driver.UNIT])
+        run(["systemctl", "restart", driver.UNIT])
+        return said or "it does not start here"
+    return ""
+
+
+def _journal(unit: str) -> str:
+    text = run(["journalctl", "--no-pager", "-o", "cat", "-n", "30", "-u", unit]).decode(
+        errors="replace"
+    )
+    lines = [line for line in text.splitlines() if "[ALERT]" in line or "rror" in line]
+    return "; ".join(lines)[:_LONGEST_SAID]
+
+
+def host_program(balancer: str, verb: str, *options: str) -> list[str]:
+    """Give the words that call the host's program, as the controller would on a real host."""
+    return [HOST_PROGRAM, "--balancer", balancer, verb, *options]
+
+
+def archive(world: Mapping[str, Any]) -> bytes:
+    """Give the candidate's release as the host's program takes it on standard input."""
+    manifest = {
+        "change_id": world["change_id"],
+        "digest": world["digest"],
+        "release": world["release"],
+        "files": world["files"],
+    }
+    files = {name: Path(FOLDER, "candidate", name).read_bytes() for name in world["files"]}
+    return pack(json.dumps(manifest, sort_keys=True).encode(), files)
+
+
+def answer_of(exit_code: int, out: bytes, err: bytes) -> dict[str, Any]:
+    """Read the host's program's one JSON object; raises Trouble when there is none."""
+    try:
+        result = json.loads(out)
+        if not isinstance(result, dict) or "ok" not in result:
+            raise ValueError
+    except ValueError:
+        said = err.decode(errors="replace").strip()[-_LONGEST_SAID:]
+        raise Trouble(f"the host's program gave no answer, exit code {exit_code}: {said}") from None
+    return {**result, "exit": exit_code}

@@ -1,0 +1,54 @@
+"""Waiting for the balancer's health checks: the first ones, and those that bring servers back.
+
+Runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from evenkeel.host.system.driver import Driver
+from evenkeel.rehearsal.run import probes
+from evenkeel.rehearsal.stubs.control import StubControl
+
+LONGEST_CHECK_SECONDS = 12.0
+LONGEST_RECOVERY_SECONDS = 20.0
+CHECK_SLACK_SECONDS = 0.3
+
+
+async def checked(world: dict[str, Any], stubs: StubControl) -> list[str]:
+    """Wait until the balancer has checked every server once; give those it has not checked.
+
+    Until its first check a server counts as well, so a check that cannot succeed shows itself
+    only then. A check by TCP alone is often over before a server can see it (the balancer
+    resets the connection in place of the handshake's last part), so for those one interval has
+    to pass.
+    """
+    wanted, seen, longest = set(), set[str](), 0.0
+    for pool in world["pools"].values():
+        if pool["check_seconds"] is not None:
+            wanted |= {pool["endpoints"][name] for name in pool["expected_up"]}
+            longest = max(longest, pool["check_seconds"])
+    deadline = time.monotonic() + min(LONGEST_CHECK_SECONDS, longest + CHECK_SLACK_SECONDS)
+    while wanted - seen and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+        seen = set(stubs.order("report")["checked"])
+    # The answer has to travel back before it shows in the balancer's own view.
+    await asyncio.sleep(0.1)
+    waited = min(LONGEST_CHECK_SECONDS, longest) >= longest
+    return [] if waited else sorted(wanted - seen)
+
+
+async def recovered(driver: Driver, health: dict[str, dict[str, str]]) -> None:
+    """Wait until servers are as `health` has them again, after they were made to fail.
+
+    A busy machine checks late; what is still away then shows in the requests that follow.
+    """
+    deadline = time.monotonic() + LONGEST_RECOVERY_SECONDS
+    while time.monotonic() < deadline:
+        now = probes.health(driver.observe())
+        if all(now.get(pool) == servers for pool, servers in health.items()):
+            return
+        await asyncio.sleep(0.1)

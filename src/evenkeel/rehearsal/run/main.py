@@ -1,0 +1,281 @@
+"""The program that runs inside the staging container: it measures, and judges nothing.
+
+`prepare` makes the container's world and starts what is live now. `converge` measures that, takes
+the candidate through the host's program under load, and measures again. `side-effect` goes back and
+forth under load, the way this change's own rollback would. Each keeps one JSON object in a file and
+prints it; `rehearse` does all three, one after the other. Exit code 1 with one line on standard
+error means that the container itself is at fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from evenkeel.host.errors import HostError
+from evenkeel.host.system import driver as drivers
+from evenkeel.rehearsal.load import client, request_maker
+from evenkeel.rehearsal.plan import (
+    concurrent_shares,
+    from_process,
+    handwritten,
+    reachable,
+    request_mix,
+)
+from evenkeel.rehearsal.protocol.paths import (
+    BASE_FILE,
+    FOLDER,
+    MEASURED_FILE,
+    RELOADS_FILE,
+    STUB_SOCKET,
+)
+from evenkeel.rehearsal.run import container, health_wait, probes, reachability
+from evenkeel.rehearsal.run.affinity import Visitors
+from evenkeel.rehearsal.run.switch import HostProgram, under_load
+from evenkeel.rehearsal.run.trials import Trials
+from evenkeel.rehearsal.stubs import control
+from evenkeel.rehearsal.stubs.control import StubControl
+
+PHASE_SECONDS = 60.0
+_STEPS = ("prepare", "converge", "side-effect")
+_BASE_FILE = Path(BASE_FILE)
+_MEASURED_FILE = Path(MEASURED_FILE)
+_RELOADS_FILE = Path(RELOADS_FILE)
+
+
+class Rehearsal:
+    """One bundle in one container."""
+
+    def __init__(self, world: dict[str, Any]) -> None:
+        self.world = world
+        self.driver = drivers.load(world["balancer"])
+        self.stubs = StubControl(STUB_SOCKET)
+        self.host = HostProgram(world)
+        self.client = client.Client(world["seed"])
+        self.trials = Trials(world, self.client, self.stubs, self.driver)
+        self.visitors = Visitors(world["seed"])
+
+    async def measure(self, count: str, without: Collection[str] = ()) -> dict[str, Any]:
+        """Send every class its requests, `count` of them, with nothing else going on."""
+        tried = await reachability.scout(
+            client.Client(self.world["seed"] + 3), self.world["classes"]
+        )
+        kinds = [one for one in reachable.open_to(self.world, tried) if one["name"] not in without]
+        numbers = probes.numbers(self.world["classes"], kinds, count)
+        clients = probes.Returning(self.world)
+        # The same requests of the same clients, before and after.
+        self.client.maker.restart()
+        self.stubs.order("reset")
+        # What a redirect or a rule of the balancer answered is made up for by the other routes.
+        for again in (False, True):
+            wanted = probes.missing(kinds, numbers, self.client.tallies) if again else numbers
+            await self.client.run(
+                request_maker.shuffled(kinds, wanted, self.world["seed"]),
+                concurrency=self.world["concurrency"],
+                seconds=PHASE_SECONDS,
+                heard=clients.heard,
+            )
+        found: dict[str, Any] = {"classes": self.client.take(), "scouted": tried}
+        told = self.stubs.order("report")
+        found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
+        if count == "requests":
+            # Of what was before other shares are intended.
+            found["classes"] = await self.count_again(kinds, found["classes"])
+        found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
+        found[concurrent_shares.KEY] = await probes.under_way(
+            self.stubs, self.world, kinds, found["classes"]
+        )
+        found["sticky"] = await clients.come_back(self.client)
+        self.client.take()
+        found["questions"] = await self.trials.ask()
+        return found
+
+    async def count_again(
+        self, kinds: list[dict[str, Any]], classes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Send the classes of pools whose turns were not exact once more; give all counts."""
+        uneven = from_process.inexact(self.world, classes)
+        again = [kind for kind in kinds if kind["pool"] in uneven]
+        numbers = {kind["name"]: kind["requests"] for kind in again}
+        await self.client.run(
+            request_maker.shuffled(again, numbers, self.world["seed"] + 1),
+            concurrency=self.world["concurrency"],
+            seconds=PHASE_SECONDS,
+        )
+        return from_process.recounted(classes, self.client.take(), numbers, self.world)
+
+    def know(self, process: dict[str, Any] | None) -> None:
+        """Go by the servers that the process has, where a person wrote the configuration."""
+        self.world = self.trials.world = from_process.by_process(self.world, process)
+
+    async def settle(self) -> dict[str, Any]:
+        """Wait for the health checks; gives the servers that were not checked."""
+        container.stand_in(self.stubs, self.driver.observe())
+        return {"ok": True, "unchecked": await health_wait.checked(self.world, self.stubs)}
+
+    async def activate(self) -> dict[str, Any]:
+        """Activate the candidate, whose checks are answered as it wants them from now on.
+
+        From before the reload on: a new worker holds a server for down after one failed check,
+        and the old one only after some.
+        """
+        self.stubs.order("serve", stubs=[], health=self.world["health"])
+        return await self.host.activate()
+
+    async def rollback(self) -> dict[str, Any]:
+        """Go back to what was live, whose checks are answered as it wants them from now on."""
+        self.stubs.order("serve", stubs=[], health=self.world["live_health"])
+        return await self.host.call("rollback")
+
+    async def reload(self) -> dict[str, Any]:
+        """Reload what runs, for a host that has nothing to go back to."""
+        proof = await asyncio.to_thread(self.driver.reload, 30.0)
+        return {"ok": True, "exit": 0, "proof": proof}
+
+    async def measure_base(self) -> dict[str, Any]:
+        """Measure what is live now, which is what was live before, with its clients' servers."""
+        found = await self.measure("requests_before")
+        kinds = reachable.open_to(self.world, found["scouted"])
+        found["visitors"] = await self.visitors.before(self.client, kinds, found["classes"])
+        self.client.take()
+        return found
+
+    async def measure_candidate(self, before: dict[str, Any] | None) -> dict[str, Any]:
+        """Measure what is live now, which is the candidate, with its route tests and health."""
+        process = from_process.facts(self.driver.observe())
+        self.know(process)
+        found = await self.measure("requests", handwritten.unanswered(self.world, before))
+        met = before["visitors"] if before else None
+        found["visitors"] = await self.visitors.after(self.client, met, self.world)
+        self.client.take()
+        found["process"] = process if self.world["by_hand"] else None
+        found["health"] = probes.health(self.driver.observe())
+        found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
+        found["failing"] = await self.trials.first(reachable.steady(self.world, found))
+        return found
+
+
+def prepare(world: dict[str, Any]) -> dict[str, Any]:
+    """Make the world, and start the stub servers and what is live now."""
+    container.wait_for_boot()
+    container.make_local(world, request_maker.SOURCE_PREFIX_6)
+    driver = drivers.load(world["balancer"])
+    stubs = container.start_stubs(world)
+    bounded = container.fit(driver)
+    said = ""
+    if world["base"]["release"]:
+        said = container.put_base(world, driver)
+    if container.stand_in(stubs, driver.observe()):
+        # Its servers were not there when it started: it may hold them for down already.
+        container.run(["systemctl", "restart", driver.UNIT])
+    return {
+        "release": world["base"]["release"],
+        "runs": not said,
+        "said": said,
+        "bounded": bounded,
+    }
+
+
+async def converge(world: dict[str, Any]) -> dict[str, Any]:
+    """Measure what is live now, take the candidate live under load, measure again."""
+    rehearsal, seed = Rehearsal(world), world["seed"]
+    base = json.loads(_BASE_FILE.read_text())
+    before = None
+    if base["release"] and base["runs"]:
+        if world["by_hand"]:
+            # A check that a stand-in cannot pass shows only now, and not as the change's doing.
+            await health_wait.checked(world, rehearsal.stubs)
+        before = await rehearsal.measure_base()
+    steady = [request_mix.certain(kind) for kind in reachable.steady(world, before)]
+    prepared = await rehearsal.host.prepare(rehearsal.stubs, steady)
+    rehearsal.stubs.order("reset")
+    switch, after = None, None
+    if prepared["ok"]:
+        switch = await under_load(
+            seed,
+            steady,
+            ("activate", rehearsal.activate),
+            ("settle", rehearsal.settle),
+            ("confirm", rehearsal.host.confirm),
+        )
+        if switch["answers"].get("confirm", {}).get("ok"):
+            after = await rehearsal.measure_candidate(before)
+    return {
+        "base": base,
+        "before": before,
+        "prepare": prepared,
+        "switch": switch,
+        "after": after,
+        "versions": {world["balancer"]: rehearsal.driver.version()},
+    }
+
+
+async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
+    """Go back and forth under load: what a rollback of this very change does to requests."""
+    measured = json.loads(_MEASURED_FILE.read_text())
+    if measured["after"] is None:
+        return {"reloads": []}
+    rehearsal, seed = Rehearsal(world), world["seed"]
+    trials: dict[str, Any] = {}
+    rehearsal.know(measured["after"]["process"])
+    first = measured["after"]["failing"]
+    well = reachable.steady(rehearsal.world, measured["after"], measured["before"])
+    if measured["before"] is None:
+        again = await under_load(seed, well, ("reload", rehearsal.reload))
+        trials["again"] = await rehearsal.trials.again(first, None, well)
+        return {"reloads": [{"name": "new to new", **again}], "failing": trials}
+    before = reachable.steady(rehearsal.world, measured["before"], measured["after"])
+    names = {kind["name"] for kind in before}
+    await health_wait.recovered(rehearsal.driver, measured["after"]["health"])
+    steady = [kind for kind in well if kind["name"] in names]
+    back = await under_load(seed, steady, ("rollback", rehearsal.rollback))
+    reloads = [{"name": "new to old", **back}]
+    if back["answers"]["rollback"]["ok"]:
+        health = probes.health(rehearsal.driver.observe())
+        base = await rehearsal.trials.base(first, measured["before"], before)
+        await health_wait.recovered(rehearsal.driver, health)
+        forth = await under_load(
+            seed, steady, ("activate", rehearsal.activate), ("confirm", rehearsal.host.confirm)
+        )
+        reloads.append({"name": "old to new", **forth})
+        trials["base"] = base
+        if forth["answers"].get("confirm", {}).get("ok"):
+            trials["again"] = await rehearsal.trials.again(first, base, well)
+    return {"reloads": reloads, "failing": trials}
+
+
+def _run(verb: str) -> dict[str, Any]:
+    world = json.loads(Path(FOLDER, "world.json").read_text())
+    began = time.monotonic()
+    if verb == "prepare":
+        found, file = prepare(world), _BASE_FILE
+    elif verb == "converge":
+        found, file = asyncio.run(converge(world)), _MEASURED_FILE
+    else:
+        found, file = asyncio.run(side_effect(world)), _RELOADS_FILE
+    found["seconds"] = round(time.monotonic() - began, 2)
+    file.write_text(json.dumps(found))
+    return found
+
+
+def main() -> int:
+    """Run one verb; `stub` serves until it is killed."""
+    verb = sys.argv[1]
+    if verb == "stub":
+        asyncio.run(control.main(STUB_SOCKET))
+        return 0
+    found: dict[str, Any] = {}
+    for each in _STEPS if verb == "rehearse" else (verb,):
+        try:
+            found = _run(each)
+        except (container.Trouble, OSError, HostError) as error:
+            sys.stderr.write(f"{each}: {error}\n")
+            return 1
+    if verb != "rehearse":
+        sys.stdout.write(json.dumps(found) + "\n")
+    return 0

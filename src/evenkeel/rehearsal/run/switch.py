@@ -1,0 +1,119 @@
+"""Switches: the host's program takes the candidate live as in production, under steady traffic.
+
+Runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evenkeel.rehearsal.load import client, request_maker
+from evenkeel.rehearsal.protocol.paths import BASE_FILE
+from evenkeel.rehearsal.run import container
+from evenkeel.rehearsal.stubs.control import StubControl
+
+# During a switch: enough requests that a lost one shows, and processor time left for the switch.
+LOAD_CLIENTS = 16
+LOAD_PAUSE_SECONDS = 0.02
+LOAD_FIRST = 60
+LOAD_AFTER_SECONDS = 0.7
+LOAD_SECONDS = 180.0
+_HOST_SECONDS = 60
+
+
+class HostProgram:
+    """The host's program, as the controller calls it for one bundle."""
+
+    def __init__(self, world: dict[str, Any]) -> None:
+        self.world = world
+
+    async def call(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:
+        """Call the program with a verb and give its answer with its exit code."""
+        words = container.host_program(self.world["balancer"], verb, *options)
+        return await _command(words, stdin)
+
+    async def prepare(self, stubs: StubControl, steady: list[dict[str, Any]]) -> dict[str, Any]:
+        """Hand the candidate to the host's program, which checks it and touches nothing live.
+
+        It also tries the ports that the candidate newly listens at. On a real host no server has
+        them; here the stub servers must step aside for that moment, so there is no traffic in it.
+        """
+        held = {kind["port"] for kind in steady}
+        ports = {kind["port"] for kind in self.world["classes"]} - held
+        released = stubs.order("release", ports=sorted(ports))["released"]
+        answer = await self.call(
+            "prepare",
+            *("--change", self.world["change_id"], "--release", self.world["release"]),
+            stdin=container.archive(self.world),
+        )
+        stubs.order("serve", stubs=released)
+        return answer
+
+    async def activate(self) -> dict[str, Any]:
+        """Activate the candidate the way production does."""
+        options = ["--change", self.world["change_id"], "--release", self.world["release"]]
+        base = json.loads(Path(BASE_FILE).read_text())
+        lease = ["--lease-seconds", str(container.LEASE_SECONDS)]
+        if base["release"] and base["runs"]:
+            lease += ["--base", base["release"]]
+        return await self.call("activate", *options, *lease)
+
+    async def confirm(self) -> dict[str, Any]:
+        """Confirm the candidate, so that there is something to go back from."""
+        return await self.call("confirm", "--change", self.world["change_id"])
+
+
+async def under_load(
+    seed: int, kinds: list[dict[str, Any]], *steps: tuple[str, Any]
+) -> dict[str, Any]:
+    """Run `steps`, each a name and what makes its coroutine, under steady traffic of `kinds`.
+
+    Stops at the first that is not ok, and goes on with the traffic a little longer.
+    """
+    # Each visit is a client of its own, so that a steady load meets no limit that no user meets.
+    strangers = [{**kind, "clients": 0} for kind in kinds]
+    stop = asyncio.Event()
+    sender = client.Client(seed + 1)
+    load = asyncio.create_task(
+        sender.run(
+            request_maker.until(strangers, stop) if kinds else (),
+            concurrency=LOAD_CLIENTS,
+            seconds=LOAD_SECONDS,
+            pause=LOAD_PAUSE_SECONDS,
+        )
+    )
+    while not load.done() and sum(t.sent for t in sender.tallies.values()) < LOAD_FIRST:
+        await asyncio.sleep(0.02)
+    answers: dict[str, Any] = {}
+    began = time.monotonic()
+    try:
+        for name, step in steps:
+            answers[name] = await step()
+            if not answers[name]["ok"]:
+                break
+        seconds = time.monotonic() - began
+        await asyncio.sleep(LOAD_AFTER_SECONDS)
+    finally:
+        stop.set()
+        await load
+    return {"answers": answers, "seconds": round(seconds, 2), "classes": sender.take()}
+
+
+async def _command(words: Sequence[str], stdin: bytes = b"") -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(stdin), _HOST_SECONDS)
+    except TimeoutError:
+        process.kill()
+        raise container.Trouble(f"{' '.join(words)} did not end") from None
+    return container.answer_of(process.returncode or 0, out, err)

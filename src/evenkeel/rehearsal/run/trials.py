@@ -1,0 +1,58 @@
+"""The trials of a rehearsal: what is tried on the candidate, and again where it looks suspicious.
+
+A trial that went badly is tried on what was live before, which may be no better, and once more on
+the candidate, which may have had bad luck. Nothing is judged here but what deserves a second look.
+Runs inside the staging container.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evenkeel.host.system.driver import Driver
+from evenkeel.rehearsal.checks import failures
+from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.run import single_requests
+from evenkeel.rehearsal.run.failures import Failing
+from evenkeel.rehearsal.stubs.control import StubControl
+
+Kinds = list[dict[str, Any]]
+
+
+class Trials:
+    """The trials of one bundle, on whatever is live."""
+
+    def __init__(
+        self, world: dict[str, Any], client: Client, stubs: StubControl, driver: Driver
+    ) -> None:
+        self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
+
+    async def ask(self) -> dict[str, Any]:
+        """Ask single questions; a client of their own leaves the other counts alone."""
+        return await single_requests.ask(Client(self.world["seed"] + 2), self.driver, self.world)
+
+    async def first(self, steady: Kinds) -> dict[str, Any]:
+        """Try the candidate; `steady` are the classes of which every request was answered."""
+        return await self._fail(self.world, steady)
+
+    async def base(self, first: dict[str, Any], before: dict[str, Any], steady: Kinds) -> Any:
+        """Try what was live before, where the candidate did badly; None when it did well."""
+        pools = failures.suspicious(self.world, first)
+        if not pools:
+            return None
+        world = failures.as_before(self.world, before["classes"])
+        return await self._fail(world, _of(steady, set(pools) & set(world["pools"])))
+
+    async def again(self, first: dict[str, Any], base: Any, steady: Kinds) -> Any:
+        """Try the candidate once more where it did worse than `base`; None when it did not."""
+        pools = failures.worse(self.world, first, base)
+        return await self._fail(self.world, _of(steady, pools)) if pools else None
+
+    async def _fail(self, world: dict[str, Any], kinds: Kinds) -> dict[str, Any]:
+        found = await Failing(world, self.client, self.stubs, self.driver, kinds).run()
+        self.client.take()
+        return found
+
+
+def _of(kinds: Kinds, pools: set[str]) -> Kinds:
+    return [kind for kind in kinds if kind["pool"] in pools]
