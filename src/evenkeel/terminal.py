@@ -106,4 +106,4 @@ def _print(on: Console, parts: Sequence[RenderableType]) -> None:
 
 def say(words: str, stream: IO[str] | None = None) -> None:
     """Print a line at once, on standard output by default; control characters are replaced."""
-    print(printable(words), file=stream, flush=True)  # noqa: T201 - commands speak here
+    print(printable(words), file=stream, flush=True)
