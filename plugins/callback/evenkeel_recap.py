@@ -38,7 +38,7 @@ class CallbackModule(CallbackBase):
         facts = result.result.get("evenkeel") or {}
         self.exit_codes.append(int(facts.get("exit_code") or 0))
         if facts.get("recap"):
-            # Its exit code overrides those of tasks; a status table has none.
+            # It overrides the tasks; a status table has none.
             self.recap, self.verdict = facts["recap"], facts.get("exit_code")
 
     def v2_runner_on_ok(self, result):
@@ -51,7 +51,7 @@ class CallbackModule(CallbackBase):
         self.exit_codes.append(EXIT_REFUSED)
 
     def v2_playbook_on_no_hosts_matched(self):
-        # Ansible would end with 0, which reads as deployed.
+        # Ansible would end with 0.
         self.no_hosts = Refused(
             "Nothing was done: no host is in the group of this playbook",
             wanted="an inventory with a group balancers, or with the one that -e fleet=… names",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-# Columns of a plain line: rich never wraps or cuts one.
+# rich never wraps or cuts a plain line.
 UNLIMITED = 1_000_000
 
 
@@ -98,7 +98,7 @@ def _print(on: Console, parts: Sequence[RenderableType]) -> None:
 
     for part in parts:
         if isinstance(part, str):
-            # The terminal wraps it: a command copied from there stays one line.
+            # The terminal wraps it, so a copied command stays one line.
             on.print(Text(printable(part)), soft_wrap=True)
         else:
             on.print(part)

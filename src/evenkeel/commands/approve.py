@@ -206,7 +206,7 @@ def _shares(pool: PoolEffect, *, bars: bool) -> Table:
     for row in pool["rows"]:
         for kind, move in (("forecast", row["forecast"]), ("measured", row["measured"])):
             if move:
-                # Every plain line has its name, so that grep finds it.
+                # grep needs the name on every plain line.
                 again = bars and kind == "measured" and row["forecast"]
                 name = "" if again else row["server"]
                 figures = (kind, move["before"], ">", move["after"], move["shift"])

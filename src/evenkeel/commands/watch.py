@@ -26,7 +26,7 @@ from evenkeel.schedule.runner import read_settings
 from evenkeel.terminal import console, draws, say
 
 LOOK_SECONDS = 1.0
-# Looks in a row that may meet a folder while it is rewritten.
+# Looks in a row that may meet a half-written folder.
 MOST_MISSED = 3
 
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     folder = ChangeFolder(_changes(options) / change_id)
     if not draws(sys.stdout, os.environ):
         return _follow(folder, _say_news, once=options.once)
-    # rich hides the cursor, and shows it again when Python unwinds.
+    # rich hides the cursor, so end in order.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     on = console(sys.stdout, drawing=True)
     with Live(console=on, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:

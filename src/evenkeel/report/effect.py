@@ -58,7 +58,7 @@ def traffic(reading: Reading) -> str:
 
 def _group(group: Object, bundles: list[Any]) -> GroupEffect:
     hosts = group.get("hosts") or []
-    # Hosts of one group share a bundle, so its first one counts.
+    # Hosts of one group share a bundle.
     shared = [one for one in bundles if {*hosts} & {*(one.get("hosts") or [])}]
     measured = (shared[0].get("effect") if shared else None) or {}
     forecast = group.get("forecast") or {}

@@ -10,9 +10,9 @@ from typing import Any, TypedDict
 
 Object = Mapping[str, Any]
 
-# The rows that move most come first; further ones are only counted.
+# Rows that move most come first.
 MOST_ROWS = 40
-# The box of a line over time, in units of its SVG.
+# The box of a chart, in SVG units.
 CHART_WIDTH = 240
 CHART_HEIGHT = 36
 
