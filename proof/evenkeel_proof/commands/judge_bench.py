@@ -14,6 +14,7 @@ from typing import Any
 
 from evenkeel.commands import run
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import say, show
 from evenkeel_proof.commands.judge_tables import drawn
 from evenkeel_proof.simulation import cost, detection, false_alarms, fleet_faults, fleet_study
 from evenkeel_proof.simulation.shifts import Shift, every_shift
@@ -42,12 +43,12 @@ def main(arguments: list[str]) -> int:
 
         for part in given.only or PARTS:
             began = time.monotonic()
-            _say(f"measuring {part} ...")
+            say(f"measuring {part} ...", sys.stderr)
             value |= PARTS[part](given.runs, spread)
             value["seconds"][part] = round(time.monotonic() - began, 1)
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-    sys.stdout.write(drawn(value, TARGETS) + "\n")
+    show(*drawn(value, TARGETS))
     return 0
 
 
@@ -82,7 +83,7 @@ def _false_alarms(runs: int, spread: Map) -> dict[str, Any]:
     for kind in KINDS:
         rows = spread(false_alarms.one_run, [(kind, at, REQUESTS) for at in range(runs)])
         found[kind] = false_alarms.summed(rows)
-        _say(f"  {kind}: {found[kind]['judge']:.4f}")
+        say(f"  {kind}: {found[kind]['judge']:.4f}", sys.stderr)
     rates = {kind: row["judge"] for kind, row in found.items()}
     return {"false_alarm_rates": rates, "false_alarms": found}
 
@@ -157,11 +158,6 @@ def _machine(jobs: int, runs: int) -> dict[str, Any]:
         "runs": runs,
         "requests_per_run": REQUESTS,
     }
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(words + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":
