@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .common import intended_shares
+from .inputs import intended_shares
 from .compare import error_budget
 from .guards import active_fault, burst_fault, few_clients_fault, silent_fault
-from .policy import CLIENTS, REQUESTS_ONLY
+from .settings import CLIENTS, REQUESTS_ONLY
 from .share import ShareJudge
 from .unit import Servers, assumption, in_service, increments, intended_weights
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
-from .whole import Whole
+from .pool_counters import Whole
 
 # A later silence counts when a server's due was so many times that of one from the start.
 LATER_SILENCE = 2
