@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from evenkeel.judge.policy import DEFAULT_TOLERANCE
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
 from evenkeel.judge.share import ShareJudge
 from evenkeel_proof.simulation.every_look import look_at_every_unit
 from evenkeel_proof.simulation.rivals import chi_square_fails, mann_whitney_fails, threshold_fails

@@ -31,7 +31,7 @@ from evenkeel.intent.values import (
     Token,
     UrlPath,
 )
-from evenkeel.judge.policy import DEFAULT_TOLERANCE
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
 
 Mode = Literal["http", "tcp"]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from .inputs import checked_counts, of_total, share_reasons, whole_of
 from .evidence import interval, log_sum, plain
-from .settings import DEFAULT_TOLERANCE
+from .inputs import checked_counts, of_total, share_reasons, whole_of
 from .pass_rule import prior_for, proved_inside, requests_to_pass
 from .segment import LATER_PART, Segment, part_of_alpha
+from .settings import DEFAULT_TOLERANCE
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
 

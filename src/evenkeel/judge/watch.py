@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from .guards import worker_fault
-from .settings import checked_policy, pool_policy
 from .pool import PoolWatch
+from .settings import checked_policy, pool_policy
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
 STATE_VERSION = 6

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenkeel.judge.band import Band
-from evenkeel.judge.proof import proved_inside, requests_to_pass
+from evenkeel.judge.pass_rule import proved_inside, requests_to_pass
 from evenkeel.judge.segment import LATER_PART
 from evenkeel.judge.share import ShareJudge
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Mapping, Tuple
 
-from .inputs import intended_shares
 from .evidence import log_binary_e
-from .settings import DEFAULT_TOLERANCE
+from .inputs import intended_shares
 from .segment import part_of_alpha
+from .settings import DEFAULT_TOLERANCE
 
 
 def prior_for(share: float, tolerance: float) -> Tuple[float, float]:
