@@ -26,13 +26,20 @@ DETECTION_PART = 16
 INCIDENT_PART = 5
 PASSING_PART = 50
 FLEET_PART = 300
-TARGETS = {"ratio_mean": 1.8, "ratio_worst": 3.0, "incident_requests": 40}
+# None of these may be exceeded; decision 18 says why they are enough.
+TARGETS = {
+    "ratio_mean": 2.4,
+    "ratio_worst": 4.0,
+    "incident_requests": 40,
+    "false_alarm_rate": 0.01,
+}
+EXIT_MISSED = 1
 
 Map = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], list[Any]]
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print the tables and give 0: a missed target is a figure, not a failure."""
+    """Measure and print the tables; give 0, or 1 when a figure misses its target."""
     given = _parser().parse_args(arguments)
     value: dict[str, Any] = {"machine": _machine(given.jobs, given.runs), "seconds": {}}
     with ProcessPoolExecutor(given.jobs) as pool:
@@ -49,7 +56,10 @@ def main(arguments: list[str]) -> int:
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
     show(*drawn(value, TARGETS))
-    return 0
+    missed = [key for key, most in TARGETS.items() if value.get(key, 0.0) > most]
+    for key in missed:
+        say(f"missed: {key} is {value[key]:.3f}, wanted at most {TARGETS[key]:g}", sys.stderr)
+    return EXIT_MISSED if missed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,7 +95,11 @@ def _false_alarms(runs: int, spread: Map) -> dict[str, Any]:
         found[kind] = false_alarms.summed(rows)
         say(f"  {kind}: {found[kind]['judge']:.4f}", sys.stderr)
     rates = {kind: row["judge"] for kind, row in found.items()}
-    return {"false_alarm_rates": rates, "false_alarms": found}
+    return {
+        "false_alarm_rate": max(rates.values()),
+        "false_alarm_rates": rates,
+        "false_alarms": found,
+    }
 
 
 def _detection(runs: int, spread: Map) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .common import intended_shares
 from .compare import error_budget
 from .guards import active_fault, burst_fault, few_clients_fault, silent_fault
-from .policy import CLIENTS, REQUESTS_ONLY
+from .inputs import intended_shares
+from .pool_counters import PoolCounters
+from .settings import CLIENTS, REQUESTS_ONLY
 from .share import ShareJudge
 from .unit import Servers, assumption, in_service, increments, intended_weights
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
-from .whole import Whole
 
 # A later silence counts when a server's due was so many times that of one from the start.
 LATER_SILENCE = 2
@@ -51,7 +51,7 @@ class PoolWatch:
         self.requests = 0
         self.errors = 0
         self.unjudged = 0
-        self._whole = Whole()
+        self._whole = PoolCounters()
         # Requests of the segment under way, and its samples with any, for `few_clients_fail`.
         self._sent: Dict[str, int] = {}
         self._sent_samples = 0
@@ -280,7 +280,7 @@ class PoolWatch:
         watch.unjudged = int(state["unjudged"])
         watch._servers = {server: dict(row) for server, row in state["servers"].items()}
         watch._faults = [str(fault) for fault in state["faults"]]
-        watch._whole = Whole.from_state(state["whole"])
+        watch._whole = PoolCounters.from_state(state["whole"])
         watch._uncounted = bool(state["uncounted"])
         watch._sent = {server: int(count) for server, count in state["sent"].items()}
         watch._sent_samples = int(state["sent_samples"])

@@ -6,7 +6,7 @@ import math
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from .band import Band
-from .common import checked_weights, name_order, of_total
+from .inputs import checked_weights, name_order, of_total
 
 # A server that is out of the shares may still be sent what was on its way when it left.
 IDLE_SLACK_REQUESTS = 2
@@ -66,19 +66,9 @@ class Segment:
         counts = [self.counts[name] - self.opened[name] for name in self.names]
         return counts, sum(counts)
 
-    def log_e(self, reach: float) -> float:
-        """Return the log e-value of the bet under way, which decides at `reach`."""
-        counts, requests = self.bet()
-        return self.band.log_e(counts, requests, reach) if self.band else 0.0
-
-    def log_bound(self, outside: Sequence[int]) -> float:
-        """Return what `log_e` cannot exceed (see `Band.log_bound`)."""
-        counts, requests = self.bet()
-        return self.band.log_bound(counts, requests, outside) if self.band else 0.0
-
-    def outside_indices(self) -> List[int]:
-        """Return the servers, as indices of `names`, whose share in the bet is outside."""
-        return self.band.outside(*self.bet()) if self.band else []
+    def log_e(self) -> float:
+        """Return the log e-value of the bet under way."""
+        return self.band.log_e(*self.bet()) if self.band else 0.0
 
     def outside(self) -> List[Tuple[str, float, float, float]]:
         """Return (name, share, low, high) of each server whose share in the bet is outside."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from .policy import CLIENTS, REQUESTS_ONLY
+from .settings import CLIENTS, REQUESTS_ONLY
 
 Servers = Mapping[str, Mapping[str, Any]]
 

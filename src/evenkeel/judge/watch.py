@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from .guards import worker_fault
-from .policy import checked_policy, pool_policy
 from .pool import PoolWatch
+from .settings import checked_policy, pool_policy
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 WORKER = ("worker_pid", "worker_started")
 # Of alpha, what is kept for pools that the first observation did not have.
 LATE_POOLS_PART = 0.05

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from .guards import queue_fault
 
 
-class Whole:
+class PoolCounters:
     """`answers` are those that were timed and those over the limit, None while nobody counts."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Whole:
         return {"answers": self.answers, "waiting": list(self.waiting)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Whole:
+    def from_state(cls, state: Mapping[str, Any]) -> PoolCounters:
         """Return what `state()` described; KeyError or TypeError for a damaged one."""
         whole = cls()
         if state["answers"] is not None:

@@ -8,11 +8,14 @@ from typing import Any, Dict, List, Mapping, Tuple
 SHARE = "share"
 REQUESTS_ONLY = "requests_only"
 
+# The one place of this default: the intent and the rehearsal import it.
+DEFAULT_TOLERANCE = 0.3
+
 # key: (default, least, most). Bounds are included, except that alpha and tolerance are above 0.
 NUMBERS: Dict[str, Tuple[float, float, float]] = {
     "alpha": (0.01, 1e-12, 0.5),
     "watched_hosts": (1, 1, 1e6),
-    "tolerance": (0.3, 1e-6, 100.0),
+    "tolerance": (DEFAULT_TOLERANCE, 1e-6, 100.0),
     "minimum_requests": (200, 0, 1e12),
     "error_budget_percent": (1.0, 0.0, 100.0),
     "minimum_active_servers": (1, 0, 1e6),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Mapping, Tuple
 
-from .common import intended_shares
 from .evidence import log_binary_e
+from .inputs import intended_shares
 from .segment import part_of_alpha
+from .settings import DEFAULT_TOLERANCE
 
 
 def prior_for(share: float, tolerance: float) -> Tuple[float, float]:
@@ -39,7 +40,7 @@ def proved_inside(count: int, requests: int, share: float, tolerance: float, lim
 
 def requests_to_pass(
     weights: Mapping[str, float],
-    tolerance: float = 0.3,
+    tolerance: float = DEFAULT_TOLERANCE,
     alpha: float = 0.01,
     *,
     random_draws: bool = False,
