@@ -24,16 +24,15 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from .evidence import log_ratio, log_sum
 
-# How far beyond the edge a bet lies, in log odds. Each step doubles, so that every fault between
-# lies within a factor of two of one; the last is 55 times the odds, which is all or nothing.
+# Log odds beyond the edge. They double, so every skew lies within a factor of two of one.
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-# Half of the weight is on single servers, since most faults hit one; the rest is shared evenly.
+# Most problems hit one server, so singles have half of the weight.
 SINGLES, BLOCKS, ANY_SET = 0.5, 0.25, 0.25
-# In smaller pools the order of the list says nothing, and sets of any servers are few.
+# In a small pool the order of the list says nothing.
 LEAST_FOR_BLOCKS = 7
-# In pools of three a set of two is the complement of a single server.
+# Of three, a set of two is the complement of one.
 LEAST_FOR_SETS = 4
-# An edge this near to 0 or 1 leaves no share beyond it to bet on.
+# Beyond an edge this near to 0 or 1 lies no share.
 ROUNDING = 1e-9
 
 _LN_2 = math.log(2.0)

@@ -9,7 +9,7 @@ from .inputs import checked_counts, intended_shares, of_total, share_reasons, wh
 from .settings import DEFAULT_TOLERANCE
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
-# Standard deviations of luck in a pool of two servers; more servers are allowed more (_sigmas).
+# For a pool of two servers; `_sigmas` allows larger pools more.
 SIGMAS = 3.0
 UNEQUAL_SLACK = 1.0
 
@@ -117,7 +117,7 @@ def _judged(
     rows: List[Tuple[str, float, float, float]] = []
     for name, intended in shares.items():
         count = counts.get(name, 0)
-        # A server without a share is shown as a part of everything, so that it never exceeds 1.
+        # A part of everything, so that it never exceeds 1.
         whole = requests if intended > 0.0 else total
         share = count / whole if whole else 0.0
         low, high = bands[name]

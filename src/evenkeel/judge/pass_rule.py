@@ -1,4 +1,4 @@
-"""When is a share proved right? The rule of a `pass`, and how many requests it takes."""
+"""The rule of a `pass`: when a share is proved right, and how many requests that takes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def requests_to_pass(
     if len(shares) < 2:
         return 1
     limit = math.log(len(shares) / (alpha * part_of_alpha(1)))
-    # The smallest share has the fewest requests to prove itself with, so it is the last one.
+    # The smallest share has the fewest requests, so it is last.
     share = min(shares)
     most = 1
     while not _would_pass(share, most, tolerance, limit, random_draws) and most < 2**60:

@@ -1,4 +1,4 @@
-"""Is the traffic of one pool spread as intended? Watched as it comes, or counted at the end.
+"""The shares of one pool under watch: is its traffic spread as intended?
 
 `ShareJudge` watches live traffic. `exact_share` and `diverse_share` (see `fixed`) judge the
 rehearsal, where the clients are ours. Each answers with one of the four verdicts and its numbers.
@@ -38,7 +38,7 @@ class ShareJudge:
     When the intended shares change, a new segment starts, and with it a new bet; a bet also ends
     after BET_REQUESTS (500, or 100 per server) when the traffic is inside the band. The e-values
     of bets multiply, and each bet has a small part of alpha of its own as well (`part_of_alpha`),
-    so that a long even past cannot hide a fault that begins later.
+    so that a long even past cannot hide a skew that begins later.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ShareJudge:
         self.bets = 1
         self.segment = Segment(weights, tolerance, exempt)
         self._log_carry = math.log(part_of_alpha(1))
-        self._faults: List[str] = []
+        self._problems: List[str] = []
 
     def update(self, increments: Mapping[str, int]) -> None:
         """Add the requests that each server was sent since the last update.
@@ -86,19 +86,19 @@ class ShareJudge:
         for name, count in increments.items():
             self.totals[name] = self.totals.get(name, 0) + count
             self.requests += count
-        if not self._faults:
+        if not self._problems:
             self._look()
 
     def _look(self) -> None:
         """Decide for good when the evidence suffices."""
-        idle = self.segment.idle_fault(self.pool)
+        idle = self.segment.idle_problem(self.pool)
         if idle:
-            self._faults.append(idle)
-        # With every share inside its band there is nothing to name, whatever the bet is worth.
+            self._problems.append(idle)
+        # Inside the band no server can be named.
         outside = self.segment.outside()
         if outside:
             if self.segment.log_e() >= self.log_reach():
-                self._faults += share_reasons(outside, self._whole())
+                self._problems += share_reasons(outside, self._whole())
         elif self.segment.bet_is_over():
             self._next_bet(self.segment.log_e())
             self.segment.open_bet()
@@ -131,7 +131,7 @@ class ShareJudge:
 
     def failed(self) -> bool:
         """Return whether the verdict is `fail`, for good; cheaper than `verdict`."""
-        return bool(self._faults)
+        return bool(self._problems)
 
     def new_segment(self, weights: Mapping[str, float], exempt: Sequence[str] = ()) -> None:
         """Close the segment and start one with the intended shares `weights`.
@@ -146,7 +146,7 @@ class ShareJudge:
     def verdict(self) -> str:
         """Return the verdict alone; cheaper than `result`."""
         part = self.segment
-        if self._faults:
+        if self._problems:
             return FAIL
         if not any(self.totals.values()):
             return NO_DATA
@@ -209,7 +209,7 @@ class ShareJudge:
 
     def _reasons(self, verdict: str) -> List[str]:
         if verdict == FAIL:
-            return list(self._faults)
+            return list(self._problems)
         if verdict == PASS:
             return []
         of = of_total(self.pool)
@@ -242,7 +242,7 @@ class ShareJudge:
             "segments": self.segments,
             "bets": self.bets,
             "log_carry": self._log_carry,
-            "faults": list(self._faults),
+            "problems": list(self._problems),
         }
 
     @classmethod
@@ -260,7 +260,7 @@ class ShareJudge:
             judge.segments = int(state["segments"])
             judge.bets = int(state["bets"])
             judge._log_carry = float(state["log_carry"])
-            judge._faults = [str(fault) for fault in state["faults"]]
+            judge._problems = [str(one) for one in state["problems"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("state of a share judge: %r is missing or damaged" % error) from None
         return judge

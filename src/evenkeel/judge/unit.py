@@ -1,4 +1,4 @@
-"""What is counted for the shares of a pool, and what has to be true for the bounds to hold.
+"""The unit that is counted for shares, and the assumption that the bounds rest on.
 
 The unit counted is the unit assigned. Whatever is assigned by itself, each time anew, is an
 independent draw; what follows because of it (the further requests of a client that sticks) is not.
