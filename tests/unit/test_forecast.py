@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
-from evenkeel.canary.policy import canary_policy
+from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent, shift_findings
 from evenkeel.intent.guardrails import among_those_that_stay

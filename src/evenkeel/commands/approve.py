@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evenkeel.change import approval
+from evenkeel.change.approval_view import binding, copy_to_look_at, difference
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.shown import binding, copy_to_look_at, difference
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, UsageError, readable
 from evenkeel.records import check_change_id
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     change_id = check_change_id(options.change)
     changes, signers = _places(options)
     folder = ChangeFolder(changes / change_id)
-    approval.demand_rehearsed(folder)
+    approval.require_rehearsed(folder)
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as private:
         # The folder may change meanwhile: what was shown is signed.
         copy = copy_to_look_at(folder, Path(private))

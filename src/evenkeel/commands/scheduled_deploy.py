@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change.windows import demand_open
+from evenkeel.change.windows import require_open
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
 from evenkeel.schedule.deploy import deploy
@@ -58,7 +58,7 @@ def deploy_due(
         say(f"{folder.change_id} is due")
         if only_list:
             continue
-        demand_open({"change_id": folder.change_id}, settings.freeze_windows, now)
+        require_open({"change_id": folder.change_id}, settings.freeze_windows, now)
         codes.append(deploy(folder, run_playbook, say))
         if codes[-1] != EXIT_OK:
             break

@@ -79,7 +79,7 @@ class View:
 
 def look(folder: ChangeFolder) -> View:
     """Read how far the deploy of a change is; raises Refused for a missing or damaged folder."""
-    folder.demand()
+    folder.require_exists()
     if not folder.plan_json.exists():
         return View(folder.change_id)
     plan, hold = load(folder), open_hold(folder)

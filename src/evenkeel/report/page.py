@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from evenkeel.change import policy
+from evenkeel.change import findings
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.ledger import furthest_station, next_after, next_command
@@ -262,9 +262,9 @@ def _step(name: str, record: Record | None, word: object, detail: str = "") -> S
 def _policy(reading: Reading) -> PolicyLines:
     found = list(reading.policy.get("findings") or [])
     return {
-        "declared": policy.declared_lines(reading.policy.get("declared") or {}),
-        "found": [policy.in_words(one) for one in found if not one.get("live_already")],
-        "live": [policy.in_words(one) for one in found if one.get("live_already")],
+        "declared": findings.declared_lines(reading.policy.get("declared") or {}),
+        "found": [findings.in_words(one) for one in found if not one.get("live_already")],
+        "live": [findings.in_words(one) for one in found if one.get("live_already")],
     }
 
 

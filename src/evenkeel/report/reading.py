@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from evenkeel.canary.hold import open_hold
-from evenkeel.change import ledger, policy, rollout
+from evenkeel.change import findings, ledger, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import Rollout
 from evenkeel.errors import Refused
@@ -66,14 +66,14 @@ class Reading:
 
 def read(folder: ChangeFolder) -> Reading:
     """Read a change; damage is listed in `faults`. Raises Refused when there is no change."""
-    folder.demand()
+    folder.require_exists()
     reading = Reading(folder)
     reading.about = reading.attempt(folder.change) or {}
     reading.manifest = reading.attempt(folder.manifest) or {}
     if (folder.path / "forecast.json").exists():
         reading.forecast = reading.attempt(_object, folder, "forecast.json") or {}
-    if (folder.path / policy.FILE).exists():
-        reading.policy = reading.attempt(_object, folder, policy.FILE) or {}
+    if (folder.path / findings.FILE).exists():
+        reading.policy = reading.attempt(_object, folder, findings.FILE) or {}
     reading.diff = _text(folder, "diff.txt")
     reading.render = _if_there(reading, "render.json", ledger.RENDER)
     reading.staging = _if_there(reading, "staging.json", ledger.STAGING)

@@ -17,7 +17,7 @@ from typing import Any
 from evenkeel.canary.hold import open_hold
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.windows import demand_open
+from evenkeel.change.windows import require_open
 from evenkeel.errors import Refused, readable
 
 
@@ -72,7 +72,7 @@ def due(settings: Settings, now: datetime) -> Due:
             refused[folder.change_id] = error
             continue
         try:
-            demand_open(about, [], now)
+            require_open(about, [], now)
         except Refused as error:
             waiting[folder.change_id] = error.what
             continue

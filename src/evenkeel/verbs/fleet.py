@@ -179,7 +179,7 @@ def build_program(output: Path, roles: Iterable[Path]) -> dict[str, Any]:
     return {"changed": _contents(output) != before, "path": str(output)}
 
 
-def demand_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
+def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
     """Refuse to replace the program of a host that watches over a change.
 
     `said` is what the program on each host printed for `status` ("" without one), `builds` what it

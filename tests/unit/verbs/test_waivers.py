@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 from unit.intent.intents import intent, pool, server
 
-from evenkeel.change import policy
+from evenkeel.change import findings
+from evenkeel.change.approval_view import bound
 from evenkeel.change.declared import Declared, Shift, Waiver, of_manifest, read
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.shown import bound
 from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Faults
 from evenkeel.rehearsal.plan.waivers import Policy, waived_requests
 from evenkeel.report import page
 from evenkeel.terminal import plain
 from evenkeel.verbs.host_facts import Host
-from evenkeel.verbs.policy import declared_in
 from evenkeel.verbs.render import Request, render
+from evenkeel.verbs.waivers import declared_in
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
 UNCHECKED = intent(pools=[pool(check={"kind": "none"})])
@@ -72,7 +72,7 @@ def test_what_a_change_declares_is_bound_by_its_digest(folder):
 def test_an_approval_is_void_when_what_was_found_is_altered(folder):
     rendered(folder, waivers=(WAIVER,))
     before = bound(folder)["shown"]
-    folder.write_json(policy.FILE, {"findings": []})
+    folder.write_json(findings.FILE, {"findings": []})
     assert bound(folder)["shown"] != before
 
 
@@ -130,13 +130,13 @@ def test_the_rehearsal_judges_the_files_anew_and_has_a_check_for_each_rule(folde
 def test_maintenance_with_an_end_is_not_told_by_the_file_either(folder):
     away = {"state": "draining", "until": "2999-01-01", "reason": "new disks"}
     wanted = intent(pools=[{**pool(), "servers": [server(1), server(2), server(3, **away)]}])
-    host = {"lb1": policy.Host({}, {}, None)}
+    host = {"lb1": findings.Host({}, {}, None)}
     rendered(folder, wanted)
     files = {"haproxy.cfg": (folder.bundle / "lb1" / "haproxy.cfg").read_bytes()}
     from evenkeel.intent.parse import normalise, parse_intent
 
-    host = policy.Host(files, normalise(parse_intent(wanted)))
-    rules = {one["rule"] for one in policy.findings(load_dialect(ROLE), host, "2026-01-01")}
+    host = findings.Host(files, normalise(parse_intent(wanted)))
+    rules = {one["rule"] for one in findings.of_host(load_dialect(ROLE), host, "2026-01-01")}
     assert "out-without-end" not in rules
 
 

@@ -1,7 +1,7 @@
 """Policy: what no traffic can show, found in a change before anything of it runs.
 
-Two sources give findings of one shape: the balancer's role reads the exact files (`Dialect.rules`),
-and `intent.policy` reads the intent. A finding stops the change unless it is live already or the
+Two sources give findings of one shape: the role reads the exact files (`Dialect.rules`),
+`intent.policy_rules` reads the intent. A finding stops the change unless it is live already or the
 change waives it with a reason; the rest is told. The result is `policy.json`, which approvals bind.
 """
 
@@ -17,7 +17,7 @@ from evenkeel.change.dialect import Dialect
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Fault, Faults
-from evenkeel.intent.policy import STOP, policy_findings
+from evenkeel.intent.policy_rules import STOP, policy_findings
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json
 
@@ -48,7 +48,7 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def findings(dialect: Dialect, host: Host, day: str) -> list[dict[str, Any]]:
+def of_host(dialect: Dialect, host: Host, day: str) -> list[dict[str, Any]]:
     """Give what breaks a rule in the files and the intent of one host, what stops first."""
     found: list[dict[str, Any]] = []
     if host.judges_intent:
@@ -80,7 +80,7 @@ def judge(
         groups.setdefault(host.key or f"host {name}", []).append(name)
     merged: dict[str, dict[str, Any]] = {}
     for names in groups.values():
-        for one in findings(dialect, hosts[names[0]], day):
+        for one in of_host(dialect, hosts[names[0]], day):
             where = repr({**one, "line": None, "text": ""})
             merged.setdefault(where, {**one, "hosts": []})["hosts"] += names
     used: set[Waiver] = set()
@@ -146,7 +146,7 @@ def stops(result: Data) -> list[Data]:
     return [one for one in result["findings"] if one["severity"] == STOP and not one["waived"]]
 
 
-def demand(result: Data) -> None:
+def require_no_stop(result: Data) -> None:
     """Raise Faults, with each rule's id, line, reason and next step, where a rule stops."""
     found = stops(result)
     if not found:

@@ -11,7 +11,7 @@ from evenkeel.change import approval, rollout
 from evenkeel.errors import EXIT_INCONCLUSIVE, Inconclusive, Refused, RolledBack
 from evenkeel.verbs import hold
 from evenkeel.verbs.deploy import close_stage, open_stage, write_outcome
-from evenkeel.verbs.gate import Gate, open_deploy
+from evenkeel.verbs.preconditions import Gate, open_deploy
 
 HELD = {"canary_on_inconclusive": "hold", "canary_hold_seconds": 600}
 BUILD = "0123456789abcdef"
@@ -360,7 +360,7 @@ def test_confirmed_by_stages_a_later_failure_takes_confirmed_hosts_back_too(appr
     assert [row["leased"] for row in part["stages"]] == [["lb1"], ["lb2", "lb3"]]
     stage_saw(change, 1)
     answered(change, "confirm", "lb1")
-    assert hold.demand_confirmed(change.folder, ["lb1"]) == {"changed": False}
+    assert hold.require_confirmed(change.folder, ["lb1"]) == {"changed": False}
     open_stage(change.folder, 2)
     with pytest.raises(RolledBack):
         stage_saw(change, 2, "fail")
@@ -389,7 +389,7 @@ def test_confirmed_by_stages_nothing_goes_on_while_a_host_of_the_stage_did_not_c
     if status:
         answered(change, "confirm", "lb1", status=status)
     with pytest.raises(RolledBack, match="Not every host of the stage confirmed"):
-        hold.demand_confirmed(change.folder, ["lb1"])
+        hold.require_confirmed(change.folder, ["lb1"])
 
 
 def test_the_gate_alone_writes_nothing_in_check_mode(approved):

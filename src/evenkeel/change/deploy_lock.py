@@ -20,7 +20,7 @@ NAME = "deploying"
 _LARGEST_BYTES = 4096
 
 
-def demand_alone(folder: ChangeFolder, pid: int, proc: Path = Path("/proc")) -> None:
+def take_deploy_lock(folder: ChangeFolder, pid: int, proc: Path = Path("/proc")) -> None:
     """Sign `folder` with the process `pid`, which deploys its change until it ends.
 
     Raises Refused when another process of this machine does so already. A folder that several

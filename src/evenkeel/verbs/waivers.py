@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evenkeel.change import policy
+from evenkeel.change import findings
 from evenkeel.change.bundle import FleetBundle
 from evenkeel.change.declared import Declared, read
 from evenkeel.change.dialect import Dialect
@@ -48,25 +48,25 @@ def judge_policy(
     befores: Mapping[str, Data | None],
     declared: Declared,
 ) -> dict[str, Any]:
-    """Give what `policy.json` holds for the hosts of a bundle; see `change.policy`."""
+    """Give what `policy.json` holds for the hosts of a bundle; see `change.findings`."""
     judged = {}
     for host, files in bundle.files.items():
         live, before = hosts[host].live, befores[host]
         base = release_digest(dict(live)) if live is not None else None
         key = [bundle.releases[host], base, bundle.intents[host], before]
-        judged[host] = policy.Host(
+        judged[host] = findings.Host(
             files, bundle.intents[host], live, before, sha256_of(canonical_json(key))
         )
-    return policy.judge(judged, dialect, declared, policy.today())
+    return findings.judge(judged, dialect, declared, findings.today())
 
 
 def policy_lines(judged: Data) -> list[str]:
     """Give what a person reads at render: what is declared, waived and told."""
-    lines = policy.declared_lines(judged["declared"])
+    lines = findings.declared_lines(judged["declared"])
     new = [one for one in judged["findings"] if not one["live_already"]]
-    lines += [policy.in_words(one) for one in new[:_SHOWN]]
+    lines += [findings.in_words(one) for one in new[:_SHOWN]]
     if len(new) > _SHOWN:
-        lines.append(f"and {len(new) - _SHOWN} more in {policy.FILE}")
+        lines.append(f"and {len(new) - _SHOWN} more in {findings.FILE}")
     lines += [
         f"the waiver of {one['rule']} for {one['subject']} has nothing to waive"
         for one in judged["unused_waivers"]

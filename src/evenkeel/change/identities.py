@@ -22,7 +22,7 @@ def check_person(person: object) -> str:
     )
 
 
-def demand_known_author(folder: ChangeFolder, signers: Path) -> None:
+def require_known_author(folder: ChangeFolder, signers: Path) -> None:
     """Raise Refused unless `signers` lists the change's author by exactly that name."""
     # The author's name is whatever render was told. Only a name with a key of its own can be told
     # apart from the approver's: not one made up, nor one that merely looks like another.
@@ -38,7 +38,7 @@ def demand_known_author(folder: ChangeFolder, signers: Path) -> None:
         )
 
 
-def demand_listed(person: str, signers: Path) -> None:
+def require_listed(person: str, signers: Path) -> None:
     """Raise Refused unless `signers` lists a key for `person`."""
     if not signature.keys_of(person, signers):
         raise Refused(
@@ -50,7 +50,7 @@ def demand_listed(person: str, signers: Path) -> None:
         )
 
 
-def demand_second_person(folder: ChangeFolder, person: str) -> None:
+def require_second_person(folder: ChangeFolder, person: str) -> None:
     """Raise Refused when `person` is the author of the change."""
     author = folder.author()
     if person.casefold() == author.casefold():
@@ -63,7 +63,7 @@ def demand_second_person(folder: ChangeFolder, person: str) -> None:
         )
 
 
-def demand_second_key(folder: ChangeFolder, person: str, used: str, signers: Path) -> None:
+def require_second_key(folder: ChangeFolder, person: str, used: str, signers: Path) -> None:
     """Raise Refused when the key with the fingerprint `used` is one of the author's."""
     author = folder.author()
     if used in signature.keys_of(author, signers):

@@ -25,7 +25,7 @@ RENEW = "renew"
 ROLLBACK = "rollback"
 
 
-def accounts(folder: ChangeFolder, plan: plans.Plan) -> dict[str, dict[str, Any]]:
+def final_results(folder: ChangeFolder, plan: plans.Plan) -> dict[str, dict[str, Any]]:
     """Give what each host answered, and for a silent one whose stage never began that it stayed."""
     results = host_results(folder, plan)
     untouched = {"status": "ok", "result": {"outcome": UNTOUCHED}}

@@ -13,11 +13,11 @@ from evenkeel.canary import hold as holds
 from evenkeel.canary import parts
 from evenkeel.canary import plan as plans
 from evenkeel.canary import stage as stages
-from evenkeel.canary.accounts import CONFIRM
+from evenkeel.canary.host_results import CONFIRM
 from evenkeel.change import approval, ledger, rollout
-from evenkeel.change.deploying import demand_alone
+from evenkeel.change.deploy_lock import take_deploy_lock
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.windows import demand_open
+from evenkeel.change.windows import require_open
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.host.system.fingerprint import DIGITS
 from evenkeel.remote import PROGRAM
@@ -68,21 +68,21 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
             next_step="leave one of them out",
         )
     given = approval.verify(folder, gate.allowed_signers, required=gate.rollout.approvals_required)
-    bound = rollout.demand_same(folder, gate.rollout)
-    _demand_undecided(folder)
+    bound = rollout.require_same(folder, gate.rollout)
+    _require_undecided(folder)
     if gate.only in ("", "1"):
         # A window that ends in the middle of a good rollout must not take it back.
-        demand_open(folder.change(), gate.freeze_windows, datetime.now(UTC))
-    _demand_hosts(gate)
-    _demand_build(gate)
-    _demand_forks(gate)
+        require_open(folder.change(), gate.freeze_windows, datetime.now(UTC))
+    _require_hosts(gate)
+    _require_build(gate)
+    _require_forks(gate)
     ordered = [host for host in bound.hosts if host in gate.hosts]
     wanted = plans.plan(ordered, bound.canary_stages, _lease_seconds(bound, gate.only))
     settled = parts.settled_hosts(gate.answers, folder.change_id)
     # The one that was signed for, whatever lies there by now: every host's release is held to it.
     about = {"changed": False, "digest": given[0].digest if given else folder.digest()}
     if write and gate.pid is not None:
-        demand_alone(folder, gate.pid)
+        take_deploy_lock(folder, gate.pid)
     plan = plans.keep(folder, wanted) if write else wanted
     if gate.start_at:
         held = holds.resume(folder, plan, gate.start_at, gate.answers, gate.person, write=write)
@@ -92,7 +92,7 @@ def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
         shutil.rmtree(folder.path / "hosts", ignore_errors=True)
         folder.outcome_json.unlink(missing_ok=True)
     if gate.only == CONFIRM:
-        stages.demand_passed(folder, len(plan.stages))
+        stages.require_passed(folder, len(plan.stages))
     return about | parts.chosen(plan, bound, settled, only=gate.only)
 
 
@@ -101,7 +101,7 @@ def _lease_seconds(bound: rollout.Rollout, only: str) -> int:
     return max(bound.canary_lease_seconds, SHORTEST_LEASE_OF_A_PART if only else 0)
 
 
-def _demand_forks(gate: Gate) -> None:
+def _require_forks(gate: Gate) -> None:
     """Every host is watched at the same time, so each needs a fork of Ansible's to itself."""
     if gate.forks < len(gate.hosts):
         raise Refused(
@@ -113,7 +113,7 @@ def _demand_forks(gate: Gate) -> None:
         )
 
 
-def _demand_undecided(folder: ChangeFolder) -> None:
+def _require_undecided(folder: ChangeFolder) -> None:
     # One that was refused touched nothing, so it may try again.
     if not folder.outcome_json.exists():
         return
@@ -129,7 +129,7 @@ def _demand_undecided(folder: ChangeFolder) -> None:
     )
 
 
-def _demand_hosts(gate: Gate) -> None:
+def _require_hosts(gate: Gate) -> None:
     """Every host answers, and has live what was reviewed (or this change, after a crash)."""
     entries = gate.folder.manifest()["hosts"]
     change = gate.folder.change_id
@@ -151,7 +151,7 @@ def _demand_hosts(gate: Gate) -> None:
         )
 
 
-def _demand_build(gate: Gate) -> None:
+def _require_build(gate: Gate) -> None:
     """Every host has the program that this controller was made with.
 
     Another one may not understand how it is asked to watch, and would say so only when the change

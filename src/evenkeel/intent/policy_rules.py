@@ -1,7 +1,7 @@
 """Policy rules about an intent, whatever the balancer: what no traffic can show.
 
 Rules about what a balancer really gets are its role's (`rules` of its dialect). Both give findings
-of one shape; see `evenkeel.change.policy`.
+of one shape; see `evenkeel.change.findings`.
 """
 
 from __future__ import annotations

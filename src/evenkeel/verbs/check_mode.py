@@ -14,7 +14,7 @@ from evenkeel.verbs import drain
 Object = Mapping[str, Any]
 
 # The fact that carries, from play to play of one run, which changes a verb would have moved on.
-FACT = "evenkeel_foretold"
+FACT = "evenkeel_would_change"
 _STATIONS = ("render", "validate", "approve", "plan")
 # A plan with nothing in it: no host is asked about a change that is not there.
 _NO_STAGES: Object = {

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from evenkeel.intent.parse import normalise, parse_intent
-from evenkeel.intent.policy import catalogue, policy_findings
+from evenkeel.intent.policy_rules import catalogue, policy_findings
 
 TODAY = "2026-06-15"
 SHOP = {

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change import ledger, policy, rollout
+from evenkeel.change import findings, ledger, rollout
 from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused, readable
@@ -19,7 +19,7 @@ from evenkeel.records import (
 )
 
 # Beside the rehearsal's record.
-SHOWN = ("change.json", "diff.txt", "forecast.json", policy.FILE, rollout.FILE)
+SHOWN = ("change.json", "diff.txt", "forecast.json", findings.FILE, rollout.FILE)
 # What every render leaves.
 _ALWAYS = ("change.json", "diff.txt", "forecast.json")
 

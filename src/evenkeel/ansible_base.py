@@ -48,7 +48,7 @@ def _words(inventories: list[str]) -> str:
     return " ".join(f"-i {shlex.quote(path.removeprefix(here))}" for path in inventories)
 
 
-class Doorway(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Base of our action plugins. A plugin says what it does in `act`."""
 
     def act(self, args: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
