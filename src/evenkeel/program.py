@@ -22,6 +22,8 @@ NAME = "evenkeel-host"
 # -I: nothing of the caller's environment or folder is imported; -S: nor any site package.
 FIRST_LINE = b"#!/usr/bin/python3 -IS\n"
 ROOMS = ("host", "judge")
+# Of a role's `files/`: what runs on hosts, and what it shares with the controller.
+DRIVER_ROOMS = ("driver", "config")
 
 _START = "host/__main__.py"
 # The earliest time that a zip file can say.
@@ -76,20 +78,20 @@ def _put(output: Path, data: bytes, mode: int) -> str:
 
 
 def driver_files(role: Path) -> list[Path]:
-    """Give the files of the driver of the role at `role`: those that it imports, then itself.
+    """Give the files of the role at `role` that are shipped to hosts: `DRIVER_ROOMS` of `files/`.
 
-    They are `files/driver_*.py` and `files/driver.py`. Raises Refused, naming the role, when it has
-    no driver.
+    Raises Refused, naming the role, when it has no driver.
     """
-    driver = role / "files" / "driver.py"
+    files = role / "files"
+    driver = files / "driver" / "__init__.py"
     if not driver.is_file():
         raise Refused(
             f"The role {role.name} has no driver",
             where=str(driver),
-            wanted="the file files/driver.py in the role",
+            wanted="the package files/driver in the role",
             next_step="see docs/how-to/add-a-balancer.md",
         )
-    return [*sorted(driver.parent.glob("driver_*.py")), driver]
+    return sorted(path for room in DRIVER_ROOMS for path in (files / room).rglob("[!.]*.py"))
 
 
 def driver_on_host(role: Path) -> tuple[str, bytes]:
@@ -99,7 +101,11 @@ def driver_on_host(role: Path) -> tuple[str, bytes]:
     """
     balancer = role.name.removeprefix("balancer_")
     package = package_of(balancer)
-    files = {f"{package}/{path.name}": path.read_bytes() for path in driver_files(role)}
+    top = role / "files"
+    files = {
+        f"{package}/{path.relative_to(top).as_posix()}": path.read_bytes()
+        for path in driver_files(role)
+    }
     return path_of(balancer), _zipped({f"{package}/__init__.py": b"", **files})
 
 

@@ -1,11 +1,10 @@
 """HAProxy's side of an intent: what the template prints, and what HAProxy cannot do.
 
 `view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
-puts it in its place. Beside this file, quoting.py writes words, to_servers.py says how servers are
-spoken to, limits.py what HAProxy cannot do, printed.py compares the printed file with the intent,
-rules.py judges what no traffic can show, and counting.py and ring.py know what is counted and where
-a hash sends its keys. Directives are those of the configuration manual of HAProxy 2.6
-(configuration.txt).
+puts it in its place. The parts of this are in `render/`; `policy/` judges what no traffic can show,
+and `handwritten/` reads a configuration without an intent. Hosts get `driver/` and `config/`, which
+reads HAProxy's language for all of them. Directives are those of the configuration manual of
+HAProxy 2.6 (configuration.txt).
 
 Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
 """
@@ -15,17 +14,17 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .acceptable import acceptable
-from .alike import unchanged
-from .by_hand import by_hand
-from .counting import client_lines, slow_counters, slow_limit, slow_lines
-from .limits import faults, is_large
-from .needs import needs
-from .printed import misprints
-from .quoting import duration, quote
-from .ring import shares_of_keys
-from .rules import catalogue, rules, spread_otherwise
-from .to_servers import how_they_are_asked
+from .handwritten.adapt import acceptable
+from .handwritten.reader import by_hand
+from .handwritten.references import needs
+from .policy.catalogue import catalogue, rules, spread_otherwise
+from .policy.unchanged import unchanged
+from .render.counter_lines import client_lines, slow_counters, slow_limit, slow_lines
+from .render.hash_ring import shares_of_keys
+from .render.quoting import duration, quote
+from .render.readback import misprints
+from .render.server_options import how_they_are_asked
+from .render.unsupported import faults, is_large
 
 __all__ = [
     "FILES",

@@ -79,7 +79,7 @@ class Dialect:
         return [Fault(one["path"], one["wanted"], one["got"]) for one in self.faults(intent)]
 
 
-# Name, time of the last change and bytes of each file beside a dialect.
+# Path, time of the last change and bytes of each file of a dialect.
 Stamp = frozenset[tuple[str, int, int]]
 # A role is loaded by one thread at a time, and again only when a file of it has changed: a render
 # asks for it several times, and thirty files take longer to load than to answer.
@@ -103,11 +103,12 @@ def load_dialect(role_dir: Path) -> Dialect:
 
 def _stamp(role_dir: Path) -> Stamp:
     stamp = set()
-    for path in role_dir.glob("files/[!.]*.py"):
+    files = role_dir / "files"
+    for path in files.rglob("[!.]*.py"):
         # A file that goes away in this moment is one that the next look does not find.
         with contextlib.suppress(FileNotFoundError):
             facts = path.stat()
-            stamp.add((path.name, facts.st_mtime_ns, facts.st_size))
+            stamp.add((path.relative_to(files).as_posix(), facts.st_mtime_ns, facts.st_size))
     return frozenset(stamp)
 
 

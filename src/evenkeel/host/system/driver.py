@@ -1,4 +1,4 @@
-"""The one interface between a host's switch and its balancer. A role's `files/driver.py` fills it.
+"""The one interface between a host's switch and its balancer. A role's `files/driver/` fills it.
 
 A driver never decides anything: it checks, reloads, and says what the running process has.
 """
@@ -169,7 +169,7 @@ def path_of(balancer: str, folder: str = DRIVERS) -> str:
 
 
 def package_of(balancer: str) -> str:
-    """Give the name of the package in that file; its module `driver` has the name `DRIVER`."""
+    """Give the name of the package in that file; its part `driver` has the name `DRIVER`."""
     return f"evenkeel_driver_{balancer}"
 
 
@@ -197,7 +197,7 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
         raise Refused(
             f"The driver for the balancer {balancer!r} on this host is incomplete",
             where=path,
-            wanted=f"files/driver.py and every files/driver_*.py of the role balancer_{balancer}",
+            wanted=f"files/driver/ and files/config/ of the role balancer_{balancer}",
             got=str(error)[:300],
             next_step="put the host's program in place again",
         ) from None

@@ -1,0 +1,48 @@
+"""Lets HAProxy start where there are fewer descriptors than a release asks for: a rehearsal."""
+
+from __future__ import annotations
+
+import os
+from typing import List
+
+from evenkeel.host.system import process
+
+from .declared import SECTIONS, number_of, text_of
+from .master import SOCKET
+
+# What a process has open beside its connections: listeners, health checks, timers, pipes.
+OTHER_DESCRIPTORS = 2000
+LEAST_CONNECTIONS = 500
+REHEARSAL_OPTIONS = "/run/systemd/system/haproxy.service.d/rehearsal.conf"
+SYSTEMCTL_SECONDS = 120.0
+
+
+def fit(folders: List[str], descriptors: int) -> bool:
+    """Bound the connections on the command line, which goes before maxconn (haproxy -n)."""
+    wanted = max((_most_connections(f"{one}/haproxy.cfg") for one in folders), default=0)
+    fits = 2 * wanted + OTHER_DESCRIPTORS <= descriptors
+    if fits and not os.path.exists(REHEARSAL_OPTIONS):
+        return False
+    most = max(LEAST_CONNECTIONS, (descriptors - OTHER_DESCRIPTORS) // 2)
+    options = f"-S {SOCKET}" + ("" if fits else f" -n {most}")
+    os.makedirs(os.path.dirname(REHEARSAL_OPTIONS), exist_ok=True)
+    with open(REHEARSAL_OPTIONS, "w", encoding="utf-8") as file:
+        file.write(f'[Service]\nEnvironment="EXTRAOPTS={options}"\n')
+    process.run(["systemctl", "daemon-reload"], SYSTEMCTL_SECONDS)
+    return not fits
+
+
+def _most_connections(path: str) -> int:
+    """Give what `maxconn` of the section global says, the last one; 0 without a file or a word."""
+    try:
+        lines = text_of(path).splitlines()
+    except OSError:
+        return 0
+    most, section = 0, ""
+    for line in lines:
+        parts = line.split()
+        if parts and parts[0] in SECTIONS:
+            section = parts[0]
+        elif section == "global" and parts[:1] == ["maxconn"] and parts[1:2]:
+            most = number_of(parts[1])
+    return most

@@ -1,0 +1,256 @@
+"""Reads a configuration that somebody wrote by hand as far as a rehearsal needs it.
+
+`by_hand` gives what an intent would say: where clients arrive, which hosts and paths lead where,
+pools and their servers. It is what to ask and what to compare with, never what is rendered: the
+bytes stay those of the person. What cannot be read (a route by a variable, a server on a unix
+socket) is left out, and its requests are not among those that are judged.
+
+Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+
+from ..config.parser import Configuration, Line, Proxy, Server, milliseconds, read
+from ..config.values import is_address, is_port
+from .check_protocols import speech
+from .route_conditions import asked_for, kept
+
+_BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):([0-9]{1,5})(?:-[0-9]+)?")
+_SERVER = re.compile(
+    r"(?:ipv[46]@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+|[0-9a-fA-F:]+):([0-9]{1,5})"
+)
+_KINDS = {
+    "roundrobin": "round_robin",
+    "static-rr": "round_robin",
+    "leastconn": "least_connections",
+    "random": "random",
+    "first": "first",
+}
+# Under this weight a ring is uneven by its nature, whatever is live.
+_EVEN_WEIGHT = 10
+_UNEVEN_TOLERANCE = 0.75
+_MAP_DEFAULT = re.compile(r"^%\[.*\bmap(?:_\w+)?\([^,()]+,([A-Za-z0-9_.:-]+)\)\]$")
+# More servers of one template are not stood in for.
+_MOST_SLOTS = 64
+_COOKIE_MODES = ("insert",)
+_STATUSES = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
+
+Data = Dict[str, Any]
+
+
+def by_hand(files: Mapping[str, Any]) -> Data:
+    """Give the files of a release in the form of a normalised intent, with `by_hand` set to True.
+
+    Without a listener or a pool that can be read both lists are empty.
+    """
+    configuration = read(files)
+    pools = [_pool(back) for back in configuration.backs if back.servers]
+    pools = [pool for pool in pools if pool["servers"]]
+    known = {pool["name"] for pool in pools}
+    listeners = [_listener(front, known) for front in configuration.fronts]
+    return {
+        "by_hand": True,
+        "timeouts": {},
+        "limits": {"max_connections": _number(configuration)},
+        "listeners": [one for one in listeners if one["binds"]],
+        "pools": pools,
+        "extra": {"global": [], "defaults": []},
+        "route_tests": [],
+        "guardrails": {},
+    }
+
+
+def _number(configuration: Configuration) -> Optional[int]:
+    line = configuration.setting("maxconn")
+    return int(line.value(1)) if line and line.value(1).isdigit() else None
+
+
+def _listener(front: Proxy, known: "set[str]") -> Data:
+    default = front.last("default_backend")
+    default_pool = default.value(1) if default else (front.name if front.name in known else None)
+    for line in front.all("use_backend"):
+        if len(line.words) == 2:
+            # What is looked up in vain has the map's own default; no map is filled here.
+            found = _MAP_DEFAULT.search(line.value(1))
+            default_pool = found[1] if found else line.value(1)
+            break
+    return {
+        "name": front.name,
+        "mode": front.mode,
+        "binds": [bind for line in front.own("bind") for bind in _binds(line)],
+        "forwarded_for": any(line.starts("option", "forwardfor") for line in front.all("option")),
+        "routes": list(_routes(front, known)) if front.mode == "http" else [],
+        "default_pool": default_pool if default_pool in known else None,
+        "max_connections": None,
+        "extra": [],
+    }
+
+
+def _binds(line: Line) -> Iterator[Data]:
+    for word in line.value(1).split(","):
+        found = _BIND.fullmatch(word)
+        address = found[1].strip("[]") if found else ""
+        # A typo is no address of the container: HAProxy's own check says what it is.
+        if not found or not is_port(found[2]) or not (address in ("", "*") or is_address(address)):
+            continue
+        certificate = line.after("crt")
+        yield {
+            "address": "*" if address in ("", "*", "0.0.0.0") else address,  # noqa: S104 - compared
+            "port": int(found[2]),
+            "tls": {"certificate": certificate or ""} if "ssl" in line.words else None,
+            "accept_proxy": "accept-proxy" in line.words,
+        }
+
+
+def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
+    """Give a route for each `use_backend` whose condition can be met by a request of our making."""
+    acls: Dict[str, List[Line]] = {}
+    for line in front.all("acl"):
+        acls.setdefault(line.value(1), []).append(line)
+    known_as = kept(front)
+    for number, line in enumerate(front.all("use_backend"), 1):
+        pool = line.value(1)
+        if pool not in known or line.value(2) != "if":
+            continue
+        asked = asked_for(line.words[3:], acls, known_as)
+        if asked is not None:
+            yield {"name": f"{pool}-{number}", "pool": pool, **asked}
+
+
+def _pool(back: Proxy) -> Data:
+    algorithm = _algorithm(back)
+    cookie = _cookie(back)
+    servers = [one for server in back.servers for one in _slots(server)]
+    return {
+        "name": back.name,
+        "mode": back.mode,
+        "by_hand": True,
+        "algorithm": algorithm,
+        "stickiness": cookie,
+        "check": _check(back),
+        "speaks": speech(back),
+        "servers": servers,
+        "extra": [],
+        "guardrails": _guardrails(back, algorithm, servers),
+    }
+
+
+def _guardrails(back: Proxy, algorithm: Data, servers: List[Data]) -> Data:
+    """Give what differs for a pool whose clients are spread by more than its weights."""
+    if back.all("stick") or back.all("use-server") or algorithm["kind"] == "other":
+        return {"judged": "requests_only"}
+    uneven = algorithm["kind"] in ("hash", "random") and servers
+    if uneven and min(server["weight"] for server in servers) < _EVEN_WEIGHT:
+        return {"share_tolerance": _UNEVEN_TOLERANCE}
+    return {}
+
+
+def _algorithm(back: Proxy) -> Data:
+    line = back.last("balance")
+    words = line.words[1:] if line else ("roundrobin",)
+    kind = words[0].partition("(")[0] if words else "roundrobin"
+    found: Data = {"kind": _KINDS.get(kind, "other"), "key": None, "name": None, "consistent": None}
+    key = re.match(
+        r"(?:req\.)?(hdr|cook)\(([A-Za-z0-9_.-]+)", " ".join(words[:2]).split("hash ")[-1]
+    )
+    if kind in ("source", "uri"):
+        found.update(kind="hash", key=kind)
+    elif key and kind in ("hdr", "hash"):
+        found.update(kind="hash", key="header" if key[1] == "hdr" else "cookie", name=key[2])
+    if found["kind"] == "hash":
+        how = back.last("hash-type")
+        found["consistent"] = bool(how and how.value(1) == "consistent")
+    return found
+
+
+def _cookie(back: Proxy) -> Optional[Data]:
+    line = back.last("cookie")
+    named = line is not None and any(mode in line.words for mode in _COOKIE_MODES)
+    if line is None or not named or not any(server.has("cookie") for server in back.servers):
+        return None
+    return {"cookie": line.value(1), "secure": "secure" in line.words}
+
+
+def _check(back: Proxy) -> Data:
+    checked = [server for server in back.servers if server.has("check")]
+    every = [server.time("inter") for server in checked]
+    longest = max([2000.0 if one is None else one for one in every], default=2000.0)
+    httpchk = back.last("option", "httpchk")
+    found: Data = {
+        "kind": "none" if not checked else "http" if httpchk else "tcp",
+        "path": None,
+        "host": None,
+        "expect_status": None,
+        "interval_seconds": longest / 1000,
+        "rise": checked[0].number("rise") if checked and checked[0].number("rise") else 2,
+        "fall": checked[0].number("fall") if checked and checked[0].number("fall") else 3,
+    }
+    if found["kind"] == "http" and httpchk:
+        send = back.last("http-check", "send")
+        words = httpchk.words[2:]
+        path = next((word for word in words if word.startswith("/")), "/")
+        found["path"] = (send.after("uri") if send else None) or path
+        found["expect_status"] = _expected(back)
+    return found
+
+
+def _expected(back: Proxy) -> List[int]:
+    """Give the statuses that are well; `status 200,204-206` and its opposite are understood."""
+    line = back.last("http-check", "expect")
+    said = line.after("status") if line else None
+    named = [
+        status
+        for first, last in _STATUSES.findall(said or "")
+        for status in range(int(first), int(last or first) + 1)
+    ]
+    if line and "!" in line.words:
+        return [status for status in (200, 204, 404) if status not in named]
+    return named or [200]
+
+
+def _slots(server: Server) -> Iterator[Data]:
+    """Give a server, or those that a template makes.
+
+    Resolved once, all of them have the one address of their name, and are one. A name server gives
+    each an address: that of `slot2.NAME` is the second one of NAME (rehearsal/stub_names.py).
+    """
+    one = _server(server) if server.slots else None
+    if one is None:
+        return
+    if server.slots == 1 or not server.has("resolvers"):
+        yield {**one, "weight": one["weight"] * server.slots}
+        return
+    for at in range(min(server.slots, _MOST_SLOTS)):
+        address = f"slot{at + 1}.{one['address']}" if at else one["address"]
+        yield {**one, "name": f"{server.name}{server.low + at}", "address": address}
+
+
+def _server(server: Server) -> Optional[Data]:
+    """Give one server; None for one that no stand-in can be reached at."""
+    found = _SERVER.fullmatch(server.address)
+    if not found or not is_port(found[2]):
+        return None
+    address = found[1].strip("[]")
+    if not is_address(address) and not re.search("[A-Za-z]", address.replace(":", "")):
+        # An address with a typo is no host name that a stand-in could have.
+        return None
+    weight = server.number("weight")
+    slow = milliseconds(server.options.get("slowstart", ""))
+    proxy = "v2" if server.has("send-proxy-v2") else "v1" if server.has("send-proxy") else "none"
+    state = "inactive" if server.has("disabled") else "draining" if weight == 0 else "active"
+    return {
+        "name": server.first,
+        "address": address,
+        "port": int(found[2]),
+        "weight": 1 if weight is None else max(weight, 1),
+        "capacity": None,
+        "max_connections": server.number("maxconn") or None,
+        "backup": server.has("backup"),
+        "slow_start_seconds": slow / 1000 if slow else None,
+        "state": state,
+        "proxy_protocol": proxy,
+        "tls": server.has("ssl"),
+    }

@@ -1,0 +1,37 @@
+"""Which pools the lines of a file spread otherwise than weights and algorithm say.
+
+Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Optional, Tuple
+
+from ..config.parser import Configuration, Line, Proxy
+
+
+def contradictions(now: Configuration) -> Iterator[Tuple[str, str]]:
+    """Give (pool, why) for each pool whose lines send clients elsewhere than its weights say."""
+    for proxy in now.backs:
+        sticky = proxy.last("cookie")
+        for what, found in (
+            ("clients return to their server by cookie", sticky),
+            ("clients stick to their server", _followed(proxy)),
+            ("rules name the server", next(iter(proxy.own("use-server")), None)),
+            ("clients return by their Set-Cookie", next(iter(proxy.own("appsession")), None)),
+            ("clients return by their RDP cookie", next(iter(proxy.own("persist")), None)),
+        ):
+            if found:
+                yield proxy.name, f"{what} ({' '.join(found.words)[:60]})"
+        for server in proxy.servers:
+            if server.has("agent-check"):
+                yield proxy.name, f"an agent may change the weight of server {server.name}"
+                break
+        for line in proxy.own("http-request", "set-dst"):
+            yield proxy.name, f"requests are sent to an address of their own ({line.words[1]})"
+            break
+
+
+def _followed(proxy: Proxy) -> Optional[Line]:
+    """Give the line that sends clients where a table says; one that only stores counts them."""
+    return next(iter([*proxy.own("stick", "on"), *proxy.own("stick", "match")]), None)

@@ -1,0 +1,153 @@
+"""What HAProxy 2.6 cannot do of an intent, and which lines a person may add to what is printed.
+
+Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ..config.words import SECTIONS, words
+
+# `balance roundrobin` takes 4095 active servers by design (configuration.txt, "balance").
+_LARGEST_ROUND_ROBIN = 4095
+_LARGEST_WEIGHT = 256
+_DIRECTIVE = re.compile(r"[a-z][a-z0-9_.-]*")
+# What the intent itself says; a second word for it would contradict the forecast.
+_OWN_WORDS = """
+    server server-template default-server bind use_backend default_backend use-server balance
+    hash-type mode dispatch id disabled enabled
+"""
+_OWN = frozenset(_OWN_WORDS.split())
+# What no line may do, by its first words, whoever reviews it; (first words, why).
+_FORBIDDEN = frozenset(
+    [
+        ("lua-load", "it runs a program inside the balancer"),
+        ("lua-load-per-thread", "it runs a program inside the balancer"),
+        ("lua-prepend-path", "it runs a program inside the balancer"),
+        ("external-check", "it lets the balancer start programs"),
+        ("option external-check", "it lets the balancer start programs"),
+        ("insecure-fork-wanted", "it lets the balancer start programs"),
+        ("insecure-setuid-wanted", "it lets the balancer become another user"),
+        ("user", "it decides as whom the balancer runs"),
+        ("uid", "it decides as whom the balancer runs"),
+        ("group", "it decides as whom the balancer runs"),
+        ("gid", "it decides as whom the balancer runs"),
+        ("chroot", "it decides what the balancer can see"),
+        ("setenv", "the file would mean something else than it says"),
+        ("presetenv", "the file would mean something else than it says"),
+        ("resetenv", "the file would mean something else than it says"),
+        ("unsetenv", "the file would mean something else than it says"),
+        ("stats socket", "through it servers can be changed past every change"),
+        ("server-state-base", "servers would start in a state that no change holds"),
+        ("server-state-file", "servers would start in a state that no change holds"),
+        ("server-state-file-name", "servers would start in a state that no change holds"),
+        ("load-server-state-from-file", "servers would start in a state that no change holds"),
+    ]
+)
+# `$NAME` is replaced within double quotes alone (configuration.txt, 2.3), `${` is never needed.
+_EXPANDED = re.compile(r"\$\{|\".*\$[A-Za-z_]")
+# Rules that answer by themselves, and so could hand out any file that is read at the start.
+_ANSWERS = frozenset(["return", "deny", "tarpit"])
+_ANSWERING = frozenset(["http-request", "http-response", "http-after-response"])
+_ERROR_FILES = "/etc/haproxy/"
+
+Fault = Dict[str, str]
+
+
+def is_large(pool: Mapping[str, Any]) -> bool:
+    """Tell whether a pool takes turns among more servers than `balance roundrobin` can."""
+    kind = pool["algorithm"]["kind"]
+    return bool(kind == "round_robin" and len(pool["servers"]) > _LARGEST_ROUND_ROBIN)
+
+
+def faults(intent: Mapping[str, Any]) -> List[Fault]:
+    """Give what HAProxy 2.6 cannot do of a normalised `intent`: path, wanted and got of each."""
+    found: List[Fault] = []
+    for section in ("global", "defaults"):
+        found += _extra_faults(intent["extra"][section], "intent.extra." + section)
+    for index, listener in enumerate(intent["listeners"]):
+        found += _extra_faults(listener["extra"], f"intent.listeners[{index}].extra")
+    for index, pool in enumerate(intent["pools"]):
+        path = f"intent.pools[{index}]"
+        found += _extra_faults(pool["extra"], path + ".extra")
+        found += _pool_faults(pool, path)
+    return found
+
+
+def _fault(path: str, wanted: str, got: str) -> Fault:
+    return {"path": path, "wanted": wanted, "got": got}
+
+
+def _extra_faults(lines: Sequence[str], path: str) -> List[Fault]:
+    found = []
+    for index, line in enumerate(lines):
+        at = f"{path}[{index}]"
+        first = line.split(" ", 1)[0]
+        if not _DIRECTIVE.fullmatch(first):
+            found.append(_fault(at, "a line that starts with a plain directive", repr(first)[:80]))
+        elif first in SECTIONS:
+            found.append(_fault(at, "a line that opens no section", repr(first)))
+        elif first in _OWN:
+            found.append(_fault(at, "what the intent has no key for", repr(first)))
+        elif _EXPANDED.search(line):
+            found.append(_fault(at, "a line that says itself what it means", "an expansion by $"))
+        else:
+            try:
+                found += _forbidden(words(line), at)
+            except ValueError as error:
+                found.append(_fault(at, "a line whose quotes are closed", str(error)))
+    return found
+
+
+def _forbidden(line: Sequence[str], at: str) -> List[Fault]:
+    """Give what a line, in words, does that no line may."""
+    # `no` and `default` go before the word that counts.
+    line = line[1:] if line[0] in ("no", "default") else line
+    shown = repr(" ".join(line))[:80]
+    for first, why in sorted(_FORBIDDEN):
+        if " ".join(line[: len(first.split())]) == first:
+            return [_fault(at, f"no {first}: {why}", shown)]
+    answer = _answer(line)
+    if {"file", "lf-file"} & set(answer):
+        return [_fault(at, "an answer that is no file of the host", shown)]
+    places = [index + 1 for index, word in enumerate(answer[:-1]) if word == "errorfile"]
+    files = [answer[place] for place in places]
+    files += line[2:3] if line[:1] == ["errorfile"] else []
+    if any(not path.startswith(_ERROR_FILES) or ".." in path.split("/") for path in files):
+        return [_fault(at, f"an error file under {_ERROR_FILES}", shown)]
+    return []
+
+
+def _answer(line: Sequence[str]) -> Sequence[str]:
+    """Give the words of a rule that answers by itself, without its condition."""
+    rule = list(line[:2])
+    if rule[:1] != ["http-error"] and not (
+        len(rule) == 2 and rule[0] in _ANSWERING and rule[1] in _ANSWERS
+    ):
+        return []
+    places = [index for index, word in enumerate(line) if word in ("if", "unless")]
+    return line[: places[0]] if places else line
+
+
+def _pool_faults(pool: Mapping[str, Any], path: str) -> List[Fault]:
+    found = []
+    algorithm = pool["algorithm"]
+    static = algorithm["kind"] == "hash" and not algorithm["consistent"]
+    if is_large(pool):
+        # The map of `static-rr` has a place for each unit of weight and is rebuilt by trying each
+        # server for each place, at every change of state; equal weights keep it small.
+        static = True
+        if len({server["weight"] for server in pool["servers"]}) > 1:
+            wanted = f"equal weights with round_robin over {_LARGEST_ROUND_ROBIN} servers"
+            found.append(_fault(path + ".servers", wanted, "different weights"))
+    for index, server in enumerate(pool["servers"]):
+        at = f"{path}.servers[{index}]"
+        if server["weight"] > _LARGEST_WEIGHT:
+            got = str(server["weight"])
+            found.append(_fault(at + ".weight", f"at most {_LARGEST_WEIGHT} with HAProxy", got))
+        if server["slow_start_seconds"] is not None and static:
+            wanted = "nothing: HAProxy does not change weights with this algorithm"
+            found.append(_fault(at + ".slow_start_seconds", wanted, "a slow start"))
+    return found
