@@ -46,6 +46,7 @@ INNER_FLOORS = {
 
 # What proves the product stands beside it, on floors of its own.
 PROOF_FLOORS = {
+    "house": 1,
     "lab": 1,
     "simulation": 1,
     "corpus": 2,

@@ -1,0 +1,61 @@
+"""Functions that are cut off from their only caller, and signatures that hide what they take."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+
+from evenkeel_proof.house.tree import Figure, Function, Source, Tree
+
+
+def single_use_private_percent(tree: Tree) -> Figure:
+    """Give the percentage of shipped functions that are private and named once in their module.
+
+    Private is a name with an underscore, and one that no other file of code, templates or tests
+    has. Methods and inner functions count; what is decorated without an underscore, and names with
+    two underscores at both ends, are called by others.
+    """
+    causes = []
+    functions = 0
+    files = _files_with(tree)
+    for source in tree.shipped():
+        uses = _uses(source)
+        functions += len(source.functions)
+        for node in source.functions:
+            if uses[node.name] == 1 and (_is_private(node.name) or _is_alone(node, files)):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                causes.append((lines, f"{source.path}:{node.lineno}: {node.name}, {lines} lines"))
+    # The shortest first: they go into their callers with the least work.
+    causes.sort()
+    return Figure(
+        round(100 * len(causes) / functions, 1) if functions else 0, [text for _, text in causes]
+    )
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+
+
+def _is_alone(node: Function, files: Counter[str]) -> bool:
+    return not node.name.startswith("__") and not node.decorator_list and files[node.name] == 1
+
+
+def _files_with(tree: Tree) -> Counter[str]:
+    """Count the files that each word is in."""
+    files: Counter[str] = Counter()
+    for folder in ("src", "proof", "roles", "plugins", "scripts", "tests"):
+        for _, text in tree.texts(folder, ".py", ".j2", ".yml", ""):
+            files.update(set(re.findall(r"\w+", text)))
+    return files
+
+
+def _uses(source: Source) -> Counter[str]:
+    """Count where each name is read, on its own or behind a dot."""
+    uses: Counter[str] = Counter()
+    for node in source.nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            uses[node.id] += 1
+        elif isinstance(node, ast.Attribute):
+            uses[node.attr] += 1
+    return uses
