@@ -54,7 +54,7 @@ MEASURES: Mapping[str, Measure] = {
     "import_depth": Measure("modules in the longest chain of imports", import_depth, Target(12)),
     "import_reach": Measure("most modules reached from one", import_reach, Target(90)),
     "single_use_private_percent": Measure(
-        "private functions named once, %", single_use_private_percent, Target(15, below=True)
+        "private functions used once, %", single_use_private_percent, Target(15, below=True)
     ),
     "untyped_signatures_percent.rehearsal": Measure(
         "untyped signatures in rehearsal, %", _untyped("rehearsal"), Target(15, below=True)

@@ -22,10 +22,13 @@ def product_lines(tree: Tree) -> Figure:
 
 def files_most_in_a_folder(tree: Tree) -> Figure:
     """Count the Python files directly in each folder of src, proof and roles; give the most."""
-    paths = [PurePosixPath(one.path) for one in tree.python("src", "proof", ROLES)]
-    folders = Counter(str(path.parent) for path in paths)
-    causes = [f"{count} {folder}" for folder, count in folders.most_common()]
-    return Figure(max(folders.values(), default=0), causes)
+    folders = defaultdict(list)
+    for one in tree.python("src", "proof", ROLES):
+        path = PurePosixPath(one.path)
+        folders[str(path.parent)].append(path.name)
+    rows = sorted(folders.items(), key=lambda row: -len(row[1]))
+    causes = [f"{len(names)} {folder}: {' '.join(names)}" for folder, names in rows]
+    return Figure(max(map(len, folders.values()), default=0), causes)
 
 
 def file_names_used_twice(tree: Tree) -> Figure:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterable
 
-from evenkeel_proof.house.tree import Figure, Function, Source, Tree
+from evenkeel_proof.house.tree import Figure, Function, Tree
 
 
 def single_use_private_percent(tree: Tree) -> Figure:
-    """Give the percentage of shipped functions that are private and named once in their module.
+    """Give the percentage of shipped functions that are private and used once in their module.
 
     Private is a name with an underscore, and one that no other file of code, templates or tests
-    has. Methods and inner functions count; what is decorated without an underscore, and names with
-    two underscores at both ends, are called by others.
+    has. To be called or named is a use; to call itself is none. Methods and inner functions count.
+    Decorated functions without an underscore and names such as __init__ are called by others.
     """
     causes = []
     functions = 0
     files = _files_with(tree)
     for source in tree.shipped():
-        uses = _uses(source)
+        uses = _uses(source.nodes)
         functions += len(source.functions)
         for node in source.functions:
-            if uses[node.name] == 1 and (_is_private(node.name) or _is_alone(node, files)):
+            if uses[node.name] - _uses(ast.walk(node))[node.name] == 1 and (
+                _is_private(node.name) or _is_alone(node, files)
+            ):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 causes.append((lines, f"{source.path}:{node.lineno}: {node.name}, {lines} lines"))
     # The shortest first: they go into their callers with the least work.
@@ -50,10 +53,10 @@ def _files_with(tree: Tree) -> Counter[str]:
     return files
 
 
-def _uses(source: Source) -> Counter[str]:
+def _uses(nodes: Iterable[ast.AST]) -> Counter[str]:
     """Count where each name is read, on its own or behind a dot."""
     uses: Counter[str] = Counter()
-    for node in source.nodes:
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             uses[node.id] += 1
         elif isinstance(node, ast.Attribute):

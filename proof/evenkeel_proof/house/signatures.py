@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from evenkeel_proof.house.imports import bindings, module_of
 from evenkeel_proof.house.tree import PRODUCT, Figure, Function, Source, Tree
 
 DICTS = {"dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict"}
+# Ends the line of a public function whose signature says no reason.
+UNARGUED = "; public, no reason on the line"
 SHAPELESS = {"Any", "object"}
 
 
@@ -23,11 +27,19 @@ def untyped_signatures_percent(tree: Tree, room: str) -> Figure:
     functions = sum(len(source.functions) for source in sources)
     causes = [
         f"{source.path}:{node.lineno}: {node.name}: {', '.join(parts)}"
+        + (UNARGUED if not node.name.startswith("_") and not _has_reason(source, node) else "")
         for source in sources
         for node in source.functions
         if (parts := list(names.untyped(source, node)))
     ]
     return Figure(round(100 * len(causes) / functions, 1) if functions else 0, causes)
+
+
+def _has_reason(source: Source, function: Function) -> bool:
+    """Say whether a comment follows on a line of the signature."""
+    last = max(function.lineno, function.body[0].lineno - 1)
+    signature = source.text.splitlines()[function.lineno - 1 : last]
+    return any(re.search(r"\S  # ", line) for line in signature)
 
 
 class Names:
@@ -50,7 +62,7 @@ class Names:
             yield "return"
 
     def _is_untyped(self, module: str, node: ast.AST) -> bool:
-        if _last(node) == "Any":
+        if _last(_unquoted(node)) == "Any":
             return True
         for part, at in self._parts(module, node):
             name = _last(part)
@@ -69,15 +81,13 @@ class Names:
 
         The name of a generic type with parameters is no part of its own.
         """
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node = ast.parse(node.value, mode="eval").body
+        node = _unquoted(node)
         yield node, module
         name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
         home, meaning = self._meaning(module, name)
         if meaning and f"{home}.{name}" not in seen:
             yield from self._parts(home, meaning, seen | {f"{home}.{name}"})
-        inner = [node.slice] if isinstance(node, ast.Subscript) else ast.iter_child_nodes(node)
-        for one in inner:
+        for one in _inner(node):
             yield from self._parts(module, one, seen)
 
     def _meaning(self, module: str, name: str) -> tuple[str, ast.AST | None]:
@@ -92,6 +102,24 @@ class Names:
                 break
             module = home
         return module, None
+
+
+def _unquoted(node: ast.AST) -> ast.AST:
+    """Give the type that is written as a string; anything else as it is."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        with suppress(SyntaxError):
+            return ast.parse(node.value, mode="eval").body
+    return node
+
+
+def _inner(node: ast.AST) -> Iterable[ast.AST]:
+    """Give the types that `node` is made of. What Literal and Annotated add are no types."""
+    if not isinstance(node, ast.Subscript):
+        return ast.iter_child_nodes(node)
+    name = _last(node.value)
+    if name == "Annotated" and isinstance(node.slice, ast.Tuple):
+        return node.slice.elts[:1]
+    return () if name == "Literal" else (node.slice,)
 
 
 def _last(node: ast.AST) -> str:

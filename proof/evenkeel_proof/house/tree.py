@@ -29,18 +29,19 @@ class Source:
 
     def __init__(self, root: Path, file: Path) -> None:
         self.path = file.relative_to(root).as_posix()
-        self.text = file.read_text(encoding="utf-8")
+        # What is not UTF-8 is no Python either, and fails there.
+        self.text = file.read_text("utf-8", "surrogateescape")
 
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree. Raises Refused for a file that is not Python."""
         try:
             return ast.parse(self.text)
-        except SyntaxError as error:
+        except (SyntaxError, ValueError) as error:
             raise Refused(
                 "A file is not Python",
-                where=f"{self.path}:{error.lineno}",
-                got=str(error.msg),
+                where=self.path,
+                got=str(error),
                 next_step="mend it, then measure again",
             ) from None
 
@@ -80,7 +81,7 @@ class Tree:
         start = self.root / place
         for file in [start] if start.is_file() else sorted(start.rglob("*")):
             if file.suffix in suffixes and file.is_file():
-                yield file.relative_to(self.root).as_posix(), file.read_text(encoding="utf-8")
+                yield file.relative_to(self.root).as_posix(), file.read_text("utf-8", "replace")
 
     def _source(self, file: Path) -> Source:
         if file not in self._read:
