@@ -87,7 +87,7 @@ def driver_files(role: Path) -> list[Path]:
             f"The role {role.name} has no driver",
             where=str(driver),
             wanted="the file files/driver.py in the role",
-            next_step="see docs/adding-a-balancer.md",
+            next_step="see docs/how-to/add-a-balancer.md",
         )
     return [*sorted(driver.parent.glob("driver_*.py")), driver]
 

@@ -1,4 +1,7 @@
-"""The fast part of `scripts/faults`, each fault as the claim that it proves; see docs/faults.md."""
+"""The fast part of `scripts/faults`, each fault as the claim that it proves.
+
+See docs/explanation/faults.md.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ FLOORS = {
     "intent": 2,
     "records": 2,
     "remote": 2,
+    "terminal": 2,
     "change": 3,
     "forecast": 3,
     "profile": 3,

@@ -1,4 +1,4 @@
-"""The figures of the house, each with its target: house.md's table."""
+"""The figures of the code, each with its target."""
 
 from __future__ import annotations
 

@@ -21,14 +21,16 @@ def single_use_private_percent(tree: Tree) -> Figure:
     functions = 0
     files = _files_with(tree)
     for source in tree.shipped():
-        uses = _uses(source.nodes)
+        uses = _uses(source.elements)
         functions += len(source.functions)
-        for node in source.functions:
-            if uses[node.name] - _uses(ast.walk(node))[node.name] == 1 and (
-                _is_private(node.name) or _is_alone(node, files)
+        for element in source.functions:
+            if uses[element.name] - _uses(ast.walk(element))[element.name] == 1 and (
+                _is_private(element.name) or _is_alone(element, files)
             ):
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
-                causes.append((lines, f"{source.path}:{node.lineno}: {node.name}, {lines} lines"))
+                lines = (element.end_lineno or element.lineno) - element.lineno + 1
+                causes.append(
+                    (lines, f"{source.path}:{element.lineno}: {element.name}, {lines} lines")
+                )
     # The shortest first: they go into their callers with the least work.
     causes.sort()
     return Figure(
@@ -40,8 +42,12 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
-def _is_alone(node: Function, files: Counter[str]) -> bool:
-    return not node.name.startswith("__") and not node.decorator_list and files[node.name] == 1
+def _is_alone(element: Function, files: Counter[str]) -> bool:
+    return (
+        not element.name.startswith("__")
+        and not element.decorator_list
+        and files[element.name] == 1
+    )
 
 
 def _files_with(tree: Tree) -> Counter[str]:
@@ -53,12 +59,12 @@ def _files_with(tree: Tree) -> Counter[str]:
     return files
 
 
-def _uses(nodes: Iterable[ast.AST]) -> Counter[str]:
+def _uses(elements: Iterable[ast.AST]) -> Counter[str]:
     """Count where each name is read, on its own or behind a dot."""
     uses: Counter[str] = Counter()
-    for node in nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            uses[node.id] += 1
-        elif isinstance(node, ast.Attribute):
-            uses[node.attr] += 1
+    for element in elements:
+        if isinstance(element, ast.Name) and isinstance(element.ctx, ast.Load):
+            uses[element.id] += 1
+        elif isinstance(element, ast.Attribute):
+            uses[element.attr] += 1
     return uses

@@ -74,36 +74,36 @@ def imported(source: Source) -> Iterator[str]:
     What is imported for the type checker alone is left out.
     """
     typed = _for_the_type_checker(source)
-    for node in source.nodes:
-        if node not in typed:
-            yield from (full for _, full in _names(source, node))
+    for element in source.elements:
+        if element not in typed:
+            yield from (full for _, full in _names(source, element))
 
 
 def bindings(source: Source) -> dict[str, str]:
     """Give what each imported name of `source` stands for; the type checker's are among them."""
-    return {name: full for node in source.nodes for name, full in _names(source, node)}
+    return {name: full for element in source.elements for name, full in _names(source, element)}
 
 
-def _names(source: Source, node: ast.AST) -> Iterator[tuple[str, str]]:
-    """Give each name that the import `node` binds, and its full name; nothing for other nodes."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
+def _names(source: Source, element: ast.AST) -> Iterator[tuple[str, str]]:
+    """Give each name that the import `element` binds, and its full name; for others none."""
+    if isinstance(element, ast.Import):
+        for alias in element.names:
             yield alias.asname or alias.name, alias.name
-    elif isinstance(node, ast.ImportFrom):
+    elif isinstance(element, ast.ImportFrom):
         package = module_of(source.path).split(".")
         if not source.path.endswith("/__init__.py"):
             package.pop()
-        above = package[: len(package) - node.level + 1] if node.level else []
-        base = ".".join([*above, *([node.module] if node.module else [])])
-        for alias in node.names:
+        above = package[: len(package) - element.level + 1] if element.level else []
+        base = ".".join([*above, *([element.module] if element.module else [])])
+        for alias in element.names:
             yield alias.asname or alias.name, f"{base}.{alias.name}"
 
 
 def _for_the_type_checker(source: Source) -> set[ast.AST]:
     return {
         inner
-        for node in source.nodes
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        for statement in node.body
+        for element in source.elements
+        if isinstance(element, ast.If) and ast.unparse(element.test).endswith("TYPE_CHECKING")
+        for statement in element.body
         for inner in ast.walk(statement)
     }

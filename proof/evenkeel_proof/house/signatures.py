@@ -26,11 +26,15 @@ def untyped_signatures_percent(tree: Tree, room: str) -> Figure:
     sources = tree.python(f"{PRODUCT}/{room}")
     functions = sum(len(source.functions) for source in sources)
     causes = [
-        f"{source.path}:{node.lineno}: {node.name}: {', '.join(parts)}"
-        + (UNARGUED if not node.name.startswith("_") and not _has_reason(source, node) else "")
+        f"{source.path}:{element.lineno}: {element.name}: {', '.join(parts)}"
+        + (
+            UNARGUED
+            if not element.name.startswith("_") and not _has_reason(source, element)
+            else ""
+        )
         for source in sources
-        for node in source.functions
-        if (parts := list(names.untyped(source, node)))
+        for element in source.functions
+        if (parts := list(names.untyped(source, element)))
     ]
     return Figure(round(100 * len(causes) / functions, 1) if functions else 0, causes)
 
@@ -43,7 +47,7 @@ def _has_reason(source: Source, function: Function) -> bool:
 
 
 class Names:
-    """What names of types mean in each module of the product."""
+    """What names at the top of each module of the product stand for, imported ones too."""
 
     def __init__(self, tree: Tree) -> None:
         self._sources = {module_of(one.path): one for one in tree.python(PRODUCT)}
@@ -61,10 +65,10 @@ class Names:
         if function.returns and self._is_untyped(module, function.returns):
             yield "return"
 
-    def _is_untyped(self, module: str, node: ast.AST) -> bool:
-        if _last(_unquoted(node)) == "Any":
+    def _is_untyped(self, module: str, element: ast.AST) -> bool:
+        if _last(_unquoted(element)) == "Any":
             return True
-        for part, at in self._parts(module, node):
+        for part, at in self._parts(module, element):
             name = _last(part)
             if name in DICTS:
                 return True
@@ -75,23 +79,27 @@ class Names:
         return False
 
     def _parts(
-        self, module: str, node: ast.AST, seen: frozenset[str] = frozenset()
+        self, module: str, element: ast.AST, seen: frozenset[str] = frozenset()
     ) -> Iterator[tuple[ast.AST, str]]:
-        """Give `node`, every part of it and of the aliases in it, each with its module.
+        """Give `element`, every part of it and of the aliases in it, each with its module.
 
         The name of a generic type with parameters is no part of its own.
         """
-        node = _unquoted(node)
-        yield node, module
-        name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
-        home, meaning = self._meaning(module, name)
+        element = _unquoted(element)
+        yield element, module
+        name = ast.unparse(element) if isinstance(element, ast.Name | ast.Attribute) else ""
+        home, meaning = self.meaning(module, name)
         if meaning and f"{home}.{name}" not in seen:
             yield from self._parts(home, meaning, seen | {f"{home}.{name}"})
-        for one in _inner(node):
+        for one in _inner(element):
             yield from self._parts(module, one, seen)
 
-    def _meaning(self, module: str, name: str) -> tuple[str, ast.AST | None]:
-        """Give where alias `name` of `module` is made and what it means there, or None."""
+    def path_of(self, module: str) -> str:
+        """Give the path of the file of `module`."""
+        return self._sources[module].path
+
+    def meaning(self, module: str, name: str) -> tuple[str, ast.expr | None]:
+        """Give the module where `name` of `module` gets its value, and the value or None."""
         for _ in self._sources:
             if name in self._aliases[module]:
                 return module, self._aliases[module][name]
@@ -104,35 +112,39 @@ class Names:
         return module, None
 
 
-def _unquoted(node: ast.AST) -> ast.AST:
+def _unquoted(element: ast.AST) -> ast.AST:
     """Give the type that is written as a string; anything else as it is."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    if isinstance(element, ast.Constant) and isinstance(element.value, str):
         with suppress(SyntaxError):
-            return ast.parse(node.value, mode="eval").body
-    return node
+            return ast.parse(element.value, mode="eval").body
+    return element
 
 
-def _inner(node: ast.AST) -> Iterable[ast.AST]:
-    """Give the types that `node` is made of. What Literal and Annotated add are no types."""
-    if not isinstance(node, ast.Subscript):
-        return ast.iter_child_nodes(node)
-    name = _last(node.value)
-    if name == "Annotated" and isinstance(node.slice, ast.Tuple):
-        return node.slice.elts[:1]
-    return () if name == "Literal" else (node.slice,)
+def _inner(element: ast.AST) -> Iterable[ast.AST]:
+    """Give the types that `element` is made of. What Literal and Annotated add are no types."""
+    if not isinstance(element, ast.Subscript):
+        return ast.iter_child_nodes(element)
+    name = _last(element.value)
+    if name == "Annotated" and isinstance(element.slice, ast.Tuple):
+        return element.slice.elts[:1]
+    return () if name == "Literal" else (element.slice,)
 
 
-def _last(node: ast.AST) -> str:
-    """Give the last part of the dotted name that `node` is, or nothing."""
-    if isinstance(node, ast.Name):
-        return node.id
-    return node.attr if isinstance(node, ast.Attribute) else ""
+def _last(element: ast.AST) -> str:
+    """Give the last part of the dotted name that `element` is, or nothing."""
+    if isinstance(element, ast.Name):
+        return element.id
+    return element.attr if isinstance(element, ast.Attribute) else ""
 
 
-def _aliases(source: Source) -> Iterator[tuple[str, ast.AST]]:
+def _aliases(source: Source) -> Iterator[tuple[str, ast.expr]]:
     """Give what each name of a module is assigned, where that may be a type."""
-    for node in source.tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node.value
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            yield node.target.id, node.value
+    for element in source.tree.body:
+        if isinstance(element, ast.Assign) and isinstance(element.targets[0], ast.Name):
+            yield element.targets[0].id, element.value
+        elif (
+            isinstance(element, ast.AnnAssign)
+            and isinstance(element.target, ast.Name)
+            and element.value
+        ):
+            yield element.target.id, element.value

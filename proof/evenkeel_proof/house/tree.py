@@ -46,14 +46,14 @@ class Source:
             ) from None
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """Every node of the tree."""
+    def elements(self) -> list[ast.AST]:
+        """Every element of the tree."""
         return list(ast.walk(self.tree))
 
     @cached_property
     def functions(self) -> list[Function]:
         """Every function and method, inner ones too."""
-        return [node for node in self.nodes if isinstance(node, Function)]
+        return [element for element in self.elements if isinstance(element, Function)]
 
 
 class Tree:

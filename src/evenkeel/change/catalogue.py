@@ -12,7 +12,7 @@ from pathlib import Path
 from evenkeel.change.dialect import load_dialect
 from evenkeel.intent import policy
 
-PAGE_FILE = Path("docs/policy.md")
+PAGE_FILE = Path("docs/reference/policy.md")
 _GRADES = {
     "stop": "stops",
     "lost": "stops where it was otherwise before, tells in what is new",

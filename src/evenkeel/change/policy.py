@@ -157,7 +157,7 @@ def demand(result: Data) -> None:
         where=", ".join(sorted({host for one in found for host in one["hosts"]}))[:300],
         next_step="correct the intent, or waive a rule in the change with a reason: -e "
         f'\'{{"waivers": [{{"rule": "{found[0]["rule"]}", "subject": '
-        f'"{found[0]["subject"]}", "reason": "…"}}]}}\' (docs/policy.md)',
+        f'"{found[0]["subject"]}", "reason": "…"}}]}}\' (docs/reference/policy.md)',
     )
 
 

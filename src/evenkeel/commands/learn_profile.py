@@ -1,4 +1,7 @@
-"""scripts/learn_profile: learn a traffic profile from access logs (see docs/traffic.md)."""
+"""scripts/learn_profile: learn a traffic profile from access logs.
+
+See docs/how-to/learn-a-traffic-profile.md.
+"""
 
 from __future__ import annotations
 

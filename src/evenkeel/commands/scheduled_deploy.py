@@ -17,6 +17,7 @@ from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
 from evenkeel.schedule.deploy import deploy
 from evenkeel.schedule.due import Settings, due
 from evenkeel.schedule.runner import RunPlaybook, playbooks, read_settings
+from evenkeel.terminal import say
 
 LOCK = ".scheduled_deploy.lock"
 
@@ -117,11 +118,6 @@ def _settings(inventory: str, fleet: str) -> Settings:
         freeze_windows=found["freeze_windows"],
         scheduled_changes=found["scheduled_changes"],
     )
-
-
-def say(line: str) -> None:
-    """Print one line at once: a journal is read while it is written."""
-    print(line, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

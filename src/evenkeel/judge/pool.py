@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .common import intended_shares
 from .compare import error_budget
-from .guards import active_fault, burst_fault, few_clients_fault, silent_fault
-from .policy import CLIENTS, REQUESTS_ONLY
+from .guards import active_problem, burst_problem, few_clients_problem, silent_problem
+from .inputs import intended_shares
+from .pool_counters import PoolCounters
+from .settings import CLIENTS, REQUESTS_ONLY
 from .share import ShareJudge
 from .unit import Servers, assumption, in_service, increments, intended_weights
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS, worst
-from .whole import Whole
 
-# A later silence counts when a server's due was so many times that of one from the start.
+# A later silence needs this multiple of the usual due.
 LATER_SILENCE = 2
-# Of a pool's alpha, what its shares may use; its errors have the rest. Errors show in many more
-# ways (guards, control hosts), shares in this one alone.
+# The part of alpha for shares; errors also show in guards and controls.
 SHARES_PART = 0.9
-# A server that few clients could reach may be silent for so many samples with traffic, and for so
-# many times the due of any other: clients need time to come.
+# Clients need time: a server may be silent for so many samples, and so many times its due.
 FEW_CLIENTS_SAMPLES = 10
 FEW_CLIENTS_SILENCE = 10
 
@@ -44,22 +42,22 @@ class PoolWatch:
         self.name = name
         self.settings = settings
         self.policy = policy
-        # A wrong `fail` on any of these hosts takes the change back from all of them.
+        # A wrong `fail` on one host reverts all of them.
         self.alpha = pass_alpha / policy["watched_hosts"]
         self.pass_alpha = pass_alpha
         self.present = True
         self.requests = 0
         self.errors = 0
         self.unjudged = 0
-        self._whole = Whole()
-        # Requests of the segment under way, and its samples with any, for `few_clients_fail`.
+        self._whole = PoolCounters()
+        # Of the segment under way, for `few_clients_fail`.
         self._sent: Dict[str, int] = {}
         self._sent_samples = 0
         # The balancer does not report the unit at all.
         self._uncounted = False
         self._judge: Optional[ShareJudge] = None
         self._servers: Dict[str, Dict[str, Any]] = {}
-        self._faults: List[str] = []
+        self._problems: List[str] = []
 
     def sample(self, before: Optional[Servers], now: Servers, restarted: bool = False) -> None:
         """Add one interval; `before` is None when there is nothing to compare with.
@@ -67,7 +65,7 @@ class PoolWatch:
         `restarted`: the worker changed in the interval, so a new segment starts.
         """
         unit = self.settings["unit"]
-        # Clients are what is assigned; errors are still counted against requests.
+        # Clients are assigned, but errors are counted against requests.
         sent = "requests" if unit == CLIENTS else unit
         added, assigned, failed = (
             increments(before, now, counter) if before is not None else None
@@ -92,7 +90,7 @@ class PoolWatch:
 
     def sample_whole(self, before: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> None:
         """Add what is counted of the pool as a whole; after `sample`, of the same interval."""
-        self._fault(self._whole.sample(self.name, self.settings, before, now))
+        self._problem(self._whole.sample(self.name, self.settings, before, now))
 
     def _know(self, now: Servers) -> None:
         for name, row in now.items():
@@ -107,18 +105,18 @@ class PoolWatch:
         requests, errors = sum(added.values()), sum(failed.values())
         self.requests += requests
         self.errors += errors
-        self._fault(
-            burst_fault(
+        self._problem(
+            burst_problem(
                 self.name, errors, requests,
                 self.policy["burst_errors"], self.policy["burst_percent"],
             )
         )  # fmt: skip
         budget = self._budget()
         if budget["verdict"] == FAIL:
-            self._fault(budget["reasons"][0])
+            self._problem(budget["reasons"][0])
 
     def _budget(self) -> Dict[str, Any]:
-        # One request can count as two errors (a retry that fails as well), so errors are cut.
+        # A retry that fails counts twice, so errors are capped.
         return error_budget(
             min(self.errors, self.requests), self.requests, self.settings["error_budget_percent"],
             alpha=self.alpha * (1.0 - SHARES_PART), where="pool " + self.name,
@@ -149,40 +147,43 @@ class PoolWatch:
 
     def _guard(self, now: Servers) -> None:
         wanted = self.settings["minimum_active_servers"]
-        self._fault(active_fault(self.name, len(in_service(now)), wanted))
+        self._problem(active_problem(self.name, len(in_service(now)), wanted))
         if self._judge is None:
             return
         part, expected = self._judge.segment, self.policy["silent_server_requests"]
         counts, requests = part.judged(), part.requests
-        self._fault(silent_fault(self.name, part.names, part.shares, counts, requests, expected))
-        # A server can fall silent later: then since the bet under way was opened. There are many
-        # bets, and so there is more room for bad luck.
+        self._problem(
+            silent_problem(self.name, part.names, part.shares, counts, requests, expected)
+        )
+        # Since the bet was opened: many bets leave more room for bad luck.
         counts, requests = part.bet()
         expected *= LATER_SILENCE
-        self._fault(silent_fault(self.name, part.names, part.shares, counts, requests, expected))
+        self._problem(
+            silent_problem(self.name, part.names, part.shares, counts, requests, expected)
+        )
         if self._sent_samples >= FEW_CLIENTS_SAMPLES:
             sent = [self._sent.get(name, 0) for name in part.names]
             expected = self.policy["silent_server_requests"] * FEW_CLIENTS_SILENCE
             clients = sum(row.get(CLIENTS, 0) for row in now.values())
-            self._fault(
-                few_clients_fault(self.name, part.names, part.shares, sent, clients, expected)
+            self._problem(
+                few_clients_problem(self.name, part.names, part.shares, sent, clients, expected)
             )
 
-    def _fault(self, reason: Optional[str]) -> None:
-        """Keep the first fault: it is final, and later ones only repeat it."""
-        if reason and not self._faults:
-            self._faults.append(reason)
+    def _problem(self, reason: Optional[str]) -> None:
+        """Keep the first problem: it is final, and later ones only repeat it."""
+        if reason and not self._problems:
+            self._problems.append(reason)
 
     def verdict(self) -> str:
         """Return the verdict of this pool alone."""
-        if self._faults or (self._judge is not None and self._judge.verdict() == FAIL):
+        if self._problems or (self._judge is not None and self._judge.verdict() == FAIL):
             return FAIL
         if not self.requests or not self.present:
             return NO_DATA
         verdicts = [str(self._budget()["verdict"])]
         if self._judge is not None:
             shares = self._judge.verdict()
-            # Requests were counted, only in intervals whose shares could not be judged.
+            # Requests came only in intervals that could not be judged.
             verdicts.append(INCONCLUSIVE if shares == NO_DATA else shares)
         return worst(verdicts)
 
@@ -236,7 +237,7 @@ class PoolWatch:
         if verdict == NO_DATA:
             words = "was sent no request" if self.present else "is not reported any more"
             return ["pool %s %s" % (self.name, words)]
-        reasons = list(self._faults)
+        reasons = list(self._problems)
         for part in (share, budget):
             if part and part["verdict"] == verdict:
                 reasons += [each for each in part["reasons"] if each not in reasons]
@@ -256,7 +257,7 @@ class PoolWatch:
             "errors": self.errors,
             "unjudged": self.unjudged,
             "servers": {name: dict(row) for name, row in self._servers.items()},
-            "faults": list(self._faults),
+            "problems": list(self._problems),
             "whole": self._whole.state(),
             "uncounted": self._uncounted,
             "sent": dict(self._sent),
@@ -279,8 +280,8 @@ class PoolWatch:
         watch.errors = int(state["errors"])
         watch.unjudged = int(state["unjudged"])
         watch._servers = {server: dict(row) for server, row in state["servers"].items()}
-        watch._faults = [str(fault) for fault in state["faults"]]
-        watch._whole = Whole.from_state(state["whole"])
+        watch._problems = [str(one) for one in state["problems"]]
+        watch._whole = PoolCounters.from_state(state["whole"])
         watch._uncounted = bool(state["uncounted"])
         watch._sent = {server: int(count) for server, count in state["sent"].items()}
         watch._sent_samples = int(state["sent_samples"])

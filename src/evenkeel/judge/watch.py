@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from .guards import worker_fault
-from .policy import checked_policy, pool_policy
+from .guards import worker_problem
 from .pool import PoolWatch
+from .settings import checked_policy, pool_policy
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 WORKER = ("worker_pid", "worker_started")
-# Of alpha, what is kept for pools that the first observation did not have.
+# The part of alpha for pools that appear later.
 LATE_POOLS_PART = 0.05
 
 
@@ -39,11 +39,11 @@ class HostWatch:
     ) -> None:
         """`former` is an observation from before the change: its worker must not serve any more.
 
-        Raises ValueError that lists every fault of `policy` (see `policy.checked_policy`).
+        Raises ValueError that lists every problem of `policy` (see `settings.checked_policy`).
         """
         self.policy = checked_policy(policy)
         self._former = None if former is None else {key: former[key] for key in WORKER}
-        self._faults: List[str] = []
+        self._problems: List[str] = []
         self.samples = 0
         self.worker_changes = 0
         self.open_connections = 0
@@ -54,7 +54,7 @@ class HostWatch:
         """Add what happened between two observations; `previous` is None for the first.
 
         A worker that changed, or a counter that went backwards, starts a new segment and this
-        interval is not counted: nobody knows what the old worker did last. Raises ValueError for
+        interval is not counted: the last requests of the old worker are unknown. Raises ValueError for
         an observation that lacks a field.
         """
         try:
@@ -75,9 +75,9 @@ class HostWatch:
         restarted = previous is not None and any(
             previous[key] != observation[key] for key in WORKER
         )
-        fault = worker_fault(self._former, observation)
-        if fault and not self._faults:
-            self._faults.append(fault)
+        problem = worker_problem(self._former, observation)
+        if problem and not self._problems:
+            self._problems.append(problem)
         self.worker_changes += restarted
         before = {} if previous is None or restarted else previous["pools"]
         for name in sorted(pools):
@@ -101,7 +101,7 @@ class HostWatch:
 
     def verdict(self) -> str:
         """Return the verdict alone; cheaper than `result`."""
-        if self._faults:
+        if self._problems:
             return FAIL
         watches = self._pools.values()
         missing = [name for name in self._required() if name not in self._pools]
@@ -123,7 +123,7 @@ class HostWatch:
         """
         verdict = self.verdict()
         pools = {name: watch.result() for name, watch in sorted(self._pools.items())}
-        reasons = list(self._faults)
+        reasons = list(self._problems)
         notes: List[str] = []
         for name, row in pools.items():
             decided = self._pools[name].blocks() and row["verdict"] == verdict
@@ -160,7 +160,7 @@ class HostWatch:
             "first_pools": self._first_pools,
             "pools": {name: watch.state() for name, watch in self._pools.items()},
             "former": self._former,
-            "faults": list(self._faults),
+            "problems": list(self._problems),
         }
 
     @classmethod
@@ -170,7 +170,7 @@ class HostWatch:
             raise ValueError("state of a watch: wanted state_version %d" % STATE_VERSION)
         try:
             watch = cls(state["policy"], state["former"])
-            watch._faults = [str(fault) for fault in state["faults"]]
+            watch._problems = [str(one) for one in state["problems"]]
             watch.samples = int(state["samples"])
             watch.worker_changes = int(state["worker_changes"])
             watch._first_pools = int(state["first_pools"])

@@ -1,7 +1,7 @@
-"""A deploy as it goes, drawn as lines of text: pure, from what `look` read of the folder.
+"""A deploy while it runs, drawn from what `look` read of its folder.
 
-The hosts of the stage under way come with their part in it, requests, verdict so far and what is
-left of their lease; each server of a pool with its share on its band:
+Each host of the running stage has its role, requests, verdict so far and the rest of its lease;
+each server of a pool has its share, drawn on its band:
 
     lb1  canary   733 requests  0 errors  inconclusive  lease 7 s
       web  web1   33.3 %  ........------===|=====----.....  of 33.3 %
@@ -12,50 +12,73 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
-from evenkeel.canary.hold import HELD, open_hold
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from evenkeel.canary.hold import open_hold
 from evenkeel.canary.plan import Plan, load
 from evenkeel.canary.progress import FOLDER
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EXIT_INCONCLUSIVE, one_line, readable
+from evenkeel.errors import EXIT_INCONCLUSIVE, readable
 from evenkeel.records import read_json
-from evenkeel.report.shares import band_rows
-from evenkeel.report.words import said
+from evenkeel.report.shares import BandRow, band_rows
+from evenkeel.report.words import STYLES, said, tone
+from evenkeel.terminal import plain, text
 
 Object = Mapping[str, Any]
 
 ROLES = ("canary", "carrier", "control")
-# A slice takes 3 seconds and a round trip; longer without a word is worth a word.
+# A slice takes 3 seconds and a round trip.
 SILENT_SECONDS = 15
-NARROWEST, TRACK = 40, 32
+SHORTEST_TRACK, LONGEST_TRACK = 6, 32
 MOST_SERVERS = 8
-_COLOURS = {"pass": "32", "fail": "31", "inconclusive": "33", "no data": "33", HELD: "33"}
+
+
+class Progress(TypedDict):
+    """What one host saw so far, as `canary.progress` writes it."""
+
+    host: str
+    role: str
+    renewed: str
+    at: str
+    seconds: float
+    lease_seconds: float
+    verdict: str | None
+    reverted: bool
+    requests: int
+    errors: int
+    probes: int
+    pools: dict[str, Object]
 
 
 @dataclass(frozen=True)
 class View:
-    """One look at a deploy. `hosts` is what the hosts of the stage under way saw so far."""
+    """One look at a deploy. `hosts` is what the hosts of the running stage saw so far."""
 
     change_id: str
     plan: Plan | None = None
     stage: int = 0
     verdicts: Mapping[int, str] = field(default_factory=dict)
-    hosts: Sequence[Object] = ()
+    hosts: Sequence[Progress] = ()
     held_until: str = ""
     outcome: Object = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int | None:
-        """What the deploy ended with; None while it goes on."""
+        """The exit code that the deploy ended with; None while it runs."""
         if self.outcome:
             return int(self.outcome.get("exit_code", 0))
         return EXIT_INCONCLUSIVE if self.held_until else None
 
 
 def look(folder: ChangeFolder) -> View:
-    """Read how far the deploy of a change is; raises Refused for a damaged or missing one."""
+    """Read how far the deploy of a change is; raises Refused for a missing or damaged folder."""
     folder.demand()
     if not folder.plan_json.exists():
         return View(folder.change_id)
@@ -75,45 +98,53 @@ def look(folder: ChangeFolder) -> View:
         outcome=chain.outcome.body if chain.outcome else {},
     )
     with readable(f"What hosts saw of {folder.change_id}", folder.plan_json.parent):
-        # Whoever draws it later meets nothing then that cannot be drawn.
-        _ = view.exit_code, draw(view, datetime.now(UTC), width=NARROWEST)
+        # A file of another shape is found here, not while drawing.
+        _ = view.exit_code, plain(*draw(view, datetime.now(UTC)))
     return view
 
 
-def _hosts(folder: ChangeFolder, stage: int) -> list[Object]:
+def _hosts(folder: ChangeFolder, stage: int) -> list[Progress]:
     paths = sorted((folder.stage_results(stage) / FOLDER).glob("*.json"))
-    rows: list[Object] = [
-        read_json(path, what=f"What {path.stem} saw so far", next_step="wait for its next look")
+    rows: list[Progress] = [
+        read_json(path, what=f"The progress of {path.stem}", next_step="wait for its next look")
         for path in paths
     ]
     with readable("What hosts saw", folder.stage_results(stage)):
         return sorted(rows, key=lambda row: ROLES.index(row["role"]) if row["role"] in ROLES else 9)
 
 
-def draw(
-    view: View, now: datetime, *, width: int, height: int = 0, colour: bool = False
-) -> list[str]:
-    """Give the lines of the whole picture: at most `width` columns, and `height` lines if given.
+@dataclass(frozen=True)
+class Picture:
+    """A view as rich draws it: never higher than the terminal, which then would scroll."""
 
-    Without `colour` they hold printed characters alone.
-    """
-    lines = [_clip(line, width) for line in _lines(view, now, width)]
-    if height and len(lines) > height:
-        more = len(lines) - height + 1
-        lines = [*lines[: height - 1], _clip(f"and {more} more lines", width)]
-    return [_painted(line) for line in lines] if colour else lines
+    view: View
+    now: datetime
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the lines of the picture, the last of them free for the cursor."""
+        parts = Group(*draw(self.view, self.now))
+        lines = console.render_lines(parts, options.update(height=None), pad=False)
+        room = max(3, options.size.height - 1)
+        if len(lines) > room:
+            more = text(f"and {len(lines) - room + 1} more lines")
+            lines = [*lines[: room - 1], *console.render_lines(more, options, pad=False)]
+        for line in lines:
+            yield from line
+            yield Segment.line()
 
 
-def _lines(view: View, now: datetime, width: int) -> Iterator[str]:
-    yield headline(view)
+def draw(view: View, now: datetime) -> Iterator[Text | Table]:
+    """Give the parts of the picture from top to bottom."""
+    yield text(headline(view), "bold")
     yield from _outcomes(view)
     for host in [] if view.outcome else view.hosts:
         yield host_line(host, now, leased=not view.held_until)
-        yield from _pools(host, width)
+        yield from _pools(host)
 
 
-def _outcomes(view: View) -> list[str]:
-    return [f"{host}  {state}" for host, state in (view.outcome.get("hosts") or {}).items()]
+def _outcomes(view: View) -> list[Text]:
+    hosts = view.outcome.get("hosts") or {}
+    return [text(f"{host}  {state}", STYLES[tone(state)]) for host, state in hosts.items()]
 
 
 def headline(view: View) -> str:
@@ -122,7 +153,7 @@ def headline(view: View) -> str:
         code = view.outcome.get("exit_code")
         return f"change {view.change_id}: {said(view.outcome.get('outcome'))} (exit code {code})"
     if view.plan is None or not view.stage:
-        return f"change {view.change_id}: not begun"
+        return f"change {view.change_id}: not started"
     stage = view.plan.stage(view.stage)
     about = f"stage {view.stage} of {len(view.plan.stages)}: {', '.join(stage.hosts)}"
     if view.held_until:
@@ -130,88 +161,93 @@ def headline(view: View) -> str:
     verdict = view.verdicts.get(view.stage)
     if verdict:
         return f"change {view.change_id}: {about}: {said(verdict)}"
-    seconds = max([float(host["seconds"]) for host in view.hosts], default=0.0)
+    seconds = max((float(host["seconds"]) for host in view.hosts), default=0.0)
     return f"change {view.change_id}: {about}, {seconds:.0f} of at most {stage.bake_seconds} s"
 
 
-def host_line(host: Object, now: datetime, *, leased: bool = True) -> str:
-    """Say in one line what a host saw so far, with what is left of its lease if it is `leased`."""
-    age, probes = _seconds_since(host["at"], now), host.get("probes")
+def host_line(host: Progress, now: datetime, *, leased: bool = True) -> Text:
+    """Give one line for what a host saw so far, with the rest of its lease if it is `leased`."""
+    silent, probes = _seconds_since(host["at"], now), host.get("probes")
     parts = [
-        f"{host['host']}  {host['role']:<7}",
-        f"{host['requests']} requests" + (f" ({probes} probes)" if probes else ""),
-        f"{host['errors']} errors",
+        text(f"{host['host']}  {host['role']:<7}"),
+        text(f"{host['requests']} requests" + (f" ({probes} probes)" if probes else "")),
+        text(f"{host['errors']} errors"),
     ]
     if host["role"] != "control":
-        parts.append(said(host["verdict"] or "no data"))
+        verdict = host["verdict"] or "no_data"
+        parts.append(text(said(verdict), STYLES[tone(verdict)]))
     if host["reverted"]:
-        parts.append("reverted")
+        parts.append(text("reverted", STYLES["warn"]))
     elif host["lease_seconds"] and leased:
         left = float(host["lease_seconds"]) - _seconds_since(host["renewed"], now)
-        parts.append(f"lease {max(0.0, left):.0f} s")
-    if age > SILENT_SECONDS and leased:
-        parts.append(f"no word for {age:.0f} s")
-    return "  ".join(parts)
+        parts.append(text(f"lease {max(0.0, left):.0f} s"))
+    if silent > SILENT_SECONDS and leased:
+        parts.append(text(f"no answer for {silent:.0f} s", STYLES["warn"]))
+    return Text("  ").join(parts)
 
 
 def _seconds_since(moment: object, now: datetime) -> float:
     return max(0.0, (now - datetime.fromisoformat(str(moment))).total_seconds())
 
 
-def _pools(host: Object, width: int) -> Iterator[str]:
-    if host["role"] == "control":
-        return
-    for name, pool in sorted(host["pools"].items()):
+def _pools(host: Progress) -> Iterator[Text | Table]:
+    for name, pool in sorted(host["pools"].items()) if host["role"] != "control" else ():
         rows = band_rows(pool)
-        longest = max((len(row["server"]) for row in rows), default=0)
+        drawn = Table.grid(padding=(0, 2, 0, 0))
+        drawn.add_column(overflow="fold")
+        drawn.add_column(overflow="fold")
+        drawn.add_column(justify="right", no_wrap=True)
+        drawn.add_column(min_width=SHORTEST_TRACK)
+        drawn.add_column(no_wrap=True)
         for row in rows[:MOST_SERVERS]:
-            head = f"  {name}  {row['server']:<{longest}}  {row['share']:>7}  "
-            tail = f"  of {row['intended']}"
-            track = min(TRACK, width - len(head) - len(tail))
-            yield head + (_track(row, track) + tail if track >= 8 else f"of {row['intended']}")
+            share = text(row["share"], STYLES["bad"] if row["outside"] else "")
+            cells = text(f"  {name}"), text(row["server"]), share
+            drawn.add_row(*cells, Track(row), text(f"of {row['intended']}"))
+        if rows:
+            yield drawn
         unit = pool.get("unit")
         if unit not in (None, "requests"):
-            yield f"  {name}  shares of {unit}"
+            yield text(f"  {name}  shares of {unit}")
         if len(rows) > MOST_SERVERS:
-            yield f"  {name}  and {len(rows) - MOST_SERVERS} more servers"
+            yield text(f"  {name}  and {len(rows) - MOST_SERVERS} more servers")
 
 
-def _track(row: Object, width: int) -> str:
-    """Draw a share (|) with its interval (=) on its band (-)."""
+@dataclass(frozen=True)
+class Track:
+    """A share (|) with its interval (=) on its band (-), as wide as there is room."""
 
-    def columns(left: float, length: float) -> range:
-        first = int(left * (width - 1) / 100)
-        return range(first, int((left + length) * (width - 1) / 100) + 1)
+    row: BandRow
 
-    cells = ["."] * width
-    for sign, left, length in (
-        ("-", row["band_left"], row["band_width"]),
-        ("=", row["interval_left"], row["interval_width"]),
-        ("|", row["share_left"], 0.0),
-    ):
-        for column in columns(left, length):
-            cells[min(column, width - 1)] = sign
-    return "".join(cells)
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Give the least and the most columns."""
+        del console
+        return Measurement(SHORTEST_TRACK, LONGEST_TRACK).with_maximum(options.max_width)
 
-
-def _clip(line: str, width: int) -> str:
-    """Give `line` without what could move a cursor, in at most `width` columns."""
-    clean = one_line(line)
-    return clean if len(clean) <= width else clean[: max(0, width - 1)] + "…"
-
-
-def _painted(line: str) -> str:
-    for word, colour in _COLOURS.items():
-        line = line.replace(f"  {word}", f"  \x1b[{colour}m{word}\x1b[0m", 1)
-    return line
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the track in at most the columns of `options`."""
+        del console
+        width, row = min(LONGEST_TRACK, options.max_width), self.row
+        cells = ["."] * width
+        for sign, left, length in (
+            ("-", row["band_left"], row["band_width"]),
+            ("=", row["interval_left"], row["interval_width"]),
+            ("|", row["share_left"], 0.0),
+        ):
+            first, last = (int(end * (width - 1) / 100) for end in (left, left + length))
+            for column in range(first, last + 1):
+                cells[min(column, width - 1)] = sign
+        track = Text("".join(cells))
+        track.highlight_regex(r"\.+", "dim")
+        track.highlight_regex(r"[=|]+", "red" if row["outside"] else "green")
+        yield track
 
 
 def news(before: View | None, view: View, now: datetime) -> Iterable[str]:
     """Give the lines that a log gets: what is new in `view` since the look `before`."""
     if before is None or headline(before).split(",")[0] != headline(view).split(",")[0]:
-        yield one_line(headline(view))
+        yield text(headline(view)).plain
     known = {host["host"]: host["at"] for host in before.hosts} if before else {}
     for host in [] if view.outcome else view.hosts:
         if known.get(host["host"]) != host["at"]:
-            yield one_line(host_line(host, now, leased=not view.held_until))
-    yield from map(one_line, _outcomes(view))
+            yield host_line(host, now, leased=not view.held_until).plain
+    yield from (line.plain for line in _outcomes(view))

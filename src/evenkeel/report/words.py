@@ -1,4 +1,4 @@
-"""How the page says verdicts, outcomes, times and lists, and in which tone."""
+"""Words and tones for verdicts, outcomes, times and lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from evenkeel.records import Record
 
-# How a word is coloured. The word itself always stands beside the colour.
+# The word itself is always printed beside its colour.
 TONES = {
     "done": "good",
     "pass": "good",
@@ -23,6 +23,8 @@ TONES = {
     "no_data": "warn",
     "refused": "warn",
 }
+# What a tone looks like on a terminal.
+STYLES = {"good": "green", "bad": "red", "warn": "yellow", "idle": ""}
 
 
 def tone(word: object) -> str:
@@ -31,7 +33,7 @@ def tone(word: object) -> str:
 
 
 def said(word: object) -> str:
-    """Give a verdict or an outcome as a person reads it."""
+    """Give a verdict or an outcome in words."""
     return str(word).replace("_", " ")
 
 
@@ -61,7 +63,7 @@ def _moment(text: object) -> datetime | None:
 
 
 def took(record: Record) -> str:
-    """Give how long a record's verb took, nothing for less than a second."""
+    """Give how long a record's verb took, "" for less than a second."""
     start, end = _moment(record.started), _moment(record.ended)
     seconds = (end - start).total_seconds() if start and end else 0.0
     if seconds < 1:

@@ -23,7 +23,7 @@ from evenkeel.errors import Refused, readable
 
 @dataclass(frozen=True)
 class Settings:
-    """What the inventory says of deploys: see docs/pipeline.md for each."""
+    """What the inventory says of deploys: see docs/reference/variables.md for each."""
 
     changes: Path
     allowed_signers: Path

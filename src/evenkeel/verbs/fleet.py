@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED, table
+from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED
 from evenkeel.canary.rollback import change_to_undo
 from evenkeel.change import ledger
 from evenkeel.errors import (
@@ -23,6 +23,7 @@ from evenkeel.errors import (
 )
 from evenkeel.records import Record, check_change_id, read_record, utc_now, write_record
 from evenkeel.remote import PROGRAM
+from evenkeel.terminal import table
 
 # Of a change's name, in a message.
 _LONGEST_ID = 80

@@ -9,11 +9,12 @@ from typing import Any
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.canary.accounts import CONFIRM, RENEW, host_results
-from evenkeel.canary.outcome import UNTOUCHED, table
+from evenkeel.canary.outcome import UNTOUCHED
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, RolledBack
 from evenkeel.report import write_report
+from evenkeel.terminal import table
 
 Object = Mapping[str, Any]
 

@@ -34,7 +34,8 @@ def declared_in(names: Sequence[str], hostvars: Mapping[str, Data]) -> Declared:
                     "What the change declares cannot be used",
                     [Fault(name, "a list of mappings", repr(value)[:60])],
                     where=host,
-                    next_step="correct the variable, in the inventory or in -e (docs/policy.md)",
+                    next_step="correct the variable, in the inventory or in -e "
+                    "(docs/reference/policy.md)",
                 )
             rows[name] |= {canonical_json(row): row for row in value}
     return read({name: list(found.values()) for name, found in rows.items()})

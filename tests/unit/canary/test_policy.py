@@ -12,7 +12,7 @@ from evenkeel.change.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent
-from evenkeel.judge.policy import checked_policy
+from evenkeel.judge.settings import checked_policy
 
 SPREAD = load_dialect(ROOT / "roles" / "balancer_haproxy").spread
 URI = {"kind": "hash", "key": "uri"}

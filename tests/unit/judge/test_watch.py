@@ -435,5 +435,5 @@ def test_where_clients_are_assigned_clients_are_judged_and_requests_have_the_err
 
 def test_a_state_of_an_older_shape_is_refused():
     state = HostWatch({}).state()
-    with pytest.raises(ValueError, match="state_version 5"):
+    with pytest.raises(ValueError, match="state_version 6"):
         HostWatch.from_state({**state, "state_version": 1})

@@ -1,5 +1,6 @@
 """The live view is drawn from the folder alone, within the terminal, plain where there is none."""
 
+import io
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,8 @@ from unit.change.build import Sample, observed
 from evenkeel.canary import hold as holds
 from evenkeel.canary.progress import write_progress
 from evenkeel.errors import Refused
-from evenkeel.report.live import View, draw, host_line, look, news
+from evenkeel.report.live import Picture, View, host_line, look, news
+from evenkeel.terminal import console
 
 NOW = datetime(2024, 6, 20, 13, 0, 10, tzinfo=UTC)
 AT = "2024-06-20T13:00:08.000Z"
@@ -34,8 +36,15 @@ def saw(change, host="lb1", role="canary", stage=1, at=AT, lease=60, **more):
     )
 
 
-def drawn(change, width=100, **more):
-    return draw(look(change.folder), NOW, width=width, **more)
+def picture(change, width=100, height=50, *, drawing=False):
+    on = console(io.StringIO(), drawing=drawing, width=width)
+    on.height = height
+    on.print(Picture(look(change.folder), NOW))
+    return on.file.getvalue()
+
+
+def drawn(change, width=100, height=50):
+    return [line.rstrip() for line in picture(change, width, height).splitlines()]
 
 
 def test_each_host_comes_with_its_part_requests_verdict_and_what_is_left_of_its_lease(change):
@@ -53,7 +62,7 @@ def test_each_server_is_drawn_with_its_interval_on_its_band(change):
     assert "25.0 %" in lines["web1"] and "of 50.0 %" in lines["web1"]
     for line in lines.values():
         track = line.split(" %  ")[1].split("  of")[0]
-        assert set(track) == set(".-=|")
+        assert (len(track), set(track)) == (32, set(".-=|"))
         assert track.count("|") == 1
     assert lines["web1"].index("|") < lines["web2"].index("|")
 
@@ -84,7 +93,7 @@ def test_no_line_is_wider_than_the_terminal(change, width, server):
 def test_no_picture_is_higher_than_the_terminal_and_what_is_left_out_is_said(change):
     for host in ("lb1", "lb2", "lb3"):
         saw(change, host)
-    lines = drawn(change, height=5)
+    lines = drawn(change, height=6)
     assert len(lines) == 5
     assert lines[-1] == "and 6 more lines"
 
@@ -92,13 +101,31 @@ def test_no_picture_is_higher_than_the_terminal_and_what_is_left_out_is_said(cha
 def test_without_colour_every_character_is_printed_text(change):
     saw(change)
     assert all(line.isprintable() for line in drawn(change))
-    assert any("\x1b[33m" in line for line in drawn(change, colour=True))
+    assert "\x1b[33minconclusive" in picture(change, drawing=True)
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\r", "\n", "\u202e"])
 def test_no_name_can_move_the_cursor(change, evil):
     saw(change, counts={f"web{evil}1": 200, "web2": 200})
     assert all(line.isprintable() for line in drawn(change))
+    assert "web\N{REPLACEMENT CHARACTER}" in picture(change, drawing=True) or evil == "\n"
+
+
+@pytest.mark.parametrize("name", ["[red]web1[/red]", "web1[/]", ":smile:", "[link=x]web1"])
+def test_a_name_that_looks_like_markup_is_drawn_as_it_is(change, name):
+    saw(change, counts={name: 200, "web2": 200})
+    assert any(f"app  {name}" in line for line in drawn(change))
+    assert name in picture(change, drawing=True)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_name_that_does_not_fit_is_continued_below_and_never_cut(change, width):
+    name = "web" + "0123456789" * 5
+    saw(change, counts={name: 200, "other": 200})
+    lines = drawn(change, width)
+    assert name in "".join(line[7:].split("  ")[0] for line in lines[2:])
+    assert [line[-9:] for line in lines if "%" in line] == ["of 50.0 %"] * 2
+    assert max(map(len, lines)) <= width
 
 
 def test_many_servers_are_counted_not_listed(change):
@@ -110,7 +137,7 @@ def test_a_host_that_says_nothing_any_more_is_told_so_and_its_lease_runs_down(ch
     saw(change, at="2024-06-20T12:59:30.000Z")
     line = drawn(change)[1]
     assert "lease 20 s" in line
-    assert line.endswith("no word for 40 s")
+    assert line.endswith("no answer for 40 s")
 
 
 def test_a_lease_counts_from_its_renewal_and_not_from_the_answer(change):
@@ -134,7 +161,7 @@ def test_a_host_that_confirmed_before_has_no_lease_to_show(change):
 
 def test_a_change_that_was_not_deployed_says_so(tmp_path):
     view = look(Sample(tmp_path).rendered().folder)
-    assert draw(view, NOW, width=80) == ["change 2024-06-20-two-more: not begun"]
+    assert list(news(None, view, NOW)) == ["change 2024-06-20-two-more: not started"]
     assert view.exit_code is None
 
 
@@ -162,8 +189,8 @@ def test_a_held_stage_says_until_when_and_ends_the_watch(change):
     saw(change)
     view = look(change.folder)
     assert view.exit_code == 13
-    assert not [line for line in draw(view, NOW, width=100) if "lease" in line]
-    assert "held until 2024-06-20T13:01:00Z" in draw(view, NOW, width=100)[0]
+    assert not [line for line in drawn(change) if "lease" in line]
+    assert "held until 2024-06-20T13:01:00Z" in drawn(change)[0]
 
 
 def test_the_outcome_ends_the_watch_with_its_exit_code(change):
@@ -171,7 +198,7 @@ def test_the_outcome_ends_the_watch_with_its_exit_code(change):
     change.closed(1, {"verdict": "fail", "hosts": {"lb1": {"verdict": "fail"}}})
     change.ended({"outcome": "rolled_back", "exit_code": 11, "hosts": {"lb1": "reverted"}})
     view = look(change.folder)
-    lines = draw(view, NOW, width=100)
+    lines = drawn(change)
     assert view.exit_code == 11
     assert lines[0].endswith("rolled back (exit code 11)")
     assert lines[1:] == ["lb1  reverted"]
@@ -185,7 +212,7 @@ def test_a_log_gets_each_look_at_a_host_once(change):
     assert list(news(first, look(change.folder), NOW)) == []
     saw(change, at="2024-06-20T13:00:09.000Z", counts={"web1": 300, "web2": 300})
     assert list(news(first, look(change.folder), NOW)) == [
-        host_line(look(change.folder).hosts[0], NOW)
+        host_line(look(change.folder).hosts[0], NOW).plain
     ]
 
 

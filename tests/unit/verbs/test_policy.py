@@ -14,6 +14,7 @@ from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Faults
 from evenkeel.rehearsal.plan.waivers import Policy, waived_requests
 from evenkeel.report import page
+from evenkeel.terminal import plain
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.policy import declared_in
 from evenkeel.verbs.render import Request, render
@@ -78,7 +79,7 @@ def test_an_approval_is_void_when_what_was_found_is_altered(folder):
 def test_whoever_approves_sees_waivers_and_shifts_with_their_reasons(folder):
     shift = Shift("shop", "web1", "new hardware", to_percent=50.0)
     rendered(folder, waivers=(WAIVER,), intended_shifts=(shift,))
-    shown = "\n".join(summary(page(folder)))
+    shown = plain(*summary(page(folder)))
     assert f"rule no-check is waived for pool shop: {WAIVER.reason}" in shown
     assert "server web1 of pool shop may shift to 50 %: new hardware" in shown
 

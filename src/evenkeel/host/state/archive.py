@@ -20,9 +20,9 @@ from evenkeel.host.system.sha256 import sha256_of
 from evenkeel.host.system.stdin import Stream
 
 MANIFEST = "manifest.json"
-# A balancer's configuration with 50,000 servers is about 5 MiB.
+# A configuration with 50,000 servers is about 5 MiB.
 LARGEST_ARCHIVE_BYTES = 64 * 1024 * 1024
-# Of one release, and of a whole change: some 30,000 hosts.
+# In a release, and in a change: some 30,000 hosts.
 LARGEST_MANIFEST_BYTES = 1024 * 1024
 LARGEST_CHANGE_BYTES = 16 * 1024 * 1024
 LARGEST_APPROVAL_BYTES = 4 * 1024 * 1024
@@ -47,7 +47,7 @@ class Release(NamedTuple):
     modes: Dict[str, int]
     change: str
     change_digest: str
-    # What was approved, by its name in the archive; empty when nothing was.
+    # Name in the archive -> approved bytes; empty without approvals.
     approved: Mapping[str, bytes] = MappingProxyType({})
 
 

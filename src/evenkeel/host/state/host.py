@@ -17,11 +17,11 @@ from evenkeel.host.system.steps import Steps
 from evenkeel.host.system.systemd import Units
 
 VERSION = "0.1.0"
-# Longer than an ordinary activation holds the lock; the timer waits for longer than the slowest.
+# Longer than an activation holds the lock; the timer waits for the slowest.
 LOCK_SECONDS = 20.0
 EXPIRE_LOCK_SECONDS = 150.0
 RELOAD_SECONDS = 60.0
-# Workers that a reload replaced and that long connections keep; more of them, no more reloads.
+# Long connections keep replaced workers; at this many, no more reloads.
 MOST_LEAVING = 20
 
 
@@ -47,7 +47,7 @@ class Machine:
         self.lock_seconds = lock_seconds
         self.expire_lock_seconds = EXPIRE_LOCK_SECONDS
         self.reload_seconds = RELOAD_SECONDS
-        # What else a verb did or could not do, for its answer.
+        # What else a verb did or failed to do.
         self.notes: List[str] = []
         self.policy_folder = os.path.join(approval_policy.ROOT, balancer)
         self.most_leaving = MOST_LEAVING
@@ -72,7 +72,7 @@ class Machine:
         """Make durable what a killed run has renamed: what is decided from must not be lost."""
         natives = {os.path.dirname(path) for path in self.driver.NATIVE_PATHS.values()}
         for folder in [*self.store.folders(), *sorted(natives)]:
-            # A verb that must not go on without it meets the same fault at its own writes.
+            # A verb that needs it meets the error at its own writes.
             with contextlib.suppress(OSError):
                 durable.sync_folder(folder)
 

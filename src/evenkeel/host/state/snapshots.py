@@ -1,4 +1,4 @@
-"""What was live, kept a second time: bytes, runtime state, versions, and the digest before it."""
+"""Snapshots: a second copy of a release, with its runtime state, versions and predecessor."""
 
 from __future__ import annotations
 

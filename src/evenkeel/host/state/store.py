@@ -99,7 +99,7 @@ class Store:
         final = self.release_dir(digest)
         self._replace(f"release {digest[:12]}", folder, final)
 
-    def release_fault(self, digest: str) -> Optional[str]:
+    def release_damage(self, digest: str) -> Optional[str]:
         """Say what is wrong with a release on disk, or give None when every byte is as it was."""
         folder = self.release_dir(digest)
         try:
@@ -218,8 +218,8 @@ class Store:
             raise ValueError(name)
         return Release(meta["release"], files, _modes(meta["files"]), meta.get("change") or "", "")
 
-    def snapshot_fault(self, name: str) -> Optional[str]:
-        """Say what is wrong with a snapshot, or give None when it is whole."""
+    def snapshot_damage(self, name: str) -> Optional[str]:
+        """Say what is wrong with a snapshot, or give None when it is intact."""
         try:
             self.snapshot_release(name)
         except (OSError, ValueError, KeyError, TypeError, Refused) as error:
@@ -227,8 +227,8 @@ class Store:
         return None
 
     def mend(self, digest: str, created: str) -> bool:
-        """Make a release whole again from any snapshot of it; tell whether it is whole now."""
-        if self.release_fault(digest) is None:
+        """Make a release intact again from any snapshot of it; tell whether it is intact now."""
+        if self.release_damage(digest) is None:
             return True
         for name in self.snapshot_names():
             try:
@@ -242,7 +242,7 @@ class Store:
         return False
 
     def spare(self, name: str, but: str, created: str) -> None:
-        """Before snapshot `name` goes, mend its release: it may be the last whole copy.
+        """Before snapshot `name` goes, mend its release: it may be the last intact copy.
 
         The release `but` needs no look: it was read just now.
         """
@@ -251,7 +251,7 @@ class Store:
             if release != but:
                 self.mend(release, created)
         except (OSError, ValueError, KeyError, TypeError, Refused):
-            # A damaged snapshot is no copy, and a full disk keeps no verb from its end.
+            # A damaged copy does not count, and a full disk stops no verb.
             return
 
     def sweep(self) -> List[str]:

@@ -1,4 +1,4 @@
-"""Judge on while no controller does: what waits under a lease is looked at when the timer runs.
+"""Judge a change on hold while no controller does: at each run of the timer.
 
 A held change waits for a person, for minutes or hours. Its last watch lies on this host with its
 policy and the counters that it ended with; one look takes in what the balancer counted since then.
@@ -21,7 +21,7 @@ from evenkeel.host.verbs.observe import LARGEST_STATE_BYTES
 from evenkeel.judge.verdict import FAIL
 from evenkeel.judge.watch import WORKER, HostWatch
 
-# How long after a look the timer runs for the next one.
+# The timer takes the next look after this.
 LOOK_SECONDS = 30.0
 
 
@@ -51,10 +51,10 @@ def _look(machine: Machine, pending: Dict[str, Any], path: str) -> str:
     saved = _saved(path)
     try:
         seen = machine.driver.observe()
-    except BalancerDown as fault:
-        return f"the balancer does not run: {fault}"[:300]
+    except BalancerDown as error:
+        return f"the balancer does not run: {error}"[:300]
     except BalancerError:
-        # It may answer the next time; the lease ends in any case.
+        # It may answer next time; the lease ends anyway.
         return ""
     fallen = reload_proof.restarted(pending.get("proof"), seen)
     if fallen or saved is None or any(saved["previous"][key] != seen[key] for key in WORKER):

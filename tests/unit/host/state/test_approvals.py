@@ -418,7 +418,7 @@ def test_what_was_kept_and_damaged_is_refused(strict: Host, change: Change) -> N
     kept = strict.root / "approvals" / "c1.tar"
     kept.write_bytes(kept.read_bytes()[:700])
     code, answer = strict.activate("c1", SECOND)
-    assert code == 10 and "is damaged on this host" in answer["error"]["what"]
+    assert code == 10 and "are damaged on this host" in answer["error"]["what"]
 
 
 def link(path: Path) -> None:

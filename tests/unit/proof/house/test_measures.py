@@ -278,6 +278,7 @@ MODEL = product(
         "f(tolerance=0.3)",
         "f.get('share_tolerance', 0.3)",
         "assert f.tolerance == 0.3",
+        "def f(share_tolerance_percent=30): ...",
     ],
 )
 @pytest.mark.parametrize(
@@ -294,6 +295,7 @@ def test_the_number_beside_the_name_is_a_copy_of_the_default(checkout, path, tex
     [
         ("src/evenkeel/a.py", "affinity_share_tolerance = 0.75\nWAIT = 0.3\n"),
         ("src/evenkeel/a.py", "def f(tolerance, seconds=0.3): ..."),
+        ("src/evenkeel/a.py", "from x import DEFAULT\nTOLERANCE = DEFAULT\n"),
         ("tests/a.py", "judge = Judge({'tolerance': 0.3})"),
         ("docs/decisions/0001-a.md", "The tolerance is 30 %."),
         ("docs/a.md", "One gets 30 % instead of 20 %, more than the tolerance."),
@@ -339,6 +341,17 @@ def test_another_default_is_looked_for_when_the_model_has_another(checkout):
         "src/evenkeel/intent/model.py",
         "docs/a.md",
     ]
+
+
+@pytest.mark.parametrize("said", ["DEFAULT", "settings.DEFAULT"])
+def test_a_default_with_a_name_is_counted_where_the_name_gets_its_number(checkout, said):
+    texts = product(
+        intent__model="from evenkeel import settings\nfrom evenkeel.settings import DEFAULT\n\n"
+        f"class Guardrails:\n    share_tolerance: float = Field({said}, description='x')\n",
+        settings="\nDEFAULT = 0.4\n",
+    )
+    figure = tolerance.files_naming_the_tolerance_default(checkout(texts))
+    assert figure.causes == ["src/evenkeel/settings.py:2: 1 in this file"]
 
 
 def test_a_default_that_has_moved_away_is_refused_and_not_counted_as_none(checkout):

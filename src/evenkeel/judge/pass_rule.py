@@ -1,13 +1,14 @@
-"""When is a share proved right? The rule of a `pass`, and how many requests it takes."""
+"""The rule of a `pass`: when a share is proved right, and how many requests that takes."""
 
 from __future__ import annotations
 
 import math
 from typing import Mapping, Tuple
 
-from .common import intended_shares
 from .evidence import log_binary_e
+from .inputs import intended_shares
 from .segment import part_of_alpha
+from .settings import DEFAULT_TOLERANCE
 
 
 def prior_for(share: float, tolerance: float) -> Tuple[float, float]:
@@ -39,7 +40,7 @@ def proved_inside(count: int, requests: int, share: float, tolerance: float, lim
 
 def requests_to_pass(
     weights: Mapping[str, float],
-    tolerance: float = 0.3,
+    tolerance: float = DEFAULT_TOLERANCE,
     alpha: float = 0.01,
     *,
     random_draws: bool = False,
@@ -55,7 +56,7 @@ def requests_to_pass(
     if len(shares) < 2:
         return 1
     limit = math.log(len(shares) / (alpha * part_of_alpha(1)))
-    # The smallest share has the fewest requests to prove itself with, so it is the last one.
+    # The smallest share has the fewest requests, so it is last.
     share = min(shares)
     most = 1
     while not _would_pass(share, most, tolerance, limit, random_draws) and most < 2**60:

@@ -1,4 +1,4 @@
-"""Checks and words that all judgements of shares have in common."""
+"""Checks of weights and counts, and the sentences about shares."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""What is counted of a pool as a whole: who waits for a server, and how many answers were slow."""
+"""Counters of a pool: requests that wait for a server, and answers that were slow."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from .guards import queue_fault
+from .guards import queue_problem
 
 
-class Whole:
-    """`answers` are those that were timed and those over the limit, None while nobody counts."""
+class PoolCounters:
+    """`answers` are those that were timed and those over the limit, None without a count."""
 
     def __init__(self) -> None:
         self.answers: Optional[List[int]] = None
@@ -31,7 +31,7 @@ class Whole:
         samples = int(settings.get("queue_samples", 1))
         queued = now.get("queue", 0) + sum(r.get("queue", 0) for r in now["servers"].values())
         self.waiting = [*self.waiting, queued][-samples:]
-        return queue_fault(name, self.waiting, int(settings["queue_limit"]), samples)
+        return queue_problem(name, self.waiting, int(settings["queue_limit"]), samples)
 
     def _time(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         if "timed" not in now or "slow" not in now:
@@ -39,7 +39,7 @@ class Whole:
         timed, slow = (now[key] - before.get(key, 0) for key in ("timed", "slow"))
         total = self.answers or [0, 0]
         if timed >= 0 and slow >= 0:
-            # Two threads can lose a count between them, so no more is slow than was timed.
+            # Two threads can lose a count, so slow is capped.
             self.answers = [total[0] + timed, total[1] + min(timed, slow)]
 
     def result(self) -> Optional[Dict[str, int]]:
@@ -51,7 +51,7 @@ class Whole:
         return {"answers": self.answers, "waiting": list(self.waiting)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Whole:
+    def from_state(cls, state: Mapping[str, Any]) -> PoolCounters:
         """Return what `state()` described; KeyError or TypeError for a damaged one."""
         whole = cls()
         if state["answers"] is not None:
