@@ -30,7 +30,8 @@ FLEET_PART = 300
 TARGETS = {
     "ratio_mean": 2.4,
     "ratio_worst": 4.0,
-    "incident_requests": 40,
+    # Fewer than 40.
+    "incident_requests": 39,
     "false_alarm_rate": 0.01,
 }
 EXIT_MISSED = 1

@@ -89,7 +89,7 @@ def _incidents(value: Mapping[str, Any], targets: Mapping[str, float]) -> Part:
         for row in value["incidents"]
     ]
     header = ("incident", "limit", "median", "mean", "90th", "chi-square", "threshold")
-    return (f"Requests to fail (target: {targets['incident_requests']:g})", header, rows)
+    return (f"Requests to fail (at most {targets['incident_requests']:g})", header, rows)
 
 
 def _passing(value: Mapping[str, Any], _targets: Mapping[str, float]) -> Part:

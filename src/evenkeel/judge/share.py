@@ -1,4 +1,4 @@
-"""The shares of one pool under watch: is its traffic spread as intended?
+"""The shares of one pool under watch, against the intended ones.
 
 `ShareJudge` watches live traffic. `exact_share` and `diverse_share` (see `fixed`) judge the
 rehearsal, where the clients are ours. Each answers with one of the four verdicts and its numbers.

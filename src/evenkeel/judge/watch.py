@@ -54,8 +54,8 @@ class HostWatch:
         """Add what happened between two observations; `previous` is None for the first.
 
         A worker that changed, or a counter that went backwards, starts a new segment and this
-        interval is not counted: the last requests of the old worker are unknown. Raises ValueError for
-        an observation that lacks a field.
+        interval is not counted: the last requests of the old worker are unknown. Raises ValueError
+        for an observation that lacks a field.
         """
         try:
             self._sample(previous, observation)
