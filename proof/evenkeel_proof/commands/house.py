@@ -7,16 +7,22 @@ import sys
 from pathlib import Path
 
 from evenkeel.commands import ROOT, run
-from evenkeel.errors import EXIT_OK, Refused
+from evenkeel.errors import EXIT_OK, EvenkeelError
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel_proof.house.figures import MEASURES, as_json, lines, measured, missed
 from evenkeel_proof.house.tree import Tree
 
 
+class Missed(EvenkeelError):
+    """A figure misses its target."""
+
+    exit_code = 1
+
+
 def main(arguments: list[str]) -> int:
     """Measure and print the figures, or list what makes up one of them.
 
-    Raises Refused, with the figures that miss their targets, when one does.
+    Raises Missed, with the figures that miss their targets, when one does.
     """
     given = _parser().parse_args(arguments)
     tree = Tree(given.root)
@@ -35,7 +41,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.writelines(f"{line}\n" for line in lines(values))
     wrong = missed(values)
     if wrong:
-        raise Refused(
+        raise Missed(
             f"{len(wrong)} of {len(values)} figures of the code miss their targets",
             wanted=", ".join(f"{key} {MEASURES[key].target}" for key in wrong),
             got=", ".join(f"{values[key]:g}" for key in wrong),
