@@ -47,6 +47,7 @@ INNER_FLOORS = {
 
 # What proves the product stands beside it, on floors of its own.
 PROOF_FLOORS = {
+    "house": 1,
     "lab": 1,
     "house": 1,
     "simulation": 1,

@@ -1,1 +1,1 @@
-"""The figures of the house: how large, flat, deep and plain the code is."""
+"""How easy the house is to find one's way in, measured from its code."""

@@ -1,131 +1,105 @@
-"""The table of the house: each figure, its target, and what there is to look at."""
+"""The figures of the code, each with its target."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
 
-from evenkeel_proof.house import functions, imports, tolerance, words
-from evenkeel_proof.house.code import product, sources, with_roles
+from evenkeel_proof.house.comments import words_per_comment
+from evenkeel_proof.house.files import (
+    file_names_used_twice,
+    files_most_in_a_folder,
+    product_lines,
+)
+from evenkeel_proof.house.functions import single_use_private_percent
+from evenkeel_proof.house.imports import import_depth, import_reach
+from evenkeel_proof.house.signatures import untyped_signatures_percent
+from evenkeel_proof.house.tolerance import files_naming_the_tolerance_default
+from evenkeel_proof.house.tree import Figure, Tree
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure: `most` is its target, `below` that it must stay below it; `seen` explains it."""
+class Target(NamedTuple):
+    """The most that a figure may be; where `below`, it has to be less."""
 
-    key: str
-    title: str
-    value: float
     most: float
-    seen: list[str]
     below: bool = False
 
-    @property
-    def is_met(self) -> bool:
-        """Whether the figure is within its target."""
-        return self.value < self.most if self.below else self.value <= self.most
+    def holds(self, value: float) -> bool:
+        """Say whether `value` is within the target."""
+        return value < self.most if self.below else value <= self.most
+
+    def __str__(self) -> str:
+        return f"{'<' if self.below else '<='} {self.most:g}"
 
 
-def measure(root: Path) -> list[Figure]:
-    """Measure the checkout at `root`."""
-    return [figure for each in FIGURES for figure in each(root)]
+class Measure(NamedTuple):
+    """One row: what is counted, how, and the target."""
+
+    words: str
+    figure: Callable[[Tree], Figure]
+    target: Target
 
 
-def lines(root: Path) -> list[Figure]:
-    """Count the lines of the product's package, src/evenkeel."""
-    counts = {file.path: len(file.lines) for file in product(root)}
-    seen = [f"{count} {path}" for path, count in Counter(counts).most_common()]
-    return [Figure("product_lines", "lines in src/evenkeel", sum(counts.values()), 29_500, seen)]
+def _untyped(room: str) -> Callable[[Tree], Figure]:
+    return partial(untyped_signatures_percent, room=room)
 
 
-def fullest_folder(root: Path) -> list[Figure]:
-    """Count the Python files of each folder of src, proof and roles; take the fullest."""
-    files = sources(root, "src/**/*.py", "proof/**/*.py", "roles/**/*.py")
-    counts = Counter(file.folder for file in files)
-    seen = [f"{count} {folder}" for folder, count in counts.most_common()]
-    most = max(counts.values(), default=0)
-    return [Figure("files_most_in_a_folder", "most Python files in one folder", most, 20, seen)]
+# The part of a key after its dot is a key of its own in an object.
+MEASURES: Mapping[str, Measure] = {
+    "product_lines": Measure("lines of src/evenkeel", product_lines, Target(29_500)),
+    "files_most_in_a_folder": Measure(
+        "Python files in the fullest folder", files_most_in_a_folder, Target(20)
+    ),
+    "import_depth": Measure("modules in the longest chain of imports", import_depth, Target(12)),
+    "import_reach": Measure("most modules reached from one", import_reach, Target(90)),
+    "single_use_private_percent": Measure(
+        "private functions used once, %", single_use_private_percent, Target(15, below=True)
+    ),
+    "untyped_signatures_percent.rehearsal": Measure(
+        "untyped signatures in rehearsal, %", _untyped("rehearsal"), Target(15, below=True)
+    ),
+    "untyped_signatures_percent.verbs": Measure(
+        "untyped signatures in verbs, %", _untyped("verbs"), Target(25, below=True)
+    ),
+    "file_names_used_twice": Measure(
+        "file names used more than once", file_names_used_twice, Target(12)
+    ),
+    "words_per_comment": Measure("words in a comment", words_per_comment, Target(9)),
+    "files_naming_the_tolerance_default": Measure(
+        "files to touch to change the tolerance", files_naming_the_tolerance_default, Target(4)
+    ),
+}
 
 
-def imported(root: Path) -> list[Figure]:
-    """Follow the imports that run when a module of src/evenkeel is imported."""
-    graph = imports.graph(product(root))
-    chain = imports.longest_chain(graph)
-    widest, reached = imports.widest(graph)
-    return [
-        Figure("import_depth", "longest chain of imports", len(chain), 12, chain),
-        Figure(
-            "import_reach",
-            "most modules reached from one",
-            len(reached),
-            90,
-            [f"from {widest}:", *sorted(reached)],
-        ),
-    ]
+def measured(tree: Tree) -> dict[str, float]:
+    """Give every figure of `tree`, by key. Raises Refused for a file that is not Python."""
+    return {key: measure.figure(tree).value for key, measure in MEASURES.items()}
 
 
-def single_use(root: Path) -> list[Figure]:
-    """Give the share of functions that are private and named once in their module, in percent."""
-    files = with_roles(root)
-    seen = [one for file in files for one in functions.single_use(file)]
-    count = sum(1 for file in files for _ in file.functions())
-    percent = round(100.0 * len(seen) / max(count, 1), 1)
-    title = "private functions used once, %"
-    return [Figure("single_use_private_percent", title, percent, 15, seen, below=True)]
+def as_json(values: Mapping[str, float]) -> dict[str, float | dict[str, float]]:
+    """Give `values` with keys of one object together: `a.b` is `b` of the object `a`."""
+    grouped: dict[str, float | dict[str, float]] = {}
+    for key, value in values.items():
+        name, dot, part = key.partition(".")
+        inner = grouped.setdefault(name, {}) if dot else None
+        if isinstance(inner, dict):
+            inner[part] = value
+        else:
+            grouped[name] = value
+    return grouped
 
 
-def untyped(root: Path) -> list[Figure]:
-    """Give the share of functions whose signature has a dict of unknown shape, in percent."""
-    return [
-        _untyped(root, room, most)
-        for room, most in (("rehearsal", 15.0), ("verbs", 25.0))
-    ]  # fmt: skip
+def missed(values: Mapping[str, float]) -> list[str]:
+    """Give the keys of `values` that miss their targets."""
+    return [key for key, value in values.items() if not MEASURES[key].target.holds(value)]
 
 
-def _untyped(root: Path, room: str, most: float) -> Figure:
-    here = f"src/evenkeel/{room}/"
-    known = functions.aliases(product(root))
-    seen, count = [], 0
-    for file in (one for one in product(root) if one.path.startswith(here)):
-        for function in file.functions():
-            count += 1
-            wanted = functions.written_types(function)
-            if any(functions.is_untyped(one, known[file.module]) for one in wanted):
-                seen.append(f"{file.path}:{function.lineno} {function.name}")
-    key = f"untyped_signatures_percent.{room}"
-    title = f"signatures with an untyped dict, {room}, %"
-    percent = round(100.0 * len(seen) / max(count, 1), 1)
-    return Figure(key, title, percent, most, seen, below=True)
-
-
-def names(root: Path) -> list[Figure]:
-    """Count the file names of src/evenkeel and the roles that more than one file has."""
-    twice = words.names_used_twice(with_roles(root))
-    seen = [f"{name}: {' '.join(paths)}" for name, paths in twice.items()]
-    return [Figure("file_names_used_twice", "file names used twice", len(twice), 12, seen)]
-
-
-def comments(root: Path) -> list[Figure]:
-    """Give the mean number of words of a comment in src/evenkeel and the roles."""
-    found = [
-        (len(text.split()), f"{file.path}:{line} {text}")
-        for file in with_roles(root)
-        for line, text in words.comments(file)
-    ]
-    mean = round(sum(count for count, _ in found) / max(len(found), 1), 1)
-    seen = [f"{count} {text}" for count, text in sorted(found, reverse=True) if count > 9]
-    return [Figure("words_per_comment", "words in a comment", mean, 9, seen)]
-
-
-def tolerance_default(root: Path) -> list[Figure]:
-    """Count the files to touch when the default tolerance of the band changes."""
-    seen = tolerance.files_naming_it(root)
-    key = "files_naming_the_tolerance_default"
-    return [Figure(key, "files that name the default tolerance", len(seen), 4, seen)]
-
-
-FIGURES: list[Callable[[Path], list[Figure]]] = [
-    lines, fullest_folder, imported, single_use, untyped, names, comments, tolerance_default,
-]  # fmt: skip
+def lines(values: Mapping[str, float]) -> Iterator[str]:
+    """Give the table of `values` beside their targets, a line at a time."""
+    width = max(len(measure.words) for measure in MEASURES.values())
+    yield f"{'figure':<{width}}  {'today':>8}  {'target':>8}"
+    for key, value in values.items():
+        words, _, target = MEASURES[key]
+        mark = "" if target.holds(value) else "  missed"
+        yield f"{words:<{width}}  {value:>8g}  {target!s:>8}{mark}"

@@ -1,81 +1,70 @@
-"""Private functions with one use, and functions whose signature says nothing of a dict's shape."""
+"""Functions that are cut off from their only caller, and signatures that hide what they take."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from evenkeel_proof.house.code import Source
-
-_DICTS = {"dict", "Dict", "Mapping", "MutableMapping"}
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
+from evenkeel_proof.house.tree import Figure, Function, Tree
 
 
-def single_use(file: Source) -> list[str]:
-    """Give "path:line name" of the private functions that their own module names exactly once."""
-    uses = Counter[str]()
-    for node in ast.walk(file.tree):
-        if isinstance(node, ast.Name):
-            uses[node.id] += 1
-        elif isinstance(node, ast.Attribute):
-            uses[node.attr] += 1
-    return [
-        f"{file.path}:{function.lineno} {function.name}"
-        for function in file.functions()
-        if function.name.startswith("_")
-        and not function.name.startswith("__")
-        and uses[function.name] == 1
-    ]
+def single_use_private_percent(tree: Tree) -> Figure:
+    """Give the percentage of shipped functions that are private and used once in their module.
+
+    Private is a name with an underscore, and one that no other file of code, templates or tests
+    has. To be called or named is a use; to call itself is none. Methods and inner functions count.
+    Decorated functions without an underscore and names such as __init__ are called by others.
+    """
+    causes = []
+    functions = 0
+    files = _files_with(tree)
+    for source in tree.shipped():
+        uses = _uses(source.elements)
+        functions += len(source.functions)
+        for element in source.functions:
+            if uses[element.name] - _uses(ast.walk(element))[element.name] == 1 and (
+                _is_private(element.name) or _is_alone(element, files)
+            ):
+                lines = (element.end_lineno or element.lineno) - element.lineno + 1
+                causes.append(
+                    (lines, f"{source.path}:{element.lineno}: {element.name}, {lines} lines")
+                )
+    # The shortest first: they go into their callers with the least work.
+    causes.sort()
+    return Figure(
+        round(100 * len(causes) / functions, 1) if functions else 0, [text for _, text in causes]
+    )
 
 
-def aliases(files: Iterable[Source]) -> dict[str, frozenset[str]]:
-    """Give {module: names that stand for an untyped dict in it}, imported names too."""
-    known: dict[str, frozenset[str]] = {}
-    files = list(files)
-    for _ in range(3):  # A name may be imported through two more modules.
-        for file in files:
-            known[file.module] = frozenset(_aliases(file, known))
-    return known
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
-def _aliases(file: Source, known: Mapping[str, frozenset[str]]) -> Iterable[str]:
-    for node in file.tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if is_untyped(node.value, known.get(file.module, frozenset())):
-                yield node.targets[0].id
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                if alias.name in known.get(node.module, frozenset()):
-                    yield alias.asname or alias.name
+def _is_alone(element: Function, files: Counter[str]) -> bool:
+    return (
+        not element.name.startswith("__")
+        and not element.decorator_list
+        and files[element.name] == 1
+    )
 
 
-def is_untyped(annotation: ast.expr, names: frozenset[str] = frozenset()) -> bool:
-    """Tell whether an annotation holds a dict of any shape: dict[str, Any], dict, an alias."""
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            return is_untyped(ast.parse(annotation.value, mode="eval").body, names)
-        except SyntaxError:
-            return False
-    if isinstance(annotation, ast.Name):
-        return annotation.id in _DICTS or annotation.id in names
-    if isinstance(annotation, ast.Subscript):
-        base, inner = annotation.value, annotation.slice
-        of = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-        if isinstance(base, ast.Name) and base.id in _DICTS:
-            last = of[-1]
-            return (isinstance(last, ast.Name) and last.id == "Any") or is_untyped(last, names)
-        return any(is_untyped(one, names) for one in of)
-    if isinstance(annotation, ast.BinOp):
-        return is_untyped(annotation.left, names) or is_untyped(annotation.right, names)
-    if isinstance(annotation, ast.List):
-        return any(is_untyped(one, names) for one in annotation.elts)
-    return False
+def _files_with(tree: Tree) -> Counter[str]:
+    """Count the files that each word is in."""
+    files: Counter[str] = Counter()
+    for folder in ("src", "proof", "roles", "plugins", "scripts", "tests"):
+        for _, text in tree.texts(folder, ".py", ".j2", ".yml", ""):
+            files.update(set(re.findall(r"\w+", text)))
+    return files
 
 
-def written_types(function: _Function) -> list[ast.expr]:
-    """Give the annotations of a function's parameters and of its answer."""
-    given = function.args
-    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
-    found = [one.annotation for one in every if one is not None and one.annotation is not None]
-    return [*found, function.returns] if function.returns is not None else found
+def _uses(elements: Iterable[ast.AST]) -> Counter[str]:
+    """Count where each name is read, on its own or behind a dot."""
+    uses: Counter[str] = Counter()
+    for element in elements:
+        if isinstance(element, ast.Name) and isinstance(element.ctx, ast.Load):
+            uses[element.id] += 1
+        elif isinstance(element, ast.Attribute):
+            uses[element.attr] += 1
+    return uses

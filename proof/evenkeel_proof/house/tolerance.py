@@ -1,94 +1,150 @@
-"""Which files say what the default tolerance of the band is: all are touched when it changes."""
+"""How many files name the default of one setting: how far a server's share may be off."""
 
 from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from evenkeel_proof.house.code import Source, sources
+from evenkeel.errors import Refused
+from evenkeel_proof.house.imports import module_of
+from evenkeel_proof.house.signatures import Names
+from evenkeel_proof.house.tree import PRODUCT, PROOF, TESTS, Figure, Source, Tree
 
-_PERCENT, _SHARE = 30, 0.3
-_NEAR = re.compile(r"toleran|\bband\b", re.IGNORECASE)
-_SAYS = re.compile(
-    r"\b30(?:\.0)? ?%|\b0\.3\b|default[^\n]{0,20}\b30\b|\b30\b[^\n]{0,20}default", re.I
-)
+MODEL = f"{PRODUCT}/intent/model.py"
+SETTING = "share_tolerance"
+NAME = "tolerance"
+# What was decided or changed once keeps the figures of its day.
+HISTORY = ("docs/decisions/",)
 
 
-def files_naming_it(root: Path) -> list[str]:
-    """Give the paths, below the checkout `root`, of code, tests and pages that name the default.
+def files_naming_the_tolerance_default(tree: Tree) -> Figure:
+    """Count the files to touch when the default of guardrails.share_tolerance changes.
 
-    Code names it by a number beside a name with `tolerance`: a default, an argument, a key. A page
-    names it in a line, or the one before, that speaks of a tolerance or a band. Decision records
-    keep what was decided then, and a test with a tolerance of its own needs no default: neither
-    of them counts.
+    They are code of the product, roles and proof with the number (or the percentage) beside a name
+    with `tolerance`, the place that sets it among them; tests that compare with it; README and
+    pages of docs, the generated ones too, whose text or schema gives it. Inputs of tests, samples
+    in code blocks and decision records do not count.
     """
-    code = sources(root, *(f"{top}/**/*.py" for top in ("src", "proof", "roles", "tests")))
-    pages = [
-        path
-        for path in sorted((root / "docs").rglob("*"))
-        if path.suffix in (".md", ".json") and "decisions" not in path.parts
+    home, default = _default(tree)
+    causes = []
+    for source in tree.shipped() + tree.python(PROOF):
+        lines = [line for line, _ in _copies(source, default)]
+        causes += _first(source.path, [*lines, *([home.line] if home.path == source.path else [])])
+    for source in tree.python(TESTS):
+        copies = _copies(source, default)
+        causes += _first(source.path, [line for line, kind in copies if kind is ast.Compare])
+    for place in ("docs", "README.md"):
+        for path, text in tree.texts(place, ".md", ".json"):
+            if not path.startswith(HISTORY):
+                causes += _first(path, _mentions(text, default))
+    return Figure(len(causes), causes)
+
+
+class Place(NamedTuple):
+    """A line of a file."""
+
+    path: str
+    line: int
+
+
+def _default(tree: Tree) -> tuple[Place, float]:
+    """Give where the default of the model gets its number, and the number.
+
+    Raises Refused when the model has none.
+    """
+    names = Names(tree)
+    model = [source for source in tree.python(PRODUCT) if source.path == MODEL]
+    fields = [
+        element
+        for source in model
+        for element in source.elements
+        if isinstance(element, ast.AnnAssign) and ast.unparse(element.target) == SETTING
     ]
-    found = [file.path for file in code if _has_default(file) or _gives_it(file)]
-    return found + [path.relative_to(root).as_posix() for path in pages if _says_it(path)]
+    for value in (value for field in fields for value in _values(field.value)):
+        module, number = names.meaning(module_of(MODEL), ast.unparse(value))
+        number = number or value
+        if isinstance(number, ast.Constant) and isinstance(number.value, float):
+            return Place(names.path_of(module), number.lineno), number.value
+    raise Refused(
+        f"No default of {SETTING} was found",
+        where=MODEL,
+        wanted=f"{SETTING}: Tolerance = Field(NUMBER, …)",
+        next_step="name its new place in proof/evenkeel_proof/house/tolerance.py",
+    )
 
 
-def _gives_it(file: Source) -> bool:
-    """Tell whether an argument or a key says it, outside of tests."""
-    if file.path.startswith("tests/"):
+def _first(path: str, lines: Iterable[int]) -> list[str]:
+    """Give the file with the first of `lines`, and how many others it has; nothing for none."""
+    found = sorted(set(lines))
+    return [f"{path}:{found[0]}: {len(found)} in this file"] if found else []
+
+
+def _copies(source: Source, default: float) -> Iterator[tuple[int, type[ast.AST]]]:
+    """Give line and kind of each place where a name with `tolerance` meets the number."""
+    if NAME not in source.text.lower():
+        return
+    for element in source.elements:
+        for named, value in _pairs(element):
+            if NAME in named.lower() and any(_is(one, default) for one in _values(value)):
+                yield value.lineno, type(element)
+
+
+def _pairs(element: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Give each name in `element` that is given a value or compared with one, and the value."""
+    if isinstance(element, ast.arguments):
+        given = [*element.posonlyargs, *element.args]
+        named = given[len(given) - len(element.defaults) :]
+        yield from ((one.arg, value) for one, value in zip(named, element.defaults, strict=True))
+        last = zip(element.kwonlyargs, element.kw_defaults, strict=True)
+        yield from ((one.arg, value) for one, value in last if value)
+    elif isinstance(element, ast.keyword):
+        yield element.arg or "", element.value
+    elif isinstance(element, ast.Assign):
+        yield from ((ast.unparse(target), element.value) for target in element.targets)
+    elif isinstance(element, ast.AnnAssign) and element.value:
+        yield ast.unparse(element.target), element.value
+    elif isinstance(element, ast.Dict):
+        keys = (ast.unparse(key) if key else "" for key in element.keys)
+        yield from zip(keys, element.values, strict=True)
+    elif isinstance(element, ast.Compare):
+        sides = [element.left, *element.comparators]
+        yield from ((ast.unparse(one), other) for one in sides for other in sides)
+    elif isinstance(element, ast.Call):
+        words = [one for one in element.args if isinstance(one, ast.Constant)]
+        named_by = " ".join(str(one.value) for one in words)
+        yield from ((named_by, one) for one in words)
+
+
+def _values(element: ast.expr | None) -> Iterator[ast.expr]:
+    """Give `element`, or what is in the tuple, list or call that it is."""
+    if isinstance(element, ast.Tuple | ast.List):
+        for one in element.elts:
+            yield from _values(one)
+    elif isinstance(element, ast.Call):
+        for one in [*element.args, *(keyword.value for keyword in element.keywords)]:
+            yield from _values(one)
+    elif element is not None:
+        yield element
+
+
+def _is(element: ast.AST, default: float) -> bool:
+    """Say whether `element` is the default, or the same as a percentage."""
+    if not isinstance(element, ast.Constant) or type(element.value) not in (int, float):
         return False
-    for node in ast.walk(file.tree):
-        if isinstance(node, ast.Call):
-            words = [ast.unparse(one) for one in node.args]
-            words += [f"{one.arg} {ast.unparse(one.value)}" for one in node.keywords]
-            values = [*node.args, *(one.value for one in node.keywords)]
-            if "tolerance" in " ".join(words) and any(_is_it(one) for one in values):
-                return True
-        elif isinstance(node, ast.Dict):
-            pairs = zip(node.keys, node.values, strict=True)
-            if any(_says_tolerance(key) and _holds_it(one) for key, one in pairs):
-                return True
-    return False
+    return element.value == default or element.value == round(100 * default, 9)
 
 
-def _has_default(file: Source) -> bool:
-    """Tell whether a parameter, a field or a constant has it as its value."""
-    for node in ast.walk(file.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            given = [*node.args.posonlyargs, *node.args.args]
-            defaults = list(zip(reversed(given), reversed(node.args.defaults), strict=False))
-            defaults += [
-                (arg, value)
-                for arg, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-                if value is not None
-            ]
-            if any("tolerance" in arg.arg and _is_it(value) for arg, value in defaults):
-                return True
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            named = any("tolerance" in ast.unparse(target).lower() for target in targets)
-            if named and any(_is_it(one) for one in ast.walk(node.value)):
-                return True
-    return False
+def _mentions(text: str, default: float) -> Iterator[int]:
+    """Give each line of a page with `tolerance` or `band` from which the number is not far."""
+    # An indented line is a sample in Markdown; in JSON it is the content.
+    if not text.startswith("{"):
+        text = re.sub(r"(?m)^(?: {4}|\t).*$", "", re.sub(r"(?ms)^```.*?^```", _blank, text))
+    number = rf"(?:{re.escape(f'{default:g}')}(?![\d.]|\s?%)|\b{100 * default:g}\s?%)"
+    for found in re.finditer(rf"(?i)(?:tolerance|\bband\b)[^.]{{0,50}}?(?<![\d.]){number}", text):
+        yield text.count("\n", 0, found.start()) + 1
 
 
-def _says_tolerance(key: ast.expr | None) -> bool:
-    return key is not None and "tolerance" in ast.unparse(key)
-
-
-def _holds_it(value: ast.expr) -> bool:
-    return any(_is_it(node) for node in ast.walk(value))
-
-
-def _is_it(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value in (_PERCENT, _SHARE)
-
-
-def _says_it(page: Path) -> bool:
-    lines = page.read_text(encoding="utf-8").splitlines()
-    if page.suffix == ".json":
-        text = "\n".join(lines)
-        near = re.search(r'tolerance[^}]*"default": (?:30|0\.3)\b', text, re.DOTALL)
-        return near is not None or re.search(r'"default": 30[^}]*tolerance', text) is not None
-    pairs = zip(["", *lines], lines, strict=False)
-    return any(_SAYS.search(line) and _NEAR.search(f"{before} {line}") for before, line in pairs)
+def _blank(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
