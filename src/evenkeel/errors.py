@@ -1,7 +1,7 @@
 """What went wrong, said so that a person can act: what, where, wanted, got, next step.
 
 Every refusal and failure of Evenkeel is one of these classes. Each carries the exit code that
-scripts and playbooks end with (docs/pipeline.md, "Exit codes"), so that the decision is made where
+scripts and playbooks end with (docs/reference/exit-codes.md), so that the decision is made where
 the fault is known and nowhere else.
 """
 

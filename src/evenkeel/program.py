@@ -89,7 +89,7 @@ def driver_files(role: Path) -> list[Path]:
             f"The role {role.name} has no driver",
             where=str(driver),
             wanted="the package files/driver in the role",
-            next_step="see docs/adding-a-balancer.md",
+            next_step="see docs/how-to/add-a-balancer.md",
         )
     return sorted(path for room in DRIVER_ROOMS for path in (files / room).rglob("[!.]*.py"))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
-from evenkeel.canary.policy import canary_policy
+from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent, shift_findings
 from evenkeel.intent.guardrails import among_those_that_stay
-from evenkeel.judge.policy import checked_policy
+from evenkeel.judge.settings import checked_policy
 
 
 def full(**more):

@@ -19,7 +19,7 @@ from evenkeel.host.system.driver import DRIVERS
 from evenkeel.host.system.fingerprint import word_of
 from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
 from evenkeel.verbs.controller import VERBS
-from evenkeel.verbs.fleet import demand_idle
+from evenkeel.verbs.fleet import require_idle
 
 SOURCE = Path(evenkeel.__file__).parent
 ROOT = SOURCE.parents[1]
@@ -241,14 +241,14 @@ WATCHING = {"pending": {"change": "c1"}, "build": "b1"}
     ],
 )
 def test_a_program_that_watches_over_nothing_or_stays_as_it_is_may_be_installed(said: str) -> None:
-    demand_idle({"lb1": said}, {"lb1": "b1"})
+    require_idle({"lb1": said}, {"lb1": "b1"})
 
 
 @pytest.mark.parametrize("build", ["b0", None])
 def test_a_program_that_watches_over_a_change_is_not_replaced(build: str | None) -> None:
     said = {"lb1": "", "lb2": json.dumps({**WATCHING, "build": build})}
     with pytest.raises(Refused, match="lb2: wanted no change under way; got change c1"):
-        demand_idle(said, dict.fromkeys(said, "b1"))
+        require_idle(said, dict.fromkeys(said, "b1"))
 
 
 def test_a_role_without_a_driver_is_refused_by_name(tmp_path: Path) -> None:

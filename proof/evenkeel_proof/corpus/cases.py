@@ -1,6 +1,6 @@
 """Cases: a small edit to a realistic intent, what is wrong with it, and where it must be stopped.
 
-docs/corpus.md describes the format. A file holds one case, or a list of them.
+docs/reference/corpus-cases.md describes the format. A file holds one case, or a list of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "ale
 _OF_TEXTS = set(edits.OF_TEXTS)
 LARGEST_FILE_BYTES = 4 * 1024 * 1024
 _KEYS = {"name", "intent", "file", "class", "wrong", "harmless", "stop", "edits", "production"}
-# What a change declares beside its intent, as `-e` gives it on the road (docs/policy.md).
+# What a change declares beside its intent, as `-e` gives it on the road (docs/reference/policy.md).
 _DECLARED = {"waivers", "intended_shifts"}
 # What production is like where the staging container cannot know it, with its least and most.
 _PRODUCTION = {
@@ -230,5 +230,5 @@ def _wrong(where: object, wanted: str, got: str) -> UsageError:
         where=str(where),
         wanted=wanted,
         got=got,
-        next_step="see docs/corpus.md",
+        next_step="see docs/reference/corpus-cases.md",
     )

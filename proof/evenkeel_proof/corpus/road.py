@@ -180,7 +180,7 @@ class Road:
                 where=f"{case.where}: {error.faults[0].path}",
                 wanted=error.faults[0].wanted,
                 got=error.faults[0].got,
-                next_step="see docs/corpus.md",
+                next_step="see docs/reference/corpus-cases.md",
             ) from None
         change = ChangeFolder(folder / "changes" / "base")
         for name, data in fleet.files[HOST].items():

@@ -44,5 +44,5 @@ def _lacks(role_dir: Path, path: Path, got: str) -> Refused:
         where=str(path),
         wanted=", ".join(_NAMES),
         got=got,
-        next_step="see docs/adding-a-balancer.md",
+        next_step="see docs/how-to/add-a-balancer.md",
     )

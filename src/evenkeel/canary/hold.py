@@ -140,7 +140,7 @@ def resume(
             next_step=f"add -e canary_start_at={after}" if held else "leave canary_start_at out",
         )
     carrying = plan.stage(number).carriers + plan.stage(number).hosts
-    _demand_carried(folder, held, carrying, answers)
+    _require_carried(folder, held, carrying, answers)
     if write:
         body = {
             "stage": number,
@@ -152,7 +152,7 @@ def resume(
     return number
 
 
-def _demand_carried(
+def _require_carried(
     folder: ChangeFolder, held: Record, hosts: Sequence[str], answers: Mapping[str, Object]
 ) -> None:
     """Raise Refused unless each of `hosts` still has the change live, confirmed or under lease."""

@@ -18,6 +18,7 @@ from evenkeel.errors import (
     one_line,
 )
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA
+from evenkeel.terminal import table
 
 # What became of a host.
 CONFIRMED = "confirmed"
@@ -127,14 +128,4 @@ def recap(folder: ChangeFolder, body: Mapping[str, Any]) -> str:
             one_line(f"next: {next_after(folder.change_id, body)}"),
             f"more: {folder.path / 'report.html'}",
         ]
-    )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Draw rows of text under a head, their columns aligned by spaces; a row stays one line."""
-    lines = [[one_line(cell) for cell in line] for line in (head, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
     )

@@ -22,19 +22,19 @@ from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, ORDER, PASS, wor
 from evenkeel.records import Record, canonical_json, read_json, sha256_of
 
 __all__ = [
-    "demand_passed",
-    "demand_previous",
     "judge",
     "judge_results",
     "outcome",
     "recap",
     "refusal",
+    "require_passed",
+    "require_previous",
 ]
 
 Result = Mapping[str, Any]
 
 
-def demand_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
+def require_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
     """Give the chain up to the stage before `number` when that stage lets this one begin.
 
     The first stage needs the rehearsal's record only; approvals are verified by the deploy itself.
@@ -44,14 +44,14 @@ def demand_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
     load(folder).stage(number)
     if number == 1:
         return ledger.verify_chain(folder, ledger.STAGING)
-    return demand_passed(folder, number - 1)
+    return require_passed(folder, number - 1)
 
 
-def demand_passed(folder: ChangeFolder, number: int) -> ledger.Chain:
+def require_passed(folder: ChangeFolder, number: int) -> ledger.Chain:
     """Give the chain up to stage `number` when it and every stage before it have passed.
 
     A stage that was held counts as passed once a person has let the deploy go on from it. Raises
-    Refused as `demand_previous` does.
+    Refused as `require_previous` does.
     """
     plan = load(folder)
     chain = ledger.verify_chain(folder, ledger.CANARY, stage=number)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from evenkeel.change.dialect import load_dialect
-from evenkeel.intent import policy
+from evenkeel.intent import policy_rules
 
-PAGE_FILE = Path("docs/policy.md")
+PAGE_FILE = Path("docs/reference/policy.md")
 _GRADES = {
     "stop": "stops",
     "lost": "stops where it was otherwise before, tells in what is new",
@@ -73,7 +73,7 @@ bound and shown as waivers are.
 
 def text(root: Path = Path()) -> str:
     """Give the page; `root` is the checkout that holds `roles/`."""
-    parts = [_HEAD, "## Rules about the intent\n\n" + "\n".join(_rules(policy.catalogue()))]
+    parts = [_HEAD, "## Rules about the intent\n\n" + "\n".join(_rules(policy_rules.catalogue()))]
     for role in sorted((root / "roles").glob("balancer_*")):
         dialect = load_dialect(role)
         parts.append(f"## Rules about {dialect.kind}\n\n" + "\n".join(_rules(dialect.catalogue())))

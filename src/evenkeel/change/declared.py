@@ -92,7 +92,7 @@ def read(values: Mapping[str, Any]) -> Declared:
             "What the change declares cannot be used",
             faults,
             where="waivers, intended_shifts",
-            next_step="correct the variables, in the inventory or in -e (docs/policy.md)",
+            next_step="correct the variables, in the inventory or in -e (docs/reference/policy.md)",
         )
     return Declared(tuple(sorted(set(waivers))), tuple(sorted(set(shifts), key=repr)))
 

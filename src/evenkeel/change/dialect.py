@@ -55,7 +55,7 @@ class Dialect:
     happens to them when servers fail is not its doing; a dialect without it knows none.
 
     `by_hand(files)` reads a configuration that has no intent, `needs(files)` gives the files that
-    it names, and `acceptable(files)` adds what a host demands (see docs/adding-a-balancer.md).
+    it names, and `acceptable(files)` adds what a host demands (see docs/how-to/add-a-balancer.md).
     """
 
     kind: str
@@ -123,7 +123,7 @@ def _load(role_dir: Path) -> Dialect:
             f"The role {role_dir.name} has no dialect",
             where=str(path),
             wanted="the file files/dialect.py in the role",
-            next_step="see docs/adding-a-balancer.md, or correct `balancer_kind` in the inventory",
+            next_step="correct `balancer_kind` in the inventory (docs/how-to/add-a-balancer.md)",
         )
     module = importlib.util.module_from_spec(spec)
     for old in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
@@ -137,7 +137,7 @@ def _load(role_dir: Path) -> Dialect:
             where=str(path),
             wanted=", ".join(_NAMES),
             got=f"no {', '.join(missing)}",
-            next_step="see docs/adding-a-balancer.md",
+            next_step="see docs/how-to/add-a-balancer.md",
         )
     return Dialect(
         kind=role_dir.name.removeprefix("balancer_"),

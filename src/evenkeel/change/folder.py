@@ -107,7 +107,7 @@ class ChangeFolder:
         """The folder of one stage's results, one file for each host."""
         return self.path / "canary" / str(stage)
 
-    def demand(self) -> None:
+    def require_exists(self) -> None:
         """Raise Refused when there is no such change."""
         if not self.path.is_dir():
             raise Refused(
@@ -119,7 +119,7 @@ class ChangeFolder:
 
     def change(self) -> dict[str, Any]:
         """Give change.json: change_id, author, title, created, and when it may be deployed."""
-        self.demand()
+        self.require_exists()
         return self._value(self.change_json)[0]
 
     def manifest(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class ChangeFolder:
 
         Raises Refused as `manifest` does.
         """
-        self.demand()
+        self.require_exists()
         manifest, data = self._value(self.manifest_json)
         if not is_a_manifest(manifest):
             raise Refused(

@@ -151,7 +151,7 @@ def approvals_required(folder: ChangeFolder) -> int:
     return load(folder).approvals_required if (folder.path / FILE).is_file() else 1
 
 
-def demand_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
+def require_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
     """Give the rollout that was approved, once `wanted`, the inventory's of now, is the same.
 
     More approvals than were asked for then may be demanded, nothing else may differ. Hosts that a

@@ -13,7 +13,7 @@ from typing import Any
 from evenkeel.errors import Fault, Faults, Refused
 
 
-def demand_open(
+def require_open(
     change: Mapping[str, Any], freeze_windows: Sequence[Mapping[str, Any]], now: datetime
 ) -> None:
     """Raise Refused unless `now` (aware) lies in the change's own window and in no freeze.

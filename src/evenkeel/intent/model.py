@@ -31,6 +31,7 @@ from evenkeel.intent.values import (
     Token,
     UrlPath,
 )
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
 
 Mode = Literal["http", "tcp"]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -250,7 +251,8 @@ class Guardrails(Part):
     """What no change may do, whatever else it says. A change that has to, changes these too."""
 
     share_tolerance: Tolerance = Field(
-        0.3, description="how far a server's share may be from the intended one, relative to it"
+        DEFAULT_TOLERANCE,
+        description="how far a server's share may be from the intended one, relative to it",
     )
     affinity_share_tolerance: Tolerance = Field(
         0.75, description="the same for hash, stickiness and least_connections"

@@ -26,8 +26,8 @@ _HEAD = """\
 # The keys of an intent
 
 Made from the model by `python -m evenkeel.intent.reference`; do not edit. A guide with an example
-is [../intent.md](../intent.md). Every key of every part is here, with its type, and its default
-where it has one. A key that is not here is refused. Editors read
+is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part is here, with its
+type, and its default where it has one. A key that is not here is refused. Editors read
 [intent.schema.json](intent.schema.json).
 """
 # How a line calls each value type of values.py, and what its pattern or its bounds do not say.

@@ -139,7 +139,7 @@ class Learner:
                 "This is not an access log that can be learnt from",
                 wanted="HAProxy's HTTP log format (option httplog) or nginx's combined",
                 got=f"{self.bad} of {self.lines + self.bad} lines that are of neither",
-                next_step="give the access log alone, see docs/traffic.md",
+                next_step="give the access log alone, see docs/how-to/learn-a-traffic-profile.md",
             )
         span = self.last - (self.first or 0) + 1
         rows, other = self._rows(top)

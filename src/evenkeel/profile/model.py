@@ -1,7 +1,7 @@
 """A traffic profile as a model: the one place where a key, its bounds and its default stand.
 
 A profile says what users send, in numbers. It holds no address, no query string, no cookie and no
-user's name: see docs/traffic.md.
+user's name: see docs/how-to/learn-a-traffic-profile.md.
 """
 
 from __future__ import annotations

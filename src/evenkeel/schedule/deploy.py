@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenkeel.canary import plan as plans
-from evenkeel.canary.accounts import ACTIVATE, CONFIRM, ROLLBACK, host_results, write_outcome
 from evenkeel.canary.hold import open_hold
+from evenkeel.canary.host_results import ACTIVATE, CONFIRM, ROLLBACK, host_results, write_outcome
 from evenkeel.canary.outcome import recap
-from evenkeel.canary.stage import demand_passed
+from evenkeel.canary.stage import require_passed
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_REFUSED, Refused
@@ -105,7 +105,7 @@ def _passed(attempt: Deploy, number: int, began: str) -> bool:
     if attempt.folder.outcome_json.exists():
         return False
     try:
-        record = demand_passed(attempt.folder, number).canary[-1]
+        record = require_passed(attempt.folder, number).canary[-1]
     except Refused as error:
         attempt.show(str(error))
         return False

@@ -17,13 +17,13 @@ from typing import Any
 from evenkeel.canary.hold import open_hold
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.windows import demand_open
+from evenkeel.change.windows import require_open
 from evenkeel.errors import Refused, readable
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the inventory says of deploys: see docs/pipeline.md for each."""
+    """What the inventory says of deploys: see docs/reference/variables.md for each."""
 
     changes: Path
     allowed_signers: Path
@@ -72,7 +72,7 @@ def due(settings: Settings, now: datetime) -> Due:
             refused[folder.change_id] = error
             continue
         try:
-            demand_open(about, [], now)
+            require_open(about, [], now)
         except Refused as error:
             waiting[folder.change_id] = error.what
             continue

@@ -48,7 +48,7 @@ def one_kind(names: list[str], hostvars: Mapping[str, Any]) -> str:
     return kinds.pop()
 
 
-def demand_one_template(names: list[str], hostvars: Mapping[str, Any], kind: str) -> None:
+def require_one_template(names: list[str], hostvars: Mapping[str, Any], kind: str) -> None:
     """Raise Faults when the hosts do not have the same `balancer_<kind>_template`, or all none.
 
     A change is rendered once for all of its hosts, with one template.

@@ -19,14 +19,14 @@ from evenkeel.records import plain
 
 
 class Task(Protocol):
-    """What these verbs need of the task that they run in (see Doorway)."""
+    """What these verbs need of the task that they run in (see EvenkeelAction)."""
 
     @property
-    def check_mode(self) -> bool: ...  # noqa: D102 - see Doorway
+    def check_mode(self) -> bool: ...  # noqa: D102 - see EvenkeelAction
     @property
-    def diff_mode(self) -> bool: ...  # noqa: D102 - see Doorway
-    def change_folder(self, args: Mapping[str, Any]) -> Path: ...  # noqa: D102 - see Doorway
-    def show(self, line: str) -> None: ...  # noqa: D102 - see Doorway
+    def diff_mode(self) -> bool: ...  # noqa: D102 - see EvenkeelAction
+    def change_folder(self, args: Mapping[str, Any]) -> Path: ...  # noqa: D102 - see EvenkeelAction
+    def show(self, line: str) -> None: ...  # noqa: D102 - see EvenkeelAction
 
 
 Args = Mapping[str, Any]
@@ -57,15 +57,15 @@ def _rollout(task_vars: Args) -> Any:
 def _render(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.report import write_report
     from evenkeel.verbs import render
-    from evenkeel.verbs.by_hand import configurations, demand_one_template, one_kind
+    from evenkeel.verbs.by_hand import configurations, one_kind, require_one_template
     from evenkeel.verbs.host_facts import hosts_from_status
-    from evenkeel.verbs.policy import declared_in
     from evenkeel.verbs.traffic import profile_diff, profile_of
+    from evenkeel.verbs.waivers import declared_in
 
     names = _names(task_vars)
     hostvars = task_vars["hostvars"]
     kind = one_kind(names, hostvars)
-    demand_one_template(names, hostvars, kind)
+    require_one_template(names, hostvars, kind)
     intents = {name: plain(hostvars[name].get("intent")) for name in names}
     answers = _registered(task_vars, "evenkeel_live")
     by_hand = configurations(names, hostvars, kind, Path(args["role_dir"]))
@@ -106,7 +106,7 @@ def _validate(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     del task_vars
     folder = ChangeFolder(task.change_folder(args))
     if task.check_mode:
-        validate.demand_rendered(folder)
+        validate.require_rendered(folder)
         return {"changed": not validate.passed_already(folder)}
     role_dir = Path(args["role_dir"]).resolve()
     result = validate.validate(folder, role_dir, role_dir.parent.parent, task.show)
@@ -132,7 +132,7 @@ def _approve(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
 
 def _plan(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.program import build_of
-    from evenkeel.verbs.gate import Gate, open_deploy
+    from evenkeel.verbs.preconditions import Gate, open_deploy
     from evenkeel.verbs.rollout import freezes
 
     gate = Gate(
@@ -180,22 +180,22 @@ def _hold(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     return hold.hold(ChangeFolder(task.change_folder(args)), args["stage"])
 
 
-def _demand_confirmed(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
+def _require_confirmed(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.verbs import hold
 
     del task_vars
     if task.check_mode:
         return {"changed": False}
-    return hold.demand_confirmed(ChangeFolder(task.change_folder(args)), args["hosts"])
+    return hold.require_confirmed(ChangeFolder(task.change_folder(args)), args["hosts"])
 
 
-def _demand_hosts(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
+def _require_hosts(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     from evenkeel.verbs import deploy
 
     if task.check_mode:
         return {"changed": False}
     alive = [str(name) for name in plain(task_vars["ansible_play_hosts"])]
-    return deploy.demand_hosts(ChangeFolder(task.change_folder(args)), alive)
+    return deploy.require_hosts(ChangeFolder(task.change_folder(args)), alive)
 
 
 def _outcome(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def _build_program(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     roles = {kind: Path(args["roles"]) / f"balancer_{kind}" for kind in kinds}
     builds = {kind: build_of(role) for kind, role in roles.items()}
     there = {name: task_vars["hostvars"][name].get("evenkeel_there") or {} for name in named}
-    fleet.demand_idle(
+    fleet.require_idle(
         {name: str(value.get("stdout") or "") for name, value in there.items()},
         {name: builds[str(kind)] for name, kind in named.items()},
     )
@@ -272,8 +272,8 @@ VERBS: dict[str, Verb] = {
     "open_stage": _open_stage,
     "close_stage": _close_stage,
     "hold": _hold,
-    "demand_confirmed": _demand_confirmed,
-    "demand_hosts": _demand_hosts,
+    "require_confirmed": _require_confirmed,
+    "require_hosts": _require_hosts,
     "outcome": _outcome,
     "choose_rollback": _choose_rollback,
     "rollback_outcome": _rollback_outcome,
@@ -287,6 +287,6 @@ def act(task: Task, args: Args, task_vars: Args) -> dict[str, Any]:
     verb = str(args["verb"])
     if not task.check_mode:
         return VERBS[verb](task, args, task_vars)
-    from evenkeel.verbs.foretold import on_the_controller
+    from evenkeel.verbs.check_mode import on_the_controller
 
     return on_the_controller(verb, lambda: VERBS[verb](task, args, task_vars), args, task_vars)

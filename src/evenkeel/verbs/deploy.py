@@ -14,8 +14,8 @@ from evenkeel import __version__
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.canary import stage as stages
-from evenkeel.canary.accounts import PREPARE, accounts, host_results
-from evenkeel.canary.accounts import write_outcome as write_account
+from evenkeel.canary.host_results import PREPARE, final_results, host_results
+from evenkeel.canary.host_results import write_outcome as write_account
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
@@ -30,8 +30,8 @@ def open_stage(folder: ChangeFolder, number: int) -> dict[str, Any]:
 
     Raises Refused otherwise. Ansible goes on with the hosts that are left when one is not prepared.
     """
-    stages.demand_previous(folder, number)
-    _demand_prepared(folder)
+    stages.require_previous(folder, number)
+    _require_prepared(folder)
     # What a killed attempt saw at this stage or later ones is no evidence for this attempt.
     for later in range(number, len(plans.load(folder).stages) + 1):
         shutil.rmtree(folder.stage_results(later), ignore_errors=True)
@@ -40,7 +40,7 @@ def open_stage(folder: ChangeFolder, number: int) -> dict[str, Any]:
     return {"changed": False}
 
 
-def _demand_prepared(folder: ChangeFolder) -> None:
+def _require_prepared(folder: ChangeFolder) -> None:
     plan = plans.load(folder)
     answers = host_results(folder, plan, verbs=(PREPARE,))
     silent = [host for host in plan.hosts if answers[host].get(PREPARE, {}).get("status") != "ok"]
@@ -104,7 +104,7 @@ def _without_silence(plan: plans.Plan, body: dict[str, Any]) -> dict[str, Any]:
     return body | {"verdict": FAIL, "reasons": reasons, "controls": controls}
 
 
-def demand_hosts(folder: ChangeFolder, alive: Sequence[str]) -> dict[str, Any]:
+def require_hosts(folder: ChangeFolder, alive: Sequence[str]) -> dict[str, Any]:
     """Refuse to begin confirming while a host of the plan is silent."""
     silent = [host for host in plans.load(folder).hosts if host not in alive]
     if silent:
@@ -120,7 +120,7 @@ def demand_hosts(folder: ChangeFolder, alive: Sequence[str]) -> dict[str, Any]:
 def write_outcome(folder: ChangeFolder) -> dict[str, Any]:
     """Account for every host of the plan, write outcome.json and give the recap."""
     started = utc_now()
-    body = write_account(folder, accounts(folder, plans.load(folder)), started)
+    body = write_account(folder, final_results(folder, plans.load(folder)), started)
     write_report(folder)
     recap = stages.recap(folder, body)
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED, table
+from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED
 from evenkeel.canary.rollback import change_to_undo
 from evenkeel.change import ledger
 from evenkeel.errors import (
@@ -23,6 +23,7 @@ from evenkeel.errors import (
 )
 from evenkeel.records import Record, check_change_id, read_record, utc_now, write_record
 from evenkeel.remote import PROGRAM
+from evenkeel.terminal import table
 
 # Of a change's name, in a message.
 _LONGEST_ID = 80
@@ -178,7 +179,7 @@ def build_program(output: Path, roles: Iterable[Path]) -> dict[str, Any]:
     return {"changed": _contents(output) != before, "path": str(output)}
 
 
-def demand_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
+def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
     """Refuse to replace the program of a host that watches over a change.
 
     `said` is what the program on each host printed for `status` ("" without one), `builds` what it

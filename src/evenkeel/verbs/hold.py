@@ -8,12 +8,13 @@ from typing import Any
 
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
-from evenkeel.canary.accounts import CONFIRM, RENEW, host_results
-from evenkeel.canary.outcome import UNTOUCHED, table
+from evenkeel.canary.host_results import CONFIRM, RENEW, host_results
+from evenkeel.canary.outcome import UNTOUCHED
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, RolledBack
 from evenkeel.report import write_report
+from evenkeel.terminal import table
 
 Object = Mapping[str, Any]
 
@@ -68,7 +69,7 @@ def recap(folder: ChangeFolder, plan: plans.Plan, body: Object) -> str:
     )
 
 
-def demand_confirmed(folder: ChangeFolder, hosts: Sequence[str]) -> dict[str, Any]:
+def require_confirmed(folder: ChangeFolder, hosts: Sequence[str]) -> dict[str, Any]:
     """Refuse to go on while one of `hosts` has not confirmed; raises RolledBack then."""
     answers = host_results(folder, plans.load(folder), verbs=(CONFIRM,))
     without = [host for host in hosts if answers[host].get(CONFIRM, {}).get("status") != "ok"]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from evenkeel.canary.first import demand_first
+from evenkeel.canary.first import wait_for_first_host
 from evenkeel.canary.watch import CANARY, Watch, write_result
 from evenkeel.change.archive import release_archive
 from evenkeel.change.folder import ChangeFolder
@@ -19,8 +19,8 @@ from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, pri
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.remote import READING_VERBS, Answer
 from evenkeel.verbs import diff_mode
+from evenkeel.verbs.check_mode import back_to, would_change
 from evenkeel.verbs.drain import drain_options
-from evenkeel.verbs.foretold import back_to, would_change
 
 ARGUMENTS = (
     "verb",
@@ -49,12 +49,12 @@ class Task(Protocol):
     """What a verb needs of the task that it runs in."""
 
     @property
-    def check_mode(self) -> bool: ...  # noqa: D102 - see Doorway
+    def check_mode(self) -> bool: ...  # noqa: D102 - see EvenkeelAction
     @property
-    def diff_mode(self) -> bool: ...  # noqa: D102 - see Doorway
-    def change_folder(self, args: Mapping[str, Any]) -> Path: ...  # noqa: D102 - see Doorway
-    def show(self, line: str) -> None: ...  # noqa: D102 - see Doorway
-    def on_host(  # noqa: D102 - see Doorway
+    def diff_mode(self) -> bool: ...  # noqa: D102 - see EvenkeelAction
+    def change_folder(self, args: Mapping[str, Any]) -> Path: ...  # noqa: D102 - see EvenkeelAction
+    def show(self, line: str) -> None: ...  # noqa: D102 - see EvenkeelAction
+    def on_host(  # noqa: D102 - see EvenkeelAction
         self,
         task_vars: Mapping[str, Any],
         verb: str,
@@ -87,7 +87,7 @@ def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> di
         return _predict(task, args, task_vars, verb, options) | diff
     try:
         if verb == "activate":
-            demand_first(ChangeFolder(task.change_folder(args)), int(args["stage"]), host)
+            wait_for_first_host(ChangeFolder(task.change_folder(args)), int(args["stage"]), host)
         answer = task.on_host(task_vars, verb, options, stdin)
     except Exception as silence:
         if verb == "activate":

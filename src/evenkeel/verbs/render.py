@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.policy import canary_policy
-from evenkeel.change import ledger, policy
+from evenkeel.canary.judge_settings import canary_policy
+from evenkeel.change import findings, ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
 from evenkeel.change.declared import Declared
 from evenkeel.change.dialect import Dialect, load_dialect
@@ -36,9 +36,9 @@ from evenkeel.records import (
     write_record,
 )
 from evenkeel.verbs.host_facts import Host, intent_before
-from evenkeel.verbs.policy import Marks, judge_policy, policy_lines
 from evenkeel.verbs.rollout import from_inventory
 from evenkeel.verbs.traffic import traffic_lines
+from evenkeel.verbs.waivers import Marks, judge_policy, policy_lines
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[
         for host in hosts
     }
     judged = judge_policy(dialect, hosts, bundle, befores, request.declared)
-    policy.demand(judged)
+    findings.require_no_stop(judged)
     groups = _forecasts(dialect, hosts, bundle, befores)
     rollout = request.rollout or from_inventory(list(hosts), {host: {} for host in hosts})
-    _demand_listeners(rollout, bundle)
+    _require_listeners(rollout, bundle)
     rendered = _is_rendered(folder, digest)
     unchanged = rendered and is_written(folder, rollout)
     if write and not rendered:
         _write(request, hosts, bundle, value, groups, digest, started)
-        folder.write_json(policy.FILE, judged)
+        folder.write_json(findings.FILE, judged)
     if write and not unchanged:
         # After the rest: another rollout makes an approval void, never a rehearsal.
         folder.write_json(ROLLOUT_JSON, rollout.as_dict())
@@ -139,7 +139,7 @@ def _manifest(request: Request, hosts: Mapping[str, Host], bundle: FleetBundle) 
     return manifest(*about, bundle, bases, request.declared.as_dict(), request.profile)
 
 
-def _demand_listeners(rollout: Rollout, bundle: FleetBundle) -> None:
+def _require_listeners(rollout: Rollout, bundle: FleetBundle) -> None:
     faults = misplaced(rollout.canary_probe, bundle.intents)
     if faults:
         raise Faults(

@@ -101,7 +101,7 @@ def _probe(found: Sequence[Any]) -> Probe | None:
 
 
 def whole(value: Any) -> Any:
-    """Give a number that came as text, as all of `-e name=value` does; anything else as it is."""
+    """Give a number that came as text, as all of `-e NAME=VALUE` does; anything else as it is."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 

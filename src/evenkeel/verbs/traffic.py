@@ -33,7 +33,8 @@ def profile_of(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) 
                 where=f"{name}: {VARIABLE}",
                 wanted="the path of a file",
                 got=type(given).__name__,
-                next_step="correct the variable in the inventory (docs/traffic.md)",
+                next_step="correct the variable in the inventory "
+                "(docs/how-to/learn-a-traffic-profile.md)",
             )
         path = Path(str(hostvars[name].get("inventory_dir") or "."), given)
         if path not in found:

@@ -25,7 +25,7 @@ def validate(
     is not run again. Raises Refused when the bundle is not the one that was rendered, or the
     verdict is fail; Inconclusive when too little was measured.
     """
-    render = demand_rendered(folder)
+    render = require_rendered(folder)
     if passed_already(folder):
         return {"changed": False, "verdict": PASS, "summary": ["this digest was rehearsed: pass"]}
     started = utc_now()
@@ -47,7 +47,7 @@ def validate(
     return {"changed": True, "verdict": PASS, "summary": findings(body)}
 
 
-def demand_rendered(folder: ChangeFolder) -> Record:
+def require_rendered(folder: ChangeFolder) -> Record:
     """Give the record of render; raises Refused when it or a file of the bundle was altered."""
     folder.verify_bundle()
     return ledger.verify_chain(folder, ledger.RENDER).render

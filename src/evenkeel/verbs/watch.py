@@ -71,9 +71,9 @@ def _while_the_controller_lives(observe: Observe) -> Observe:
     controller = _controller()
 
     def observed(options: dict[str, object], policy: bytes) -> Answer:
-        _demand_alive(controller)
+        _require_alive(controller)
         answer = observe(options, policy)
-        _demand_alive(controller)
+        _require_alive(controller)
         return answer
 
     return observed
@@ -88,7 +88,7 @@ def _controller() -> int:
     return _LOADED_BY if os.getpid() != _LOADED_BY else os.getppid()
 
 
-def _demand_alive(controller: int) -> None:
+def _require_alive(controller: int) -> None:
     if os.getppid() != controller:
         sys.exit("the controller is gone")
 

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from unit.change.build import Sample
 
-from evenkeel.canary.outcome import outcome, recap, table
+from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import load
 from evenkeel.change.ledger import next_after
 from evenkeel.errors import (
@@ -152,12 +152,6 @@ def test_the_recap_is_a_table_of_hosts_and_the_next_command(change, plan):
 )
 def test_every_recap_ends_with_something_to_do(change, plan, answers, command):
     assert command in recap(change.folder, ended(plan, *answers)).splitlines()[-2]
-
-
-def test_words_of_a_host_stay_in_their_row():
-    drawn = table(("host", ""), [("lb1", "disk full\nnext: run this\x1b[2J")])
-    last = "lb1   disk full next: run this\N{REPLACEMENT CHARACTER}[2J"
-    assert drawn.splitlines() == ["host", last]
 
 
 def test_a_recap_has_the_lines_that_are_ours_alone(change):

@@ -111,6 +111,6 @@ def test_a_verb_of_the_whole_road_follows_on_what_the_one_before_it_would_leave(
 
 
 def test_another_change_of_the_same_run_follows_on_nothing(change, keys, signers):
-    facts = {"evenkeel_foretold": ["another"]}
+    facts = {"evenkeel_would_change": ["another"]}
     with pytest.raises(Refused, match="nobody who is listed"):
         ran(change, "approve", facts, person="dave", key="-", allowed_signers=str(signers))

@@ -4,10 +4,10 @@ import pytest
 from unit.change.build import Sample, result
 
 from evenkeel.canary import plan as plans
-from evenkeel.canary.accounts import accounts
+from evenkeel.canary.host_results import final_results
 from evenkeel.errors import Refused, RolledBack
-from evenkeel.verbs.deploy import close_stage, demand_hosts, open_stage, write_outcome
-from evenkeel.verbs.gate import _faults_of_host
+from evenkeel.verbs.deploy import close_stage, open_stage, require_hosts, write_outcome
+from evenkeel.verbs.preconditions import _faults_of_host
 
 PASS = {"verdict": "pass"}
 
@@ -88,14 +88,14 @@ def test_a_silent_host_whose_stage_may_have_begun_is_not_taken_for_untouched(cha
 
 def test_what_a_host_answered_counts_more_than_what_the_records_prove(change):
     answered(change, "lb3", "rollback", status="failed")
-    found = accounts(change.folder, plans.load(change.folder))
+    found = final_results(change.folder, plans.load(change.folder))
     assert found["lb3"]["rollback"]["status"] == "failed"
 
 
 def test_nothing_is_confirmed_while_a_host_is_silent(change):
-    assert demand_hosts(change.folder, ["lb1", "lb2", "lb3"]) == {"changed": False}
+    assert require_hosts(change.folder, ["lb1", "lb2", "lb3"]) == {"changed": False}
     with pytest.raises(Refused, match="none is confirmed"):
-        demand_hosts(change.folder, ["lb1", "lb3"])
+        require_hosts(change.folder, ["lb1", "lb3"])
 
 
 def test_a_host_on_which_another_change_was_faster_is_named_with_that_change(change):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change import policy
+from evenkeel.change import findings
 from evenkeel.change.declared import OF_THE_REHEARSAL, of_manifest
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
@@ -25,7 +25,7 @@ def waived_requests(manifest: Data) -> dict[str, str]:
     return {
         one.subject: one.reason
         for one in of_manifest(manifest).waivers
-        if one.rule in OF_THE_REHEARSAL and one.holds(policy.today())
+        if one.rule in OF_THE_REHEARSAL and one.holds(findings.today())
     }
 
 
@@ -34,11 +34,11 @@ class Policy:
 
     def __init__(self, folder: ChangeFolder, role_dir: Path) -> None:
         self._shifts = of_manifest(folder.manifest()).intended_shifts
-        self._judged = policy.of_folder(folder, load_dialect(role_dir), policy.today())
+        self._judged = findings.of_folder(folder, load_dialect(role_dir), findings.today())
 
     def checks(self, hosts: Sequence[str]) -> list[dict[str, Any]]:
         """Give the checks of the policy rules for these hosts."""
-        return policy.checks(self._judged, hosts)
+        return findings.checks(self._judged, hosts)
 
     def declared_in(self, world: Data) -> dict[str, Any]:
         """Give the world with the shifts that are declared in each of its pools."""

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
 from evenkeel.profile.model import DEFAULT, Profile, facts
 from evenkeel.rehearsal.plan import health, request_classes
 from evenkeel.rehearsal.plan.concurrent_shares import shows_under_load_only
@@ -233,7 +234,7 @@ def _guards(guardrails: Mapping[str, Any], pool: str) -> dict[str, Any]:
     common = {name: value for name, value in guardrails.items() if name != "pools"}
     own = {k: v for k, v in guardrails.get("pools", {}).get(pool, {}).items() if v is not None}
     defaults = {
-        "share_tolerance": 0.3,
+        "share_tolerance": DEFAULT_TOLERANCE,
         "largest_shift_points": 25.0,
         "most_moved_clients_percent": None,
         "minimum_active_servers": 1,

@@ -63,7 +63,7 @@ def test_bytecode_of_another_driver_is_not_believed(
     whole = installed.cache.read_bytes()
     os.link(installed.path, installed.folder / "y.zip")
     shutil.copy(installed.cache, installed.caches / "driver-y.code")
-    with pytest.raises(driver.Refused, match="not whole"):
+    with pytest.raises(driver.Refused, match="incomplete"):
         driver.load("y", str(installed.folder), str(installed.caches))
     installed.write("config/later.py", "VERSION = '9.9'\n")
     installed.build()

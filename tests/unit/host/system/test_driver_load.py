@@ -148,7 +148,7 @@ def test_a_file_that_is_not_whole_is_refused(installed: Installed, damage, keep:
     installed.path.write_bytes(damage(whole))
     assert installed.path.read_bytes() != whole
     error = installed.refused(keep)
-    assert "not whole" in error["what"] and error["where"] == str(installed.path)
+    assert "incomplete" in error["what"] and error["where"] == str(installed.path)
     assert "balancer_x" in error["wanted"] and "in place again" in error["next_step"]
     assert not installed.cache.exists()
 
@@ -160,7 +160,7 @@ def test_a_driver_with_a_file_that_is_no_python_is_not_whole(
 ) -> None:
     (installed.files / "driver/part.py").write_bytes(text.encode("utf-8", "surrogatepass"))
     installed.build()
-    assert "not whole" in installed.refused(keep)["what"]
+    assert "incomplete" in installed.refused(keep)["what"]
 
 
 def test_a_driver_without_a_file_that_it_imports_says_which_and_what_to_do(
@@ -170,7 +170,7 @@ def test_a_driver_without_a_file_that_it_imports_says_which_and_what_to_do(
     (installed.files / "driver/part.py").unlink()
     installed.build()
     error = installed.refused()
-    assert "not whole" in error["what"] and "part" in error["got"]
+    assert "incomplete" in error["what"] and "part" in error["got"]
     assert "balancer_x" in error["wanted"] and "in place again" in error["next_step"]
 
 
@@ -179,7 +179,7 @@ def test_the_driver_of_another_balancer_is_not_loaded_for_this_one(installed: In
     with pytest.raises(driver.Refused) as caught:
         driver.load("y", str(installed.folder))
     error = caught.value.as_dict()
-    assert "not whole" in error["what"] and "evenkeel_driver_x" in error["got"]
+    assert "incomplete" in error["what"] and "evenkeel_driver_x" in error["got"]
 
 
 def test_a_driver_brings_no_module_that_is_not_its_own(installed: Installed) -> None:

@@ -1,0 +1,130 @@
+"""What every action plugin of ours shares: plain arguments in, our errors out, nothing decided.
+
+A plugin is a few lines around a function of the package. This base turns Ansible's tagged values
+into plain ones, turns an EvenkeelError into a failed task whose message a person can act on, and
+leaves the reserved exit code where the recap callback finds it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shlex
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible import constants, context
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, for_inventory, printable
+from evenkeel.records import check_change_id, plain
+from evenkeel.remote import Answer, call
+
+ROOT = Path(__file__).parents[2]
+display = Display()
+
+# Ansible forks a worker for each host and task. What is loaded by now stays for as long as the run;
+# a worker that looked through it for garbage would have to copy all of its memory.
+gc.freeze()
+# -vvv
+CONNECTION_VERBOSITY = 3
+
+
+def typed(text: str) -> str:
+    """Give `text` with this run's inventory in the commands that it tells a person to type."""
+    given = [str(path) for path in context.CLIARGS.get("inventory") or ()]
+    if not given or given == list(constants.DEFAULT_HOST_LIST):
+        return text
+    lab = os.environ.get("EVENKEEL_INVENTORY") or str(ROOT / "inventories" / "lab")
+    return for_inventory(text, _words(given), _words([lab]))
+
+
+def _words(inventories: list[str]) -> str:
+    """Give `-i PATH` for each; a path that lies below this folder is said from here."""
+    here = f"{Path.cwd()}/"
+    return " ".join(f"-i {shlex.quote(path.removeprefix(here))}" for path in inventories)
+
+
+class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+    """Base of our action plugins. A plugin says what it does in `act`."""
+
+    def act(self, args: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the plugin's one thing and give the task's result."""
+        raise NotImplementedError
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run `act` and say its errors the way all of ours are said."""
+        del tmp
+        result: dict[str, Any] = super().run(None, task_vars)
+        try:
+            result.update(self.act(plain(self._task.args), task_vars or {}))
+        except EvenkeelError as error:
+            result.update(failed=True, msg=str(error), evenkeel=error.as_dict())
+        except UNREADABLE as fault:
+            # Still no traceback.
+            unreadable = Refused(
+                f"{self._task.args.get('verb') or self._task.action} met what it cannot read",
+                where=str(self._task.args.get("change") or ""),
+                got=f"{type(fault).__name__}: {str(fault)[:300]}",
+                next_step="look for an edited file in the change's folder; -vvv shows where",
+            )
+            display.vvv(traceback.format_exc())
+            result.update(failed=True, msg=str(unreadable), evenkeel=unreadable.as_dict())
+        if "msg" in result:
+            result["msg"] = typed(str(result["msg"]))
+        return result
+
+    @property
+    def check_mode(self) -> bool:
+        """Whether the user asked what would happen rather than for it to happen."""
+        return bool(self._task.check_mode)
+
+    @property
+    def diff_mode(self) -> bool:
+        """Whether the user asked to see the difference."""
+        return bool(self._task.diff)
+
+    def show(self, line: str) -> None:
+        """Print one line of progress, without what could move a terminal's cursor."""
+        display.display(printable(line))
+
+    def change_folder(self, args: Mapping[str, Any]) -> Path:
+        """The folder of the change that this task is about."""
+        changes = Path(str(args["changes_dir"])).expanduser()
+        # Without the `playbooks/..` that a default beside a playbook brings: a person reads it.
+        return Path(os.path.normpath(changes)) / check_change_id(args["change"])
+
+    def on_host(
+        self,
+        task_vars: Mapping[str, Any],
+        verb: str,
+        options: Mapping[str, object],
+        stdin: bytes = b"",
+    ) -> Answer:
+        """Run one verb of the on-host program over this task's connection, in one round trip."""
+
+        def channel(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
+            # Ansible's connections take one string; shlex.join quotes each argument of the list.
+            # With data on standard input ssh gives no terminal, which would spoil binary input.
+            code, out, err = self._connection.exec_command(
+                shlex.join(words), in_data=data or b"\n", sudoable=False
+            )
+            return int(code), bytes(out), bytes(err)
+
+        # At this verbosity the connection prints what the host answers: here, whole configurations.
+        # Only then: it also hides why a host cannot be reached.
+        if options.get("files") and display.verbosity >= CONNECTION_VERBOSITY:
+            self._connection._play_context.no_log = True
+        return call(
+            channel,
+            host=str(task_vars["inventory_hostname"]),
+            balancer=str(plain(task_vars["balancer_kind"])),
+            verb=verb,
+            options=options,
+            stdin=stdin,
+        )

@@ -1,0 +1,97 @@
+"""Render's part in policy: what the inventory or `-e` declares, and what the rules say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evenkeel.change import findings
+from evenkeel.change.bundle import FleetBundle
+from evenkeel.change.declared import Declared, read
+from evenkeel.change.dialect import Dialect
+from evenkeel.errors import Fault, Faults
+from evenkeel.host.state.archive import release_digest
+from evenkeel.intent.shares import SPREAD_OTHERWISE
+from evenkeel.records import canonical_json, plain, sha256_of
+from evenkeel.verbs.host_facts import Host
+
+Data = Mapping[str, Any]
+_NAMES = ("waivers", "intended_shifts")
+_SHOWN = 12
+
+
+def declared_in(names: Sequence[str], hostvars: Mapping[str, Data]) -> Declared:
+    """Give what the hosts' variables declare, together: a waiver of one host is the change's.
+
+    Raises Faults for a value that has no meaning.
+    """
+    rows: dict[str, dict[bytes, Any]] = {name: {} for name in _NAMES}
+    for host in names:
+        for name in _NAMES:
+            value = plain(hostvars[host].get(name)) or []
+            if not isinstance(value, list):
+                raise Faults(
+                    "What the change declares cannot be used",
+                    [Fault(name, "a list of mappings", repr(value)[:60])],
+                    where=host,
+                    next_step="correct the variable, in the inventory or in -e "
+                    "(docs/reference/policy.md)",
+                )
+            rows[name] |= {canonical_json(row): row for row in value}
+    return read({name: list(found.values()) for name, found in rows.items()})
+
+
+def judge_policy(
+    dialect: Dialect,
+    hosts: Mapping[str, Host],
+    bundle: FleetBundle,
+    befores: Mapping[str, Data | None],
+    declared: Declared,
+) -> dict[str, Any]:
+    """Give what `policy.json` holds for the hosts of a bundle; see `change.findings`."""
+    judged = {}
+    for host, files in bundle.files.items():
+        live, before = hosts[host].live, befores[host]
+        base = release_digest(dict(live)) if live is not None else None
+        key = [bundle.releases[host], base, bundle.intents[host], before]
+        judged[host] = findings.Host(
+            files, bundle.intents[host], live, before, sha256_of(canonical_json(key))
+        )
+    return findings.judge(judged, dialect, declared, findings.today())
+
+
+def policy_lines(judged: Data) -> list[str]:
+    """Give what a person reads at render: what is declared, waived and told."""
+    lines = findings.declared_lines(judged["declared"])
+    new = [one for one in judged["findings"] if not one["live_already"]]
+    lines += [findings.in_words(one) for one in new[:_SHOWN]]
+    if len(new) > _SHOWN:
+        lines.append(f"and {len(new) - _SHOWN} more in {findings.FILE}")
+    lines += [
+        f"the waiver of {one['rule']} for {one['subject']} has nothing to waive"
+        for one in judged["unused_waivers"]
+    ]
+    return ["Policy:", *(f"  {line}" for line in lines)] if lines else []
+
+
+class Marks:
+    """Marks the pools of intents whose files send clients elsewhere than their weights say."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._known: dict[int, dict[str, str]] = {}
+        self._kept: list[Mapping[str, bytes]] = []
+
+    def marked(self, intent: Data, files: Mapping[str, bytes]) -> Data:
+        """Give `intent`, or a copy of it in which such pools say so; each file is read once."""
+        if id(files) not in self._known:
+            self._kept.append(files)
+            self._known[id(files)] = self._dialect.spread_otherwise(files)
+        why = self._known[id(files)]
+        if not any(pool["name"] in why for pool in intent["pools"]):
+            return intent
+        pools = [
+            {**pool, SPREAD_OTHERWISE: why[pool["name"]]} if pool["name"] in why else pool
+            for pool in intent["pools"]
+        ]
+        return {**intent, "pools": pools}
