@@ -20,6 +20,8 @@ characters. A takeover reads what root has written, and is not held to any of th
 
 from __future__ import annotations
 
+from typing import Dict, Tuple
+
 IDENTITY = {"chroot": "/var/lib/haproxy", "user": "haproxy", "group": "haproxy"}
 SOCKETS = ("/run/haproxy/",)
 LOG_SOCKETS = ("/dev/log", "/run/haproxy/", "/var/lib/haproxy/dev/log")
@@ -75,7 +77,7 @@ _DIRECTIVES = {
 ALLOWED = {section: frozenset(text.split()) for section, text in _DIRECTIVES.items()}
 FILTERS = ("bwlim-in", "bwlim-out", "cache", "compression", "fcgi-app")
 # The words after which bind and server lines name a file, and where that may be.
-FILE_WORDS = dict.fromkeys(
+FILE_WORDS: Dict[str, Tuple[str, ...]] = dict.fromkeys(
     ("ca-file", "ca-sign-file", "ca-verify-file", "crl-file", "crt", "tls-ticket-keys"), TLS_FILES
 )
 FILE_WORDS["crt-list"] = LISTS
