@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.intent import policy_rules
 
 PAGE_FILE = Path("docs/reference/policy.md")
@@ -34,8 +35,8 @@ lines under `extra` and a configuration by hand are judged as well. No container
   `report.html` and before the eyes of whoever approves.
 - What is **live already** is told and never stops, so that a fleet can be taken over with the faults that it has. What
   is true of every server of a pool is one finding of the pool: one server more in it is nothing new.
-- A rule that finds words which it cannot read is told as one that **could not be asked**. The balancer's own check
-  decides about such words; if it takes them, the rule has a fault.
+- A rule that finds words which it cannot read is told as one that **could not be applied**. The balancer's own check
+  decides about such words; if it accepts them, report the rule.
 
 ## Waiving a rule
 
@@ -80,7 +81,7 @@ def text(root: Path = Path()) -> str:
     return "\n".join(parts)
 
 
-def _rules(rules: Iterable[Mapping[str, str]]) -> Iterator[str]:
+def _rules(rules: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for rule in rules:
         yield f"### `{rule['rule']}`\n"
         yield f"{rule['title']}. It {_GRADES[rule['severity']]}.\n"

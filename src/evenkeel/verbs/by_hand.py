@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.records import plain
 

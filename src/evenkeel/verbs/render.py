@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
+from evenkeel.balancer.dialect import Dialect, load_dialect
 from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.change import findings, ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
 from evenkeel.change.declared import Declared
-from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.probe import misplaced

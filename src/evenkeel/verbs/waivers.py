@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.change import findings
 from evenkeel.change.bundle import FleetBundle
 from evenkeel.change.declared import Declared, read
-from evenkeel.change.dialect import Dialect
 from evenkeel.errors import Fault, Faults
 from evenkeel.host.state.archive import release_digest
 from evenkeel.intent.shares import SPREAD_OTHERWISE
@@ -86,7 +86,7 @@ class Marks:
         """Give `intent`, or a copy of it in which such pools say so; each file is read once."""
         if id(files) not in self._known:
             self._kept.append(files)
-            self._known[id(files)] = self._dialect.spread_otherwise(files)
+            self._known[id(files)] = self._dialect.spread_overrides(files)
         why = self._known[id(files)]
         if not any(pool["name"] in why for pool in intent["pools"]):
             return intent

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evenkeel.change.dialect import Dialect
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
 from evenkeel.rehearsal.protocol.http import endpoint
 
@@ -27,11 +27,11 @@ def with_all_named(
     leaves as they are. "health" is what the stubs answer to health checks, and "live_health" what
     they answer as long as what is live runs.
     """
-    readings = [dialect.by_hand(files) for files in (live, new) if files]
-    needs = [dialect.needs(files) for files in (live, new) if files]
+    readings = [dialect.handwritten(files) for files in (live, new) if files]
+    needs = [dialect.references(files) for files in (live, new) if files]
     hosts = {host for one in needs for host in one.get("hosts", ())} - set(made["names"])
     names = {**made["names"], **world.more_stand_ins(made["names"], sorted(hosts))}
-    servers = [
+    servers: list[dict[str, Any]] = [
         {
             **server,
             "here": endpoint(names.get(server["address"], server["address"]), server["port"]),
