@@ -1,13 +1,10 @@
-"""How HAProxy alone can be made to misbehave; `scripts/faults` does so on hosts of the lab.
-
-Standard library only, Python 3.8 syntax: the programs run on a host.
-"""
+"""Faults that only HAProxy can have; `scripts/faults` injects them on hosts of the lab."""
 
 from __future__ import annotations
 
-# Stands between the master and whoever speaks to it, and loses the first N requests to reload as
-# HAProxy 2.6 answers one that works: it closes without a word. Prints a line when it is in place,
-# and leaves no trace when it is told to end.
+# A proxy before the master's socket that loses the first N reloads.
+# It answers them as HAProxy 2.6 does: it closes the connection.
+# SIGTERM removes it without a trace.
 IGNORE_RELOADS = """
 import os, signal, socket, sys, threading
 
@@ -29,7 +26,7 @@ def end(*_):
     os._exit(0)
 
 
-def whole(connection):
+def all_of(connection):
     parts = []
     while True:
         data = connection.recv(262144)
@@ -41,18 +38,18 @@ def whole(connection):
 def serve(connection):
     global left
     with connection:
-        asked = whole(connection)
-        if asked.strip() == b"reload" and left > 0:
+        request = all_of(connection)
+        if request.strip() == b"reload" and left > 0:
             left -= 1
             return
         with socket.socket(socket.AF_UNIX) as master:
             try:
                 master.connect(ASIDE)
-                master.sendall(asked)
+                master.sendall(request)
                 master.shutdown(socket.SHUT_WR)
-                connection.sendall(whole(master))
+                connection.sendall(all_of(master))
             except OSError:
-                # A master that loads itself anew answers nobody.
+                # A master that restarts itself does not answer.
                 return
 
 
@@ -62,5 +59,5 @@ while True:
     threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
 """
 
-# The state that `restore_runtime_state` takes, for a server that was given half its weight.
+# Input of `restore_runtime_state`: a server with half its weight.
 REWEIGHED = {"weight": 50}

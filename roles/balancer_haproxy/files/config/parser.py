@@ -1,10 +1,8 @@
-"""Reads HAProxy's files as HAProxy does: sections, what they inherit, servers with their options.
+"""Reads files as HAProxy does: sections, what they inherit, servers with their options.
 
-Any file will do: what our template prints, what a user's own does, or a configuration by hand. A
-line that cannot be read (a quote that is not closed) is passed over, since the balancer's own check
-refuses it. What stands between `.if` and `.endif` counts as there.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+It reads any file: one that our template printed, or one that an operator wrote. It skips a line
+that HAProxy refuses (a quote that is not closed), since the balancer's own check reports it. Lines
+between `.if` and `.endif` count as there.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ _VALUED = frozenset(_VALUED_WORDS.split())
 
 
 class Line(NamedTuple):
-    """One line of a file, in words; `words` of a negated one begin after `no`."""
+    """One line of a file. The `words` of a negated line begin after `no`."""
 
     file: str
     number: int
@@ -41,7 +39,7 @@ class Line(NamedTuple):
         return self.words[: len(first)] == first
 
     def value(self, position: int, default: str = "") -> str:
-        """Give one word of the line, or `default` where it ends before."""
+        """Give one word of the line, or `default` where the line is shorter."""
         return self.words[position] if position < len(self.words) else default
 
     def after(self, word: str) -> Optional[str]:
@@ -51,7 +49,7 @@ class Line(NamedTuple):
 
 
 class Server(NamedTuple):
-    """One server, or a template of several (`slots`), with what default-server gives it."""
+    """One server, or a template of several (`slots`), with the options of default-server."""
 
     name: str
     address: str
@@ -62,16 +60,16 @@ class Server(NamedTuple):
 
     @property
     def first(self) -> str:
-        """Give the name that the process knows it by; of a template, that of its first server."""
+        """Give its name in the process; for a template, the name of its first server."""
         is_template = self.line.starts("server-template")
         return f"{self.name}{self.low}" if is_template else self.name
 
     def has(self, option: str) -> bool:
-        """Whether the option is there, by the server's own line or by default-server."""
+        """Whether the server's line or default-server has the option."""
         return option in self.options
 
     def number(self, option: str) -> Optional[int]:
-        """Give an option's whole number; None where it is not there or is none."""
+        """Give an option's number; None without the option or without a number."""
         return number(self.options.get(option, ""))
 
     def time(self, option: str) -> Optional[float]:
@@ -100,17 +98,17 @@ class Proxy:
         return self.kind in (BACK, BOTH)
 
     def own(self, *first: str) -> List[Line]:
-        """Give the section's own lines that begin so, in their order; none that is negated."""
+        """Give the section's own lines that begin with these words and are not negated."""
         inherited = len(self.inherited)
         lines = self._of(first[0])
         return [one for at, one in lines if at >= inherited and _is(one, first)]
 
     def all(self, *first: str) -> List[Line]:
-        """Give the lines that begin so, the inherited ones first."""
+        """Give the lines that begin with these words, the inherited ones first."""
         return [line for _, line in self._of(first[0]) if _is(line, first)]
 
     def last(self, *first: str) -> Optional[Line]:
-        """Give the line that decides: the last one that begins so, unless it is taken back."""
+        """Give the last line that begins with these words; None where `no` takes it back."""
         found = None
         for _, line in self._of(first[0]):
             if line.starts(*first):
@@ -118,7 +116,7 @@ class Proxy:
         return found
 
     def _of(self, word: str) -> List[Tuple[int, Line]]:
-        """Give the lines that begin with one word, with their places; the inherited ones first."""
+        """Give (place, line) of each line that begins with a word, the inherited ones first."""
         count, found = self._by_word
         if count != len(self.lines):
             found = {}
@@ -129,7 +127,7 @@ class Proxy:
 
     @property
     def mode(self) -> str:
-        """Give tcp or http; without a word it is tcp."""
+        """Give tcp or http; the default is tcp."""
         line = self.last("mode")
         return line.value(1) if line else "tcp"
 
@@ -142,14 +140,14 @@ class Proxy:
 
 
 class Configuration:
-    """All that the files of one release say."""
+    """The files of one release."""
 
     def __init__(self) -> None:
         self.process: List[Line] = []
         self.proxies: List[Proxy] = []
         self.others: List[Tuple[str, Line, List[Line]]] = []
         self.data: Dict[str, str] = {}
-        # Lines that say something else than a person reads, and how.
+        # Lines that HAProxy reads otherwise than a person, and how.
         self.disguised: List[Tuple[Line, str]] = []
         self._by_name: Dict[Tuple[str, str], Proxy] = {}
 
@@ -172,7 +170,7 @@ class Configuration:
         return self._by_name.get((BACK, name)) or self._by_name.get((BOTH, name))
 
     def add(self, proxy: Proxy) -> None:
-        """Take a section."""
+        """Add a section."""
         self.proxies.append(proxy)
         self._by_name.setdefault((proxy.kind, proxy.name), proxy)
 
@@ -181,7 +179,7 @@ class Configuration:
         self._by_name.setdefault((kind, name), proxy)
 
     def setting(self, *first: str) -> Optional[Line]:
-        """Give the line of `global` that begins so; the last one counts."""
+        """Give the last line of `global` that begins with these words."""
         found = None
         for line in self.process:
             if line.starts(*first):
@@ -192,15 +190,15 @@ class Configuration:
 def read(files: Mapping[str, Any]) -> Configuration:
     """Read the files of a release (name to text or bytes).
 
-    Files whose name ends with .cfg are configuration, in the order of their names; a single file is
-    one whatever its name. The others (maps, lists) are kept as they are.
+    Files whose names end with .cfg are read in the order of their names; a single file is read
+    whatever its name. The others (maps, lists) are kept as they are.
     """
     result = Configuration()
     reader = _Reader(result)
     for name, content in sorted(files.items()):
         data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
         if name.endswith(".cfg") or len(files) == 1:
-            # HAProxy reads bytes: one character for each.
+            # HAProxy reads bytes: one character each.
             for count, line in enumerate(data.decode("latin-1").split("\n"), 1):
                 reader.add(name, count, line)
         else:
@@ -218,7 +216,7 @@ class _Reader:
         self.current: List[Line] = []
 
     def add(self, file: str, count: int, text: str) -> None:
-        """Take one line."""
+        """Add one line to its section."""
         try:
             parts, hidden = words_and_disguise(text)
         except ValueError:
@@ -227,7 +225,7 @@ class _Reader:
             parts = [part.encode("latin-1").decode("utf-8", "replace") for part in parts]
         if hidden:
             self.result.disguised.append((Line(file, count, tuple(parts)), hidden))
-        # HAProxy takes a line that begins with an empty word for an empty one.
+        # An empty first word makes HAProxy skip the line.
         if not parts or not parts[0] or parts[0].startswith("."):
             return
         if parts[0] in SECTIONS:
@@ -258,7 +256,7 @@ class _Reader:
 
 
 def _servers(lines: Sequence[Line]) -> Iterator[Server]:
-    """Give the servers; default-server counts for what comes after it."""
+    """Give the servers. A default-server line counts for the servers after it."""
     defaults: Dict[str, str] = {}
     for line in lines:
         if line.starts("default-server"):

@@ -1,7 +1,7 @@
 """The words of a line, as HAProxy reads them. Guard, driver, rules and readers all use this.
 
-It follows section 2.2 of configuration.txt and, where that is silent, HAProxy 2.6 itself:
-tests/golden/test_words.py compares both. Each byte of a file is one character here.
+It follows section 2.2 of configuration.txt, and HAProxy 2.6 where that is silent:
+tests/golden/test_words.py compares them. Each byte of a file is one character here.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Sequence, Tuple
 
-# A word that opens a section, wherever it is (configuration.txt, 2.1).
+# Words that open a section (configuration.txt, 2.1).
 _SECTION_WORDS = """
     global defaults frontend backend listen userlist peers resolvers mailers ring log-forward
     log-profile cache program http-errors fcgi-app crt-store traces acme
 """
 SECTIONS = frozenset(_SECTION_WORDS.split())
 
-# HAProxy separates words at the isspace() of the C locale.
+# isspace() of the C locale separates words.
 _SPACES = " \t\n\v\f\r"
 _ENDS = "\0\n\r"
-# Lines with none of these need no tokenizer. str.split() knows more spaces than HAProxy.
+# Lines without these need no tokenizer; str.split() splits more.
 _SPECIAL = re.compile(r"['\"\\#\0\n\r\x1c-\x1f]|[^\x00-\x7f]")
 _ESCAPED = {letter: letter for letter in " \\#'\""}
 _ESCAPED.update({"n": "\n", "r": "\r", "t": "\t"})
@@ -32,7 +32,7 @@ _NEEDS_NO_ESCAPE = re.compile(r"[!%&(-\[\]-~]")
 class Word(NamedTuple):
     """One word. `text` is what HAProxy gets, `written` is how the file writes it.
 
-    The value of an environment variable is not known: `text` keeps its name. `disguise` says what
+    The value of an environment variable is unknown, so `text` keeps its name. `disguise` says what
     a person who reads the file does not see; it is empty for nearly every word.
     """
 
@@ -63,7 +63,7 @@ def words_and_disguise(line: str) -> Tuple[List[str], str]:
 
 
 def tokens(line: str) -> List[Word]:
-    """Give the words of one line, with what a guard or a rule needs to know of each.
+    """Give the words of one line, and how each is written.
 
     Raises ValueError for a line that HAProxy refuses.
     """
@@ -86,7 +86,7 @@ def disguise(found: Sequence[Word]) -> str:
     for word in found:
         if word.disguise:
             return word.disguise
-    # Most directives read no further (measured: `http-request deny "" if FALSE` refuses all).
+    # Measured: `http-request deny "" if FALSE` refuses everything.
     return "words after an empty one" if any(not word.text for word in found[:-1]) else ""
 
 
@@ -121,12 +121,12 @@ def _word(line: str, start: int) -> Tuple[Word, int]:
             text, at = text + letter, at + 1
     if quote:
         raise ValueError("a quote that is not closed")
-    # HAProxy's words are strings of C.
+    # HAProxy's words are C strings.
     return Word(text.partition("\0")[0], line[start:at], has_variable, disguised), at
 
 
 def _escape(line: str, at: int, quote: str) -> Tuple[str, int, str]:
-    """Give what the backslash before `at` makes, where the line goes on, and what that hides."""
+    """Give the character of an escape, where the line goes on, and what the escape hides."""
     letter = line[at : at + 1]
     if letter == "x":
         digits = line[at + 1 : at + 3]
@@ -139,5 +139,5 @@ def _escape(line: str, at: int, quote: str) -> Tuple[str, int, str]:
         return made, at + 3, hidden
     if letter in _ESCAPED or (quote and letter == "$"):
         return _ESCAPED.get(letter, letter), at + 1, ""
-    # Before anything else, such as the d of a regex's \d, a backslash is itself.
+    # Any other backslash is itself, as in a regex's \d.
     return "\\", at, ""

@@ -1,16 +1,16 @@
-"""HAProxy on its host. This folder and `config/` are what is shipped to hosts.
+"""HAProxy on its host. Hosts get this folder and `config/`, and nothing else of the role.
 
-master        the conversation with the master process, and through it with the worker
-declared      what a configuration says
-server_state  what was changed at run time, and how a new worker is told of it
-counters      what the worker has counted for each server
-messages      what is shown of HAProxy's own words
-guard         what a release may hold, line by line; allowlist lists it
-native_check  HAProxy's own check of a release
-descriptors   a start where there are few descriptors
+master        talks to the master process, and through it to the worker
+declared      reads pools, ports, listeners and certificates of a configuration
+server_state  carries changes of run time over to a new worker
+counters      reads what the worker has counted for each server
+messages      hides secrets in HAProxy's own words
+guard         checks each line of a release against allowlist
+native_check  runs HAProxy's own check of a release
+descriptors   lets HAProxy start where there are few descriptors
 
-The last three are imported where they are needed, before a verb has touched anything. What a switch
-needs is here when it begins.
+The last three are imported where they are used, before a verb changes anything. What a switch needs
+is imported here, before it begins.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from evenkeel.host.errors import BalancerDown, BalancerError
 from evenkeel.host.system import process
 from evenkeel.host.system.driver import Check, Driver, Observation, started_at
 
-from . import declared as reading
-from . import server_state as states
+from . import declared, server_state
 from .counters import observed
 from .declared import text_of
 from .master import LOOK_SECONDS, Master, Processes, identity
@@ -69,7 +68,7 @@ class HAProxy(Driver):
         return master.version
 
     def forbidden(self, release_dir: str) -> List[str]:
-        """Say which lines of the release this driver does not let HAProxy read as root."""
+        """Give the lines of the release that HAProxy must not read as root."""
         from .guard import forbidden
 
         return forbidden(text_of(os.path.join(release_dir, "haproxy.cfg")))
@@ -77,24 +76,24 @@ class HAProxy(Driver):
     def check(self, release_dir: str) -> Check:
         """Run `haproxy -c` on a release without forbidden lines.
 
-        Its words come back without secrets, and without anything from other files.
+        Its output has no secrets, and nothing from other files.
         """
         from .native_check import check
 
         return check(release_dir, LIVE)
 
     def certificates(self, release_dir: str) -> List[str]:
-        """Give what `crt` names on the lines bind and server, with `crt-base` before it."""
-        return reading.certificates(reading.configuration_of(f"{release_dir}/haproxy.cfg"))
+        """Give the paths that `crt` names on bind and server lines, below `crt-base`."""
+        return declared.certificates(declared.configuration_of(f"{release_dir}/haproxy.cfg"))
 
     def native_check(self, folder: str) -> Tuple[int, str]:
-        """Run `haproxy -c` alone; give its exit code and its words."""
+        """Run `haproxy -c` alone; give its exit code and its output."""
         from .native_check import native_check
 
         return native_check(folder)
 
     def fit(self, folders: List[str], descriptors: int) -> bool:
-        """Bound the connections on the command line, which goes before maxconn (haproxy -n)."""
+        """Bound the connections on the command line, which overrides maxconn (haproxy -n)."""
         from .descriptors import fit
 
         return fit(folders, descriptors)
@@ -109,7 +108,7 @@ class HAProxy(Driver):
             self._ask_for_reload(until)
             after = self._new_worker(before, until, began_wall)
         finally:
-            states.write_states([])
+            server_state.write_states([])
         worker = after.workers[0]
         return {
             "worker_pid": worker,
@@ -135,16 +134,16 @@ class HAProxy(Driver):
             time.sleep(LOOK_SECONDS)
 
     def _write_state(self, before: Processes) -> None:
-        """Write down for the next worker which servers were drained or weighted at run time.
+        """Write for the next worker which servers were drained or weighted at run time.
 
-        Whatever goes wrong here is no reason not to reload: `restore_runtime_state` comes after.
+        An error here must not stop the reload: `restore_runtime_state` comes after.
         """
         try:
-            live = reading.configuration_of(LIVE)
+            live = declared.configuration_of(LIVE)
             rows = self._master.servers_state(before.workers[0]) if before.workers else ()
-            states.write_states(states.states_for(live, rows))
+            server_state.write_states(server_state.states_for(live, rows))
         except (BalancerError, OSError, ValueError, KeyError):
-            states.write_states([])
+            server_state.write_states([])
 
     def _ask_for_reload(self, until: float) -> None:
         """Send `reload`. From 2.7 the answer says whether it worked; 2.6 closes without a word."""
@@ -152,7 +151,7 @@ class HAProxy(Driver):
             try:
                 answer = self._master.ask("reload", max(1.0, until - time.monotonic()))
             except BalancerDown:
-                # The master is about to execute itself anew: `show proc` will tell.
+                # The master restarts itself; `show proc` will show the result.
                 return
             if "Success=0" not in answer:
                 return
@@ -179,10 +178,10 @@ class HAProxy(Driver):
 
     def declared(self, release_dir: str) -> Dict[str, List[str]]:
         """Read the pools and servers of the sections `backend` and `listen`."""
-        return reading.declared(reading.configuration_of(f"{release_dir}/haproxy.cfg"))
+        return declared.declared(declared.configuration_of(f"{release_dir}/haproxy.cfg"))
 
     def observe(self) -> Observation:
-        """Give what the worker has counted for each server, and the state that each is in."""
+        """Give the counters and the state of each server."""
         processes = self._master.with_a_worker()
         try:
             text = text_of(LIVE)
@@ -193,37 +192,38 @@ class HAProxy(Driver):
 
     def listeners(self) -> Dict[str, List[Dict[str, Any]]]:
         """Read the binds of the sections `frontend` and `listen` of the live configuration."""
-        return reading.listeners(reading.configuration_of(LIVE))
+        return declared.listeners(declared.configuration_of(LIVE))
 
     def drain(self, pool: str, server: str) -> None:
         """Set the server's state to drain."""
         self._master.set_server(self._master.worker(), pool, server, "state drain")
 
     def undrain(self, pool: str, server: str) -> None:
-        """Set the server's state to ready, and its weight to its own when that was set to 0."""
+        """Set the server's state to ready, and a weight of 0 back to the configured one."""
         master = self._master
         pid = master.worker()
         master.set_server(pid, pool, server, "state ready")
         if any(
-            (row["be_name"], row["srv_name"]) == (pool, server) and states.is_weighted_out(row)
+            (row["be_name"], row["srv_name"]) == (pool, server)
+            and server_state.is_weighted_out(row)
             for row in master.servers_state(pid)
         ):
             master.set_server(pid, pool, server, "weight 100%")
 
     def drained(self) -> Dict[str, Dict[str, str]]:
-        """Give the servers that an order at run time has set to drain, to maint or to weight 0."""
-        return states.drained(self._master.servers_state(self._master.worker()))
+        """Give the servers that run time has set to drain, to maint or to weight 0."""
+        return server_state.drained(self._master.servers_state(self._master.worker()))
 
     def runtime_state(self) -> Dict[str, Dict[str, Dict[str, Any]]]:
-        """Give the servers whose state or weight differs from the configuration that is loaded."""
-        return states.changed_at_run_time(self._master.servers_state(self._master.worker()))
+        """Give the servers whose state or weight differs from the loaded configuration."""
+        return server_state.changed_at_run_time(self._master.servers_state(self._master.worker()))
 
     def restore_runtime_state(self, state: Dict[str, Dict[str, Dict[str, Any]]]) -> List[str]:
-        """Set state and weight again where the server still exists."""
+        """Set state and weight again on the servers that still exist."""
         pid = self._master.worker()
         rows = self._master.servers_state(pid)
         present = {(row["be_name"], row["srv_name"]) for row in rows}
-        return self._master.tell(pid, states.orders(state, present))
+        return self._master.tell(pid, server_state.orders(state, present))
 
 
 DRIVER = HAProxy

@@ -1,21 +1,20 @@
-"""What a release may hold: directives by section, and where the files may lie that they name.
+"""What a release may hold: directives by section, and the folders of the files that they name.
 
-`haproxy -c` and the reload read it as root, and the configuration came from the deploy user, who is
-not root. HAProxy runs code while it reads (`lua-load`), can be made to stay root, opens any file
-that it is told to, and shows lines of it in its errors (`acl x src -f /etc/shadow`). So HAProxy is
-only started on a release of which every line starts with a directive that is known to do none of
-this, and whose files are where such files belong.
+HAProxy reads a release as root, and the release comes from the deploy user, who is not root. While
+it reads, HAProxy can run code (`lua-load`), stay root, open any file, and show lines of that file
+in its errors (`acl x src -f /etc/shadow`). So HAProxy is only started on a release in which every
+line begins with a directive that does none of this, and names files in the folders for them.
 
 Allowed: the directives below; `chroot`, `user` and `group` as Debian has them, which must be
 there; the state file that the driver writes; `setenv` and `presetenv` of EVENKEEL and EVENKEEL_*;
 sockets below /run/haproxy; files of TLS below /etc/haproxy, /etc/ssl and /etc/letsencrypt; pages
 (`errorfile`, `return ... file`) below /etc/haproxy/errors and /etc/haproxy/pages; lists and maps
-(`-f`, `map()`, `crt-list`) below /etc/haproxy/lists and /etc/haproxy/maps. Pages and lists can be
-read from outside, so they have folders of their own, where no key lies.
+(`-f`, `map()`, `crt-list`) below /etc/haproxy/lists and /etc/haproxy/maps. Clients can read pages
+and lists, so these have folders of their own, without keys.
 
-Not allowed, beside every other directive: `"$VARIABLE"`, `.if` and the like, quotes or escapes in
-a directive's name, an escape for a plain character, words after an empty one, control
-characters. A takeover reads what root has written, and is not held to any of this.
+Every other directive is refused, and also: `"$VARIABLE"`, `.if` and the like, quotes or escapes in
+a directive's name, an escape for a plain character, words after an empty one, control characters.
+A takeover reads what root has written, so none of this holds for it.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ _DIRECTIVES = {
 }
 ALLOWED = {section: frozenset(text.split()) for section, text in _DIRECTIVES.items()}
 FILTERS = ("bwlim-in", "bwlim-out", "cache", "compression", "fcgi-app")
-# The words after which bind and server lines name a file, and where that may be.
+# Words before a file name on bind and server lines: allowed folders.
 FILE_WORDS: Dict[str, Tuple[str, ...]] = dict.fromkeys(
     ("ca-file", "ca-sign-file", "ca-verify-file", "crl-file", "crt", "tls-ticket-keys"), TLS_FILES
 )

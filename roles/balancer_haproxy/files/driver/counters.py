@@ -1,4 +1,4 @@
-"""What a worker of HAProxy has counted for each server, and the state that each is in."""
+"""The counters and the state of each server of a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..config.parser import read
 from .declared import counted, number_of
 from .master import Master
 
-# A table of clients that the role's own lines make is no larger (counter_lines.py).
+# The largest table that counter_lines.py makes.
 MOST_CLIENTS = 32768
 _ENTRY = r"\bserver_id=(\d+)"
 
@@ -17,11 +17,10 @@ _ENTRY = r"\bserver_id=(\d+)"
 def observed(master: Master, pid: int, text: str) -> Dict[str, Any]:
     """Give {pool: {"servers": {server: facts}}} of worker `pid`; `text` is the live configuration.
 
-    Measured on HAProxy 2.6: `lbtot` is how often the algorithm chose the server, so where
-    clients stick by cookie it counts those who came without one, each once; `stot` counts
-    every request (of tcp, every connection), over however few connections they came. So
-    `requests` is `lbtot`, with a cookie `stot`; `clients` is `lbtot` with a cookie, and for a
-    hash what the lines of counter_lines.py count. `timed` and `slow` of a pool are theirs too.
+    Measured on HAProxy 2.6: `lbtot` counts how often the algorithm chose the server. With a cookie
+    it counts each new client once. `stot` counts every request (in tcp, every connection). So
+    `requests` is `lbtot`, or `stot` with a cookie. `clients` is `lbtot` with a cookie; for a hash,
+    the lines of counter_lines.py count it, and `timed` and `slow` of a pool as well.
     """
     pools: Dict[str, Any] = {}
     ids: Dict[Tuple[str, str], str] = {}
@@ -31,7 +30,7 @@ def observed(master: Master, pid: int, text: str) -> Dict[str, Any]:
             pool["servers"][row["svname"]] = _server(row)
             ids[row["pxname"], row["sid"]] = row["svname"]
         else:
-            # Those that wait for whichever server is free first.
+            # Requests that wait for any free server.
             pool["queue"] = number_of(row["qcur"])
     _add_counted(master, pid, pools, ids, text)
     return pools
@@ -40,7 +39,7 @@ def observed(master: Master, pid: int, text: str) -> Dict[str, Any]:
 def _add_counted(
     master: Master, pid: int, pools: Dict[str, Any], ids: Dict[Tuple[str, str], str], text: str
 ) -> None:
-    """Add what lines of the live configuration count, as far as the worker has them."""
+    """Add what lines of the live configuration count, where the worker has them."""
     if "stick store-request" not in text and "proc.evenkeel_slow_" not in text:
         return
     tables, timers = counted(read({"haproxy.cfg": text.encode("latin-1")}))
@@ -72,7 +71,7 @@ def _server(row: Dict[str, str]) -> Dict[str, Any]:
         **({"clients": number_of(row["lbtot"])} if row.get("cookie") else {}),
         "connections": number_of(row["stot"]),
         "open": number_of(row["scur"]),
-        # Answers of 5xx, connections that failed after every retry, answers that broke off.
+        # 5xx answers, failed connections, answers cut off.
         "errors": number_of(row["hrsp_5xx"]) + number_of(row["econ"]) + number_of(row["eresp"]),
         "retries": number_of(row["wretr"]) + number_of(row["wredis"]),
         "queue": number_of(row["qcur"]),

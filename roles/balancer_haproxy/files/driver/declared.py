@@ -1,4 +1,4 @@
-"""What a configuration declares: pools, ports, listeners, certificates, and who is counted."""
+"""What a configuration declares: pools, ports, listeners, certificates, counters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..config.parser import Configuration, Line, Proxy, read
 
 _COUNTS_TIMES = r"set-var\(proc\.evenkeel_slow_(\d{1,6})\)"
 _BIND = r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):(\d{1,5})"
-# More servers of one template are none that HAProxy could have.
+# The most servers that one template makes here.
 _MOST_SLOTS = 65536
 _WITH_CERTIFICATES = ("bind", "server", "default-server")
 
@@ -35,7 +35,7 @@ def number_of(text: str) -> int:
 def declared(configuration: Configuration) -> Dict[str, List[str]]:
     """Give {pool: [server, sorted]}.
 
-    A section that says `disabled` has no counters and is left out, as HAProxy itself does.
+    HAProxy has no counters for a section that is `disabled`, so it is left out.
     """
     pools: Dict[str, List[str]] = {}
     for back in configuration.backs:
@@ -53,7 +53,7 @@ def declared(configuration: Configuration) -> Dict[str, List[str]]:
 
 
 def _own(back: Proxy) -> Iterator[Line]:
-    """Give the section's own lines. An index of them does not pay for a single look."""
+    """Give the section's own lines, without the index that other readers build."""
     return (line for line in back.lines if not line.negated)
 
 
@@ -78,7 +78,7 @@ def ports(configuration: Configuration) -> Dict[Tuple[str, str], int]:
 
 
 def counted(configuration: Configuration) -> Tuple[Set[str], Dict[str, str]]:
-    """Give the pools whose lines count clients, and {pool: number} of those that count times."""
+    """Give the pools that count clients, and {pool: number} of those that count times."""
     tables: Set[str] = set()
     timers: Dict[str, str] = {}
     for back in configuration.backs:
@@ -124,7 +124,7 @@ def _addresses(bind: Line) -> Iterator[Tuple[str, int]]:
 
 
 def certificates(configuration: Configuration) -> List[str]:
-    """Give what `crt` names on the lines bind and server, with `crt-base` before it."""
+    """Give the paths that `crt` names on bind and server lines, below `crt-base`."""
     base = configuration.setting("crt-base")
     folder = base.value(1) if base else ""
     return [
@@ -137,7 +137,7 @@ def certificates(configuration: Configuration) -> List[str]:
 
 
 def _lines(configuration: Configuration) -> Iterator[Line]:
-    """Give the lines of every section, those of `defaults` once."""
+    """Give the lines of every section; each line of `defaults` once."""
     seen: Set[Tuple[str, int]] = set()
     parts = [[*proxy.inherited, *proxy.lines] for proxy in configuration.proxies]
     for lines in [*parts, *(lines for _, _, lines in configuration.others)]:

@@ -1,4 +1,4 @@
-"""Lets HAProxy start where there are fewer descriptors than a release asks for: a rehearsal."""
+"""Lets HAProxy start with fewer descriptors than a release needs, for a rehearsal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evenkeel.host.system import process
 from .declared import configuration_of, number_of
 from .master import SOCKET
 
-# What a process has open beside its connections: listeners, health checks, timers, pipes.
+# Descriptors for listeners, health checks, timers and pipes.
 OTHER_DESCRIPTORS = 2000
 LEAST_CONNECTIONS = 500
 REHEARSAL_OPTIONS = "/run/systemd/system/haproxy.service.d/rehearsal.conf"
@@ -18,7 +18,7 @@ SYSTEMCTL_SECONDS = 120.0
 
 
 def fit(folders: List[str], descriptors: int) -> bool:
-    """Bound the connections on the command line, which goes before maxconn (haproxy -n)."""
+    """Bound the connections on the command line, which overrides maxconn (haproxy -n)."""
     wanted = max((_most_connections(f"{one}/haproxy.cfg") for one in folders), default=0)
     fits = 2 * wanted + OTHER_DESCRIPTORS <= descriptors
     if fits and not os.path.exists(REHEARSAL_OPTIONS):
@@ -33,7 +33,7 @@ def fit(folders: List[str], descriptors: int) -> bool:
 
 
 def _most_connections(path: str) -> int:
-    """Give what `maxconn` of the section global says, the last one; 0 without a file or a word."""
+    """Give the last `maxconn` of the section global; 0 without one or without a file."""
     try:
         line = configuration_of(path).setting("maxconn")
     except OSError:

@@ -1,4 +1,4 @@
-"""Looks at each line of a release before HAProxy reads it as root: see driver/allowlist.py."""
+"""Checks each line of a release before HAProxy reads it as root: see allowlist.py."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ _RELATIVE = r"@?[A-Za-z0-9_][A-Za-z0-9_.@+*-]*(?:/[A-Za-z0-9_@+*-][A-Za-z0-9_.@+
 _ADDRESS = r"(?:(?:ipv[46]|udp[46]?|quic[46]|abns)@)?[A-Za-z0-9_.:*%\[\]-]*"
 _VARIABLE = r"EVENKEEL(?:_[A-Z0-9_]*)?"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
-_MOST_FAULTS = 10
+_MOST_REFUSALS = 10
 
 
 def forbidden(text: str) -> List[str]:
-    """Give what a configuration holds that is not allowed, as `line N: what`."""
-    faults: List[str] = []
+    """Give what a configuration must not hold, as `line N: what`, ten at most."""
+    refusals: List[str] = []
     guard = _Guard()
     for number, line in enumerate(text.split("\n"), 1):
-        fault = guard.fault(line)
-        if fault:
-            faults.append(f"line {number}: {fault}")
-            if len(faults) >= _MOST_FAULTS:
-                return faults
+        refusal = guard.refusal(line)
+        if refusal:
+            refusals.append(f"line {number}: {refusal}")
+            if len(refusals) >= _MOST_REFUSALS:
+                return refusals
     missing = sorted(set(IDENTITY) - guard.identity)
-    if missing and not faults:
+    if missing and not refusals:
         lines = ", ".join(f"`{name} {IDENTITY[name]}`" for name in missing)
-        faults.append(f"the section global lacks {lines}: HAProxy would keep root's rights")
-    return faults
+        refusals.append(f"the section global lacks {lines}: HAProxy would keep root's rights")
+    return refusals
 
 
 class _Guard:
-    """Reads a configuration line by line. What it says of a line never holds other files' text."""
+    """Reads a configuration line by line. Its messages never quote other files."""
 
     def __init__(self) -> None:
         self.identity: Set[str] = set()
         self._section = ""
         self._bases: Set[str] = set()
 
-    def fault(self, line: str) -> str:
-        """Say what is not allowed about the next line; empty when nothing is."""
+    def refusal(self, line: str) -> str:
+        """Say what is not allowed in the next line; empty when it is allowed."""
         if re.search(_CONTROL, line):
             return "a control character is not allowed"
         try:
@@ -89,7 +89,7 @@ class _Guard:
         return "" if section in ALLOWED else f"a section {section} is not allowed"
 
     def _about(self, directive: str, rest: List[str]) -> str:
-        """Look at what follows a directive that is allowed."""
+        """Check the words after an allowed directive."""
         own = _RULES.get(directive)
         said = own(self, directive, rest) if own else ""
         if not said and directive in PLACES:
@@ -121,31 +121,31 @@ class _Guard:
                     return said
         return ""
 
-    def identity_fault(self, directive: str, rest: List[str]) -> str:
-        """`chroot`, `user`, `group`: of the section global as the distribution has them."""
+    def identity_refusal(self, directive: str, rest: List[str]) -> str:
+        """`chroot`, `user`, `group` of the section global must be those of the distribution."""
         if self._section != "global":
             return ""
         self.identity.add(directive)
         wanted = IDENTITY[directive]
         return "" if rest == [wanted] else f"{directive} must be {wanted}"
 
-    def base_fault(self, directive: str, rest: List[str]) -> str:
-        """`ca-base`, `crt-base`: from here on, names relative to them."""
+    def base_refusal(self, directive: str, rest: List[str]) -> str:
+        """After `ca-base` and `crt-base`, relative names are allowed."""
         self._bases.add(directive.split("-")[0])
         return _outside(directive, [f"{path}/" for path in rest[:1]], TLS_FILES)
 
-    def tls_file_fault(self, directive: str, rest: List[str]) -> str:
-        """A directive whose only word is a file of TLS."""
+    def tls_file_refusal(self, directive: str, rest: List[str]) -> str:
+        """The only word of the directive is a file for TLS."""
         return _outside(directive, rest[:1], TLS_FILES)
 
-    def variable_fault(self, directive: str, rest: List[str]) -> str:
-        """HAProxy's master starts itself anew with its environment: LD_PRELOAD would be code."""
+    def variable_refusal(self, directive: str, rest: List[str]) -> str:
+        """The master restarts with its environment, so LD_PRELOAD would run code."""
         if rest and re.fullmatch(_VARIABLE, rest[0]):
             return ""
         return f"{directive} is only allowed for EVENKEEL and EVENKEEL_*"
 
-    def stats_fault(self, _directive: str, rest: List[str]) -> str:
-        """`stats socket` of the section global opens HAProxy's own command line."""
+    def stats_refusal(self, _directive: str, rest: List[str]) -> str:
+        """`stats socket` of the section global opens HAProxy's command line."""
         if self._section != "global":
             return ""
         if rest[:1] == ["socket"]:
@@ -153,7 +153,7 @@ class _Guard:
             return _outside("stats socket", path, SOCKETS)
         return "" if rest[:1] in (["timeout"], ["maxconn"]) else "stats: not allowed in this form"
 
-    def log_fault(self, directive: str, rest: List[str]) -> str:
+    def log_refusal(self, directive: str, rest: List[str]) -> str:
         """An address, a ring, or a socket that is for logs."""
         target = rest[0] if rest else ""
         if target in ("global", "stdout", "stderr", "") or target.startswith("ring@"):
@@ -163,35 +163,35 @@ class _Guard:
             return ""
         return "" if re.fullmatch(_ADDRESS, target) else f"{directive}: this target is not allowed"
 
-    def bind_fault(self, directive: str, rest: List[str]) -> str:
-        """A socket that is opened by root replaces the file of its name."""
+    def bind_refusal(self, directive: str, rest: List[str]) -> str:
+        """Root opens the socket, which replaces a file of that name."""
         return _listens(directive, rest[:1])
 
-    def peer_fault(self, _directive: str, rest: List[str]) -> str:
-        """The line of the local peer opens a socket, whichever it is."""
+    def peer_refusal(self, _directive: str, rest: List[str]) -> str:
+        """The line of the local peer opens a socket, and any line may be it."""
         return _listens("this address", rest[1:2]) if self._section == "peers" else ""
 
-    def state_fault(self, directive: str, rest: List[str]) -> str:
-        """The one file that the driver writes; any other could be anything."""
+    def state_refusal(self, directive: str, rest: List[str]) -> str:
+        """Only the file that the driver writes."""
         if directive == "server-state-file":
             return "" if rest == [STATE_FILE] else f"{directive} must be {STATE_FILE}"
         return "" if rest in (["global"], ["none"]) else f"{directive} must be global or none"
 
-    def option_fault(self, _directive: str, rest: List[str]) -> str:
+    def option_refusal(self, _directive: str, rest: List[str]) -> str:
         """`option external-check` starts a program."""
         return "option external-check is not allowed" if rest[:1] == ["external-check"] else ""
 
-    def filter_fault(self, _directive: str, rest: List[str]) -> str:
-        """`spoe` and `opentracing` read a file of their own; others are not known."""
+    def filter_refusal(self, _directive: str, rest: List[str]) -> str:
+        """`spoe` and `opentracing` read a file of their own; other filters are unknown."""
         allowed = rest[:1] and rest[0] in FILTERS
         return "" if allowed else f"filter is only allowed for {', '.join(FILTERS)}"
 
-    def page_fault(self, directive: str, rest: List[str]) -> str:
+    def page_refusal(self, directive: str, rest: List[str]) -> str:
         """`errorfile CODE FILE`."""
         return _outside(directive, rest[1:2], PAGES)
 
-    def answer_fault(self, directive: str, rest: List[str]) -> str:
-        """`http-request return` and its like answer with a file's content."""
+    def answer_refusal(self, directive: str, rest: List[str]) -> str:
+        """`http-request return` and the like answer with a file."""
         if directive != "http-error" and rest[:1] not in (["return"], ["deny"], ["tarpit"]):
             return ""
         for at, word in enumerate(rest):
@@ -204,36 +204,36 @@ class _Guard:
 
 _Rule = Callable[[_Guard, str, List[str]], str]
 _RULES: Dict[str, _Rule] = {
-    "chroot": _Guard.identity_fault,
-    "user": _Guard.identity_fault,
-    "group": _Guard.identity_fault,
-    "ca-base": _Guard.base_fault,
-    "crt-base": _Guard.base_fault,
-    "issuers-chain-path": _Guard.tls_file_fault,
-    "ssl-dh-param-file": _Guard.tls_file_fault,
-    "setenv": _Guard.variable_fault,
-    "presetenv": _Guard.variable_fault,
-    "stats": _Guard.stats_fault,
-    "log": _Guard.log_fault,
-    "log-stderr": _Guard.log_fault,
-    "bind": _Guard.bind_fault,
-    "dgram-bind": _Guard.bind_fault,
-    "peer": _Guard.peer_fault,
-    "server": _Guard.peer_fault,
-    "server-state-file": _Guard.state_fault,
-    "load-server-state-from-file": _Guard.state_fault,
-    "option": _Guard.option_fault,
-    "filter": _Guard.filter_fault,
-    "errorfile": _Guard.page_fault,
-    "http-error": _Guard.answer_fault,
-    "http-request": _Guard.answer_fault,
-    "http-response": _Guard.answer_fault,
-    "http-after-response": _Guard.answer_fault,
+    "chroot": _Guard.identity_refusal,
+    "user": _Guard.identity_refusal,
+    "group": _Guard.identity_refusal,
+    "ca-base": _Guard.base_refusal,
+    "crt-base": _Guard.base_refusal,
+    "issuers-chain-path": _Guard.tls_file_refusal,
+    "ssl-dh-param-file": _Guard.tls_file_refusal,
+    "setenv": _Guard.variable_refusal,
+    "presetenv": _Guard.variable_refusal,
+    "stats": _Guard.stats_refusal,
+    "log": _Guard.log_refusal,
+    "log-stderr": _Guard.log_refusal,
+    "bind": _Guard.bind_refusal,
+    "dgram-bind": _Guard.bind_refusal,
+    "peer": _Guard.peer_refusal,
+    "server": _Guard.peer_refusal,
+    "server-state-file": _Guard.state_refusal,
+    "load-server-state-from-file": _Guard.state_refusal,
+    "option": _Guard.option_refusal,
+    "filter": _Guard.filter_refusal,
+    "errorfile": _Guard.page_refusal,
+    "http-error": _Guard.answer_refusal,
+    "http-request": _Guard.answer_refusal,
+    "http-response": _Guard.answer_refusal,
+    "http-after-response": _Guard.answer_refusal,
 }
 
 
 def _patterns_at(rest: List[str]) -> int:
-    """Give where an acl's plain patterns begin: after `--`, when only flags stand before it."""
+    """Give where an acl's plain patterns begin: after `--` with only flags before it."""
     at = 2
     while at < len(rest):
         if rest[at] == "--":
@@ -245,7 +245,7 @@ def _patterns_at(rest: List[str]) -> int:
 
 
 def _outside(what: str, path: List[str], folders: Tuple[str, ...]) -> str:
-    """Say so when `path` (one word, or none) does not lie below one of `folders`."""
+    """Give a message when `path` (one word, or none) is not below one of `folders`."""
     inside = (
         path and re.fullmatch(_PATH, path[0].rstrip("/") or "-") and path[0].startswith(folders)
     )
@@ -253,7 +253,7 @@ def _outside(what: str, path: List[str], folders: Tuple[str, ...]) -> str:
 
 
 def _calls(word: str) -> str:
-    """Look at the converters and actions of a word that are given the name of a file."""
+    """Check the file names in the converters and actions of a word."""
     for call in re.finditer(_CALL, word):
         name = call.group()[:-1]
         argument = re.split(r"[,)]", word[call.end() :])[0]

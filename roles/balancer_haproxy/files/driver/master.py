@@ -1,6 +1,6 @@
-"""The conversation with HAProxy's master, at the socket that Debian's unit gives it.
+"""Talks to HAProxy's master at the socket of Debian's unit.
 
-It passes commands on to the worker (`@!<pid>`), so the configuration needs no `stats socket`.
+The master passes commands on to the worker (`@!<pid>`), so no `stats socket` is needed.
 Commands and columns: HAProxy's management guide, sections 9.3 and 9.4.
 """
 
@@ -18,11 +18,11 @@ SOCKET = "/run/haproxy-master.sock"
 SOCKET_SECONDS = 10.0
 # `show stat` of 100,000 servers is about 40 MB.
 LARGEST_ANSWER_BYTES = 128 * 1024 * 1024
-# The master reads and forks between two looks; shorter looks only take its time.
+# Looking more often only takes the master's time.
 LOOK_SECONDS = 0.01
-# So many looks in a row without a master: it is gone.
+# Failed looks in a row until the master counts as gone.
 LOOKS_UNTIL_GONE = 20
-# Commands sent over one connection: they share a buffer of 16 kB in HAProxy.
+# Commands per connection: they share a buffer of 16 kB.
 COMMANDS_AT_ONCE = 50
 
 _MASTER = r"(?m)^(\d+)\s+master\s+(\d+)(?:\s+\[failed:\s*(\d+)\])?\s+\S+\s+(\S+)"
@@ -33,7 +33,7 @@ _NAME = r"[A-Za-z0-9_.:-]{1,256}"
 
 
 class Processes(NamedTuple):
-    """What `show proc` says. `workers` are those of this generation, newest reload first.
+    """The answer to `show proc`. `workers` are those of the current generation, newest first.
 
     `leaving` counts workers that a reload replaced and that still have connections.
     """
@@ -47,7 +47,7 @@ class Processes(NamedTuple):
 
 
 class Master:
-    """HAProxy's master process; `version` is what it said last, empty before."""
+    """HAProxy's master process. `version` is from its last answer; empty before."""
 
     def __init__(self, path: str = SOCKET) -> None:
         self._path = path
@@ -78,7 +78,7 @@ class Master:
         raise BalancerError("the master's answer is too large")
 
     def settled(self, timeout_seconds: float) -> Processes:
-        """Ask for the processes until the master answers: while it reloads, it does not."""
+        """Ask for the processes until the master answers; it does not while it reloads."""
         until = time.monotonic() + timeout_seconds
         gone = 0
         while True:
@@ -89,7 +89,7 @@ class Master:
                     self.version = found.version
                     return found
             except BalancerDown:
-                # A master that loads itself anew leaves its pid file empty for a moment.
+                # A master that restarts itself empties its pid file.
                 gone = 0 if self._may_come_back() else gone + 1
                 if gone >= LOOKS_UNTIL_GONE:
                     raise
@@ -98,7 +98,7 @@ class Master:
             time.sleep(LOOK_SECONDS)
 
     def _may_come_back(self) -> bool:
-        """Tell whether a master that does not answer is one that reloads, not one that is gone."""
+        """Whether a silent master is reloading, and not gone."""
         try:
             with open("/run/haproxy.pid", encoding="ascii") as file:
                 pid = int(file.read(32).split()[0])
@@ -143,18 +143,18 @@ class Master:
                 yield dict(zip(names, line.split()))  # noqa: B905 - not in Python 3.8
 
     def tables(self, pid: int) -> Dict[str, int]:
-        """Give {pool: size} of the stick tables of whole numbers."""
+        """Give {pool: size} of the stick tables whose keys are integers."""
         return {
             name: int(size) for name, size in re.findall(_TABLE, self.ask(f"@!{pid} show table"))
         }
 
     def variable(self, pid: int, name: str) -> Optional[int]:
-        """Give a variable that lines of counter_lines.py count in; None without it."""
+        """Give the value of a counter of counter_lines.py; None without it."""
         found = re.search(_VALUE, self.ask(f"@!{pid} get var proc.evenkeel_{name}"))
         return int(found.group(1)) if found else None
 
     def set_server(self, pid: int, pool: str, server: str, order: str) -> None:
-        """Give worker `pid` one order for a server. Raises BalancerError when it says no."""
+        """Give worker `pid` one command for a server. Raises BalancerError when it refuses."""
         if not (re.fullmatch(_NAME, pool) and re.fullmatch(_NAME, server)):
             raise BalancerError("no such server")
         said = self.ask(f"@!{pid} set server {pool}/{server} {order}").strip()
@@ -162,7 +162,7 @@ class Master:
             raise BalancerError(f"{pool}/{server}: {said[:200]}")
 
     def tell(self, pid: int, orders: List[Tuple[str, str]]) -> List[str]:
-        """Give worker `pid` (pool/server, order) each; give the `pool/server` that refused one."""
+        """Give worker `pid` each (pool/server, command); give the refused `pool/server`."""
         refused = []
         for at in range(0, len(orders), COMMANDS_AT_ONCE):
             batch = orders[at : at + COMMANDS_AT_ONCE]
@@ -188,12 +188,12 @@ def _processes(answer: str) -> Optional[Processes]:
 
 
 def identity(processes: Processes) -> Dict[str, Any]:
-    """Give what tells one worker, and one run of the service, from another."""
+    """Give what identifies a worker and a run of the service."""
     worker = processes.workers[0]
     return {
         "worker_pid": worker,
         "worker_started": started_at(worker),
-        # A reload keeps the master. When a worker dies the master ends, and systemd starts both.
+        # A reload keeps the master; a dead worker ends it.
         "service_started": started_at(processes.master),
         "leaving": processes.leaving,
     }

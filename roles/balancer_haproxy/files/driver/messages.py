@@ -1,4 +1,4 @@
-"""What is shown of HAProxy's own words: nothing of any file but the release that they are about."""
+"""Hides what HAProxy's messages quote of any file but the release."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .declared import text_of
 LARGEST_OUTPUT = 4000
 _HIDDEN = r"(?i)(password|passwd|secret|auth|token)(\S*\s+)\S+"
 _QUOTED = r"(?<![A-Za-z0-9])'(.*?)'(?![A-Za-z0-9])"
-# What stands around a quoted name.
+# Signs around a quoted name.
 _MARKS = "'\",.:;()<>[]"
-# Words, numbers and line numbers of HAProxy itself: nothing of this form is worth hiding.
+# HAProxy's own words and numbers hide no secret.
 _SPOKEN = (
     r"\[[A-Z]+\]|\(?\d{1,7}\)?[,.:;]?|\[?haproxy\.cfg(?::\d+)?\]?[,.:;]?|<[a-z]+>"
     r"|[(\[]?[A-Za-z][A-Za-z-]*(?:'[a-z]{1,2}|\(s\))?[)\]]?[,.:;?!]?|IPv[46]|[^A-Za-z0-9]{1,3}"
-    # Where it could not listen, as it writes that.
+    # An address that HAProxy could not listen on.
     r"|\[(?:[0-9.]{7,15}|[0-9a-f:]{2,39}):\d{1,5}\][,.:;]?"
 )
 
@@ -31,10 +31,10 @@ def own_words(said: str, text: str) -> str:
     said = re.sub(_QUOTED, lambda q: q.group() if q.group(1) in text else "'***'", said)
     kept = []
     for line in said.split("\n"):
-        # What an error shows of the release itself.
-        whole = line.strip() and line in text
+        # An error may quote the release.
+        quoted = line.strip() and line in text
         spoken = (re.fullmatch(_SPOKEN, w) or w.strip(_MARKS) in text for w in line.split())
-        if whole or all(spoken):
+        if quoted or all(spoken):
             kept.append(line)
         else:
             kept.append(" ".join(_own_word(word, text) for word in line.split()))

@@ -1,4 +1,4 @@
-"""Judges a release by HAProxy's own check, and by what that leaves out: whether it can listen."""
+"""Runs HAProxy's own check of a release, and tries what that leaves out: to listen."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ _NOISE = (
 def check(release_dir: str, live: str) -> Check:
     """Run `haproxy -c` on a release without forbidden lines; `live` is the file that is read now.
 
-    Its words come back without secrets, and without anything from other files.
+    The output has no secrets, and nothing from other files.
     """
     path = os.path.join(release_dir, "haproxy.cfg")
     text = text_of(path)
-    faults = forbidden(text)
-    if faults:
-        return Check(False, "; ".join(faults)[:LARGEST_OUTPUT])
+    refusals = forbidden(text)
+    if refusals:
+        return Check(False, "; ".join(refusals)[:LARGEST_OUTPUT])
     if not os.path.exists(STATE_FILE):
-        # HAProxy warns of a state file that is not there, and some demand no warnings.
+        # HAProxy warns of a missing file; zero-warning makes that an error.
         write_states([])
     code, said = process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, release_dir)
     lines = [line for line in said.splitlines() if not re.search(_NOISE, line)]
     said = own_words("\n".join(lines).replace(path, "haproxy.cfg"), text)
     if code == 0:
-        faults = _unbindable(path, live)
-        if faults:
-            return Check(False, "; ".join(faults)[:LARGEST_OUTPUT])
+        refusals = _unbindable(path, live)
+        if refusals:
+            return Check(False, "; ".join(refusals)[:LARGEST_OUTPUT])
     return Check(code == 0, said[:LARGEST_OUTPUT])
 
 
 def native_check(folder: str) -> Tuple[int, str]:
-    """Run `haproxy -c` alone; give its exit code and its words."""
+    """Run `haproxy -c` alone; give its exit code and its output."""
     path = os.path.join(folder, "haproxy.cfg")
     return process.run(["haproxy", "-c", "-f", path], CHECK_SECONDS, folder)
 
 
 def _unbindable(path: str, live: str) -> List[str]:
-    """Say which of the listeners that are new in `path` the host could not open.
+    """Give the new listeners of `path` that the host cannot open.
 
-    `haproxy -c` opens none. A reload that cannot open one makes the old worker stop listening for
-    about two seconds of retries, so it must not come to that. What `live` binds is held already.
+    `haproxy -c` opens none. When a reload cannot open one, the old worker stops listening for about
+    two seconds of retries. The ports of `live` are in use already.
     """
     try:
         held = {port for _, port in binds(configuration_of(live))}
     except OSError:
         held = set()
-    faults = []
+    refusals = []
     for address, port in binds(configuration_of(path)):
         if port in held and address in EVERY_ADDRESS:
             continue
         try:
             try_to_listen(address, 0 if port in held else port)
         except OSError as error:
-            faults.append(f"cannot listen on {address or '*'}:{port}: {error.strerror}")
-    return faults
+            refusals.append(f"cannot listen on {address or '*'}:{port}: {error.strerror}")
+    return refusals

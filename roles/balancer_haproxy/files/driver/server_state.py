@@ -1,4 +1,4 @@
-"""What was changed at run time of HAProxy's servers, and how a new worker is told of it.
+"""What run time has changed of HAProxy's servers, and the file that tells a new worker.
 
 States and weights as `show servers state` gives them (management guide, section 9.3).
 """
@@ -14,8 +14,8 @@ from evenkeel.host.system import durable
 from ..config.parser import Configuration
 from .declared import ports
 
-# What a new worker is told of servers that were drained or weighted by hand, so that it knows it
-# before its first request. Empty but for the moment of a reload.
+# A new worker reads here which servers were drained or weighted at run time.
+# Filled only during a reload.
 STATE_FILE = "/var/lib/evenkeel/haproxy.servers"
 
 # srv_admin_state of `show servers state` (include/haproxy/server-t.h).
@@ -23,7 +23,7 @@ _FORCED_MAINTENANCE = 0x01
 _CONFIGURED_MAINTENANCE = 0x04
 _FORCED_DRAIN = 0x08
 
-# `show servers state`, version 1, up to HAProxy 2.6 and on (management guide, 9.3).
+# Version 1 of `show servers state` (management guide, 9.3).
 _STATE_LINE = """
     be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
     srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state
@@ -37,7 +37,7 @@ Rows = Iterable[Dict[str, str]]
 
 
 def drained(rows: Rows) -> Dict[str, Dict[str, str]]:
-    """Give the servers that an order at run time has set to drain, to maint or to weight 0."""
+    """Give the servers that run time has set to drain, to maint or to weight 0."""
     found: Dict[str, Dict[str, str]] = {}
     for row in rows:
         admin = int(row["srv_admin_state"])
@@ -52,7 +52,7 @@ def drained(rows: Rows) -> Dict[str, Dict[str, str]]:
 
 
 def changed_at_run_time(rows: Rows) -> Dict[str, Dict[str, Dict[str, Any]]]:
-    """Give the servers whose state or weight differs from the configuration that is loaded."""
+    """Give the servers whose state or weight differs from the loaded configuration."""
     changed: Dict[str, Dict[str, Dict[str, Any]]] = {}
     for row in rows:
         state: Dict[str, Any] = {}
@@ -72,7 +72,7 @@ def changed_at_run_time(rows: Rows) -> Dict[str, Dict[str, Dict[str, Any]]]:
 
 
 def is_weighted_out(row: Dict[str, str]) -> bool:
-    """Tell whether a server has lost all of its weight at run time."""
+    """Whether run time has set the server's weight to 0."""
     return row["srv_uweight"] == "0" != row["srv_iweight"]
 
 
@@ -99,8 +99,8 @@ def states_for(live: Configuration, rows: Rows) -> List[str]:
     """Give the lines of a state file for the servers of `rows` that were changed at run time.
 
     `live` is the configuration that the next worker reads. HAProxy takes the port from the state
-    file and not from there, so the port is set to what stands there; and a server without one is
-    left out. With `zero-warning` nothing is said, since a worker warns of what it is told.
+    file and not from `live`, so the file has the port of `live`; a server without a port is left
+    out. With `zero-warning` the file is empty, since a worker warns of each server in it.
     """
     if live.setting("zero-warning"):
         return []
@@ -113,13 +113,13 @@ def states_for(live: Configuration, rows: Rows) -> List[str]:
         port = known.get((row["be_name"], row["srv_name"]))
         if port is None or configured or not (admin or weighted):
             continue
-        told = {"srv_addr": "-", "srv_port": str(port), "srv_fqdn": "-", "srvrecord": "-"}
-        states.append(" ".join({**row, **told}.get(name, "-") for name in STATE_COLUMNS))
+        fixed = {"srv_addr": "-", "srv_port": str(port), "srv_fqdn": "-", "srvrecord": "-"}
+        states.append(" ".join({**row, **fixed}.get(name, "-") for name in STATE_COLUMNS))
     return states
 
 
 def write_states(states: List[str]) -> None:
-    """Put the lines in the state file, or none; a disk that is full leaves it as it was."""
+    """Write the state file; a full disk leaves it as it was."""
     text = "\n".join(["1", "# " + " ".join(STATE_COLUMNS), *states]) + "\n"
     temporary = f"{STATE_FILE}.{os.getpid()}"
     try:
@@ -127,6 +127,6 @@ def write_states(states: List[str]) -> None:
         durable.write_new(temporary, text.encode("latin-1"), 0o600)
         os.rename(temporary, STATE_FILE)
     except OSError:
-        # A full disk keeps no host from going back.
+        # A full disk must not stop a rollback.
         with contextlib.suppress(OSError):
             os.unlink(temporary)

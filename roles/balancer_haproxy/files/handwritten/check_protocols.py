@@ -1,10 +1,8 @@
-"""What a server has to say for a health check of another protocol than HTTP to succeed.
+"""What a server has to answer to health checks of other protocols than HTTP.
 
-A stand-in that says it is taken for well, so that a pool of mail, caches or databases is rehearsed
-too. A check that asks for more than is known here fails before the change as after it. Texts are
-those of configuration.txt 2.6 (option mysql-check, ...) and of the protocols' own documents.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+A stub server that answers so is healthy, so pools of mail, caches or databases are rehearsed too. A
+check that needs more than this fails before the change as after it. The bytes are from
+configuration.txt 2.6 (option mysql-check, ...) and the documents of the protocols.
 """
 
 from __future__ import annotations
@@ -16,15 +14,15 @@ from evenkeel.balancer.types import CheckProtocol
 
 from ..config.parser import Line, Proxy
 
-# A regex without anything but letters, the dot that matches itself, and what a backslash quotes.
+# A regex that matches one text: plain letters and quoted signs.
 _PLAIN = re.compile(r"\^?((?:[^\\^$*+?()\[\]{}|]|\\[^A-Za-z0-9])*)\$?")
-# What is said at once, and {how a question begins: its answer}; "" is any question.
-Speech = Tuple[bytes, Dict[bytes, bytes]]
+# The greeting, and {how a request begins: its answer}; b"" is any request.
+Answers = Tuple[bytes, Dict[bytes, bytes]]
 
 _MYSQL_HELLO = (
     b"\x0a5.7.0\0\x01\0\0\0" + b"12345678\0" + b"\x01\x82\x21\x02\0\0\0\0\0\0" + b"\0" * 24
 )
-_KNOWN: Dict[str, Speech] = {
+_KNOWN: Dict[str, Answers] = {
     # HELO or EHLO, and QUIT.
     "smtpchk": (b"220 stand-in\r\n", {b"": b"250 ok\r\n"}),
     "redis-check": (b"", {b"*1\r\n$4\r\nPING": b"+PONG\r\n"}),
@@ -37,13 +35,13 @@ _KNOWN: Dict[str, Speech] = {
     "pgsql-check": (b"", {b"\0\0\0": b"R\0\0\0\x08\0\0\0\0"}),
     # A BindResponse of success (RFC 4511, 4.2.2).
     "ldap-check": (b"", {b"0": b"0\x0c\x02\x01\x01a\x07\n\x01\0\x04\0\x04\0"}),
-    # Any record of TLS will do: an alert.
+    # Any TLS record passes: an alert.
     "ssl-hello-chk": (b"", {b"\x16": b"\x15\x03\0\0\x02\x02\x28"}),
 }
 
 
-def speech(back: Proxy) -> Optional[CheckProtocol]:
-    """Give {"greets": hex, "answers": [[hex of the question, hex of the answer], ...]}, or None."""
+def check_protocol(back: Proxy) -> Optional[CheckProtocol]:
+    """Give what the pool's checks want to hear; None when they speak HTTP or nothing."""
     found = _of(back)
     if found is None:
         return None
@@ -52,36 +50,36 @@ def speech(back: Proxy) -> Optional[CheckProtocol]:
     return {"greets": greets.hex(), "answers": rows}
 
 
-def _of(back: Proxy) -> Optional[Speech]:
+def _of(back: Proxy) -> Optional[Answers]:
     for name, known in _KNOWN.items():
         if back.last("option", name):
             return known
     return _steps(back.all("tcp-check")) if back.last("option", "tcp-check") else None
 
 
-def _steps(lines: List[Line]) -> Optional[Speech]:
-    """Read the steps of a tcp-check: what is expected is what a server has to say."""
-    asked, greets = b"", b""
+def _steps(lines: List[Line]) -> Optional[Answers]:
+    """Turn the steps of a tcp-check into the server's side of them."""
+    request, greets = b"", b""
     answers: Dict[bytes, bytes] = {}
     for line in lines:
         if line.value(1) == "send":
-            # Its first word is enough; where lines end is not known any more.
-            asked = (line.value(2).split() or [""])[0].encode()
+            # The first word is enough to recognize it.
+            request = (line.value(2).split() or [""])[0].encode()
         elif line.value(1) == "send-binary":
-            asked = _binary(line.value(2))
+            request = _binary(line.value(2))
         elif line.value(1) == "expect":
             said = _expected(line)
             if not said:
                 return None
-            if asked:
-                answers[asked] = answers.get(asked, b"") + said
+            if request:
+                answers[request] = answers.get(request, b"") + said
             else:
                 greets += said
     return (greets, answers) if greets or answers else None
 
 
 def _expected(line: Line) -> bytes:
-    """Give a text that meets an `expect`; b"" where none is known."""
+    """Give a text that meets an `expect`; b"" when unknown."""
     for kind in ("string", "rstring", "binary"):
         value = line.after(kind)
         if value is None or "!" in line.words:
@@ -96,7 +94,7 @@ def _expected(line: Line) -> bytes:
 def _literal(regex: str) -> str:
     """Give the text that a regex of plain letters matches; "" for any other.
 
-    It is HAProxy's (PCRE) and may take for ever: it is read and never run.
+    A regex of HAProxy's (PCRE) may run for ever, so it is only read.
     """
     found = _PLAIN.fullmatch(regex)
     return re.sub(r"\\(.)", r"\1", found[1]) if found else ""

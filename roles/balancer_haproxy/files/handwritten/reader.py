@@ -1,11 +1,8 @@
-"""Reads a configuration that somebody wrote by hand as far as a rehearsal needs it.
+"""Reads a configuration that an operator wrote, as far as a rehearsal needs it.
 
-`by_hand` gives what an intent would say: where clients arrive, which hosts and paths lead where,
-pools and their servers. It is what to ask and what to compare with, never what is rendered: the
-bytes stay those of the person. What cannot be read (a route by a variable, a server on a unix
-socket) is left out, and its requests are not among those that are judged.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+The result has the form of an intent: where clients arrive, which hosts and paths lead where, pools
+and their servers. The rehearsal makes requests from it; nothing is rendered from it. What cannot be
+read (a route by a variable, a server on a unix socket) is left out and not judged.
 """
 
 from __future__ import annotations
@@ -29,8 +26,8 @@ from evenkeel.balancer.types import (
 from ..config.parser import Configuration, Line, Proxy, Server, read
 from ..config.values import milliseconds
 from .addresses import is_address, is_port
-from .check_protocols import speech
-from .route_conditions import asked_for, kept
+from .check_protocols import check_protocol
+from .route_conditions import route_conditions, variables
 
 _BIND = re.compile(r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):([0-9]{1,5})(?:-[0-9]+)?")
 _SERVER = re.compile(
@@ -43,20 +40,20 @@ _KINDS = {
     "random": "random",
     "first": "first",
 }
-# Under this weight a ring is uneven by its nature, whatever is live.
+# Below this weight every ring is uneven.
 _EVEN_WEIGHT = 10
 _UNEVEN_TOLERANCE = 0.75
 _MAP_DEFAULT = re.compile(r"^%\[.*\bmap(?:_\w+)?\([^,()]+,([A-Za-z0-9_.:-]+)\)\]$")
-# More servers of one template are not stood in for.
+# The most stub servers for one template.
 _MOST_SLOTS = 64
 _COOKIE_MODES = ("insert",)
 _STATUSES = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 
 
 def handwritten(files: Mapping[str, Any]) -> HandwrittenReading:
-    """Give the files of a release in the form of a normalised intent, with `by_hand` set to True.
+    """Give the files of a release in the form of a normalised intent.
 
-    Without a listener or a pool that can be read both lists are empty.
+    The lists of listeners and pools are empty when none can be read.
     """
     configuration = read(files)
     pools = [_pool(back) for back in configuration.backs if back.servers]
@@ -85,7 +82,7 @@ def _listener(front: Proxy, known: "set[str]") -> HandwrittenListener:
     default_pool = default.value(1) if default else (front.name if front.name in known else None)
     for line in front.all("use_backend"):
         if len(line.words) == 2:
-            # What is looked up in vain has the map's own default; no map is filled here.
+            # Maps are empty here, so every lookup gives the default.
             found = _MAP_DEFAULT.search(line.value(1))
             default_pool = found[1] if found else line.value(1)
             break
@@ -105,7 +102,7 @@ def _binds(line: Line) -> Iterator[HandwrittenBind]:
     for word in line.value(1).split(","):
         found = _BIND.fullmatch(word)
         address = found[1].strip("[]") if found else ""
-        # A typo is no address of the container: HAProxy's own check says what it is.
+        # HAProxy's own check reports a mistyped address.
         if not found or not is_port(found[2]) or not (address in ("", "*") or is_address(address)):
             continue
         certificate = line.after("crt")
@@ -118,18 +115,18 @@ def _binds(line: Line) -> Iterator[HandwrittenBind]:
 
 
 def _routes(front: Proxy, known: "set[str]") -> Iterator[HandwrittenRoute]:
-    """Give a route for each `use_backend` whose condition can be met by a request of our making."""
+    """Give a route for each `use_backend` whose condition a made-up request can meet."""
     acls: Dict[str, List[Line]] = {}
     for line in front.all("acl"):
         acls.setdefault(line.value(1), []).append(line)
-    known_as = kept(front)
+    samples = variables(front)
     for number, line in enumerate(front.all("use_backend"), 1):
         pool = line.value(1)
         if pool not in known or line.value(2) != "if":
             continue
-        asked = asked_for(line.words[3:], acls, known_as)
-        if asked is not None:
-            yield {"name": f"{pool}-{number}", "pool": pool, **asked}
+        conditions = route_conditions(line.words[3:], acls, samples)
+        if conditions is not None:
+            yield {"name": f"{pool}-{number}", "pool": pool, **conditions}
 
 
 def _pool(back: Proxy) -> HandwrittenPool:
@@ -143,7 +140,7 @@ def _pool(back: Proxy) -> HandwrittenPool:
         "algorithm": algorithm,
         "stickiness": cookie,
         "check": _check(back),
-        "speaks": speech(back),
+        "speaks": check_protocol(back),
         "servers": servers,
         "extra": [],
         "guardrails": _guardrails(back, algorithm, servers),
@@ -153,7 +150,7 @@ def _pool(back: Proxy) -> HandwrittenPool:
 def _guardrails(
     back: Proxy, algorithm: HandwrittenAlgorithm, servers: List[HandwrittenServer]
 ) -> HandwrittenGuardrails:
-    """Give what differs for a pool whose clients are spread by more than its weights."""
+    """Give the guardrails of a pool whose clients follow more than its weights."""
     if back.all("stick") or back.all("use-server") or algorithm["kind"] == "other":
         return {"judged": "requests_only"}
     uneven = algorithm["kind"] in ("hash", "random") and servers
@@ -218,7 +215,7 @@ def _check(back: Proxy) -> Check:
 
 
 def _expected(back: Proxy) -> List[int]:
-    """Give the statuses that are well; `status 200,204-206` and its opposite are understood."""
+    """Give the healthy statuses of `expect [!] status 200,204-206`."""
     line = back.last("http-check", "expect")
     said = line.after("status") if line else None
     named = [
@@ -234,8 +231,8 @@ def _expected(back: Proxy) -> List[int]:
 def _slots(server: Server) -> Iterator[HandwrittenServer]:
     """Give a server, or those that a template makes.
 
-    Resolved once, all of them have the one address of their name, and are one. A name server gives
-    each an address: that of `slot2.NAME` is the second one of NAME (rehearsal/stub_names.py).
+    Resolved at the start, all slots have one address and count as one server. With a name server
+    each slot has its own address: `slot2.NAME` has the second one (rehearsal/stubs/dns.py).
     """
     one = _server(server) if server.slots else None
     if one is None:
@@ -249,13 +246,13 @@ def _slots(server: Server) -> Iterator[HandwrittenServer]:
 
 
 def _server(server: Server) -> Optional[HandwrittenServer]:
-    """Give one server; None for one that no stand-in can be reached at."""
+    """Give one server; None for an address that no stub server can have."""
     found = _SERVER.fullmatch(server.address)
     if not found or not is_port(found[2]):
         return None
     address = found[1].strip("[]")
     if not is_address(address) and not re.search("[A-Za-z]", address.replace(":", "")):
-        # An address with a typo is no host name that a stand-in could have.
+        # A mistyped address is no host name.
         return None
     weight = server.number("weight")
     slow = milliseconds(server.options.get("slowstart", ""))

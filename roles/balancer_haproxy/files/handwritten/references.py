@@ -1,7 +1,4 @@
-"""The files that a configuration names and that a rehearsal needs a stand-in for.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""The files, hosts and names that a configuration refers to: a rehearsal needs each."""
 
 from __future__ import annotations
 
@@ -14,20 +11,20 @@ from ..config.parser import Configuration, Line, read
 from .addresses import is_address, is_port
 
 _MAP = re.compile(r"\bmap(?:_\w+)?\((/[^,)]+)")
-# Where such files lie. A stand-in is put nowhere else, whatever a configuration names.
+# Placeholders are put below these folders alone.
 _PLACES = ("/etc/haproxy/", "/etc/ssl/", "/etc/letsencrypt/", "/etc/pki/", "/etc/certs/", "/srv/")
 _ANSWERS = ("file", "lf-file")
 _AUTHORITIES = ("ca-file", "ca-verify-file")
-# What the certificate of a server has to be for, where that is said once for all requests.
+# A server's name that is the same for all requests.
 _CALLED = re.compile(r"(?:str\()?([A-Za-z0-9._-]+)\)?")
-# The place of an address in the lines that name one, and options that do.
+# Directive -> position of the address.
 _ADDRESSED = {
     **{"log": 1, "nameserver": 2, "peer": 2, "mailer": 2, "dispatch": 1, "source": 1},
     **{"server": 2, "server-template": 3, "bind": 1},
 }
 _HOST = re.compile(r"(?:ipv[46]@|udp[46]?@|tcp[46]?@)?([A-Za-z][A-Za-z0-9_.-]*)(?::[0-9]+)?")
 _NAMESERVER = re.compile(r"(?:udp4?@|ipv4@)?([0-9.]+):([0-9]{1,5})")
-# Words that stand where an address could.
+# Words in the place of an address.
 _NO_HOSTS = ("global", "stdout", "stderr", "localhost", "fd")
 
 _KINDS = (
@@ -37,12 +34,7 @@ _KINDS = (
 
 
 def references(files: Mapping[str, Any]) -> References:
-    """Give the paths that the files name, by kind.
-
-    `certificates` are with their key, `revocations` are of `authorities`, `pages` are answers of
-    HTTP, `lists` also maps; `hosts` are the host names that have to be resolved, `nameservers` who
-    resolves them, as address:port, and `server_names` what servers' certificates have to be for.
-    """
+    """Give what the files name, by kind."""
     configuration = read(files)
     found: References = {kind: [] for kind in _KINDS}
     bases = {name: _base(configuration, name) for name in ("crt-base", "ca-base")}
@@ -54,7 +46,7 @@ def references(files: Mapping[str, Any]) -> References:
     for line in lines:
         _host(line, found["hosts"])
         server = _NAMESERVER.fullmatch(line.value(2)) if line.starts("nameserver") else None
-        # A typo gets no stand-in: HAProxy's own check says what it is.
+        # HAProxy's own check reports a mistyped address.
         if server and is_address(server[1]) and is_port(server[2]):
             found["nameservers"].append(f"{server[1]}:{int(server[2])}")
         _of(line, bases, found)
@@ -91,7 +83,7 @@ def _of(line: Line, bases: Mapping[str, str], found: References) -> None:
 
 
 def _host(line: Line, hosts: List[str]) -> None:
-    """Enter the host names of a line; one without a dot or a port may be any word."""
+    """Add the host names of a line."""
     place = _ADDRESSED.get(line.words[0], 0)
     words = [line.value(place)] if place else []
     if line.words[0] in ("server", "server-template", "default-server"):
@@ -103,7 +95,7 @@ def _host(line: Line, hosts: List[str]) -> None:
 
 
 def _add(paths: List[str], path: Optional[str], base: str = "", folder: str = "") -> None:
-    """Enter an absolute path; a folder of certificates gets one file of that name."""
+    """Add an absolute path; a folder of certificates gets one file."""
     if not path or path.startswith("@"):
         return
     if not path.startswith("/"):

@@ -1,7 +1,4 @@
-"""What a request has to be like to meet a condition of a route: hosts, paths and headers.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""Finds hosts, paths and headers of requests that meet the condition of a route."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ _PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-def kept(front: Proxy) -> Dict[str, str]:
-    """Give {var(NAME): the sample that it was set to} of variables that rules set at once."""
+def variables(front: Proxy) -> Dict[str, str]:
+    """Give {var(NAME): sample} of the variables that http-request rules set."""
     found: Dict[str, str] = {}
     for line in front.all("http-request"):
         name = re.fullmatch(r"set-var\(([A-Za-z0-9_.]+)\)", line.value(1))
@@ -27,11 +24,16 @@ def kept(front: Proxy) -> Dict[str, str]:
     return found
 
 
-def asked_for(
-    words: Sequence[str], acls: Mapping[str, List[Line]], kept: Mapping[str, str]
+def route_conditions(
+    words: Sequence[str], acls: Mapping[str, List[Line]], variables: Mapping[str, str]
 ) -> Optional[RouteConditions]:
     """Give hosts, paths and headers that meet the first alternative of a condition."""
-    asked: RouteConditions = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
+    conditions: RouteConditions = {
+        "hosts": [],
+        "paths": [],
+        "path_prefixes": [],
+        "headers": [],
+    }
     at = 0
     while at < len(words):
         word = words[at]
@@ -45,15 +47,17 @@ def asked_for(
         else:
             tests = [line.words[2:] for line in acls.get(word.lstrip("!"), [])]
         if word.startswith("!"):
-            # Most requests do not match what is excepted.
+            # Most requests do not match an exception.
             continue
-        if not any(_met((kept.get(test[0], test[0]), *test[1:]), asked) for test in tests if test):
+        if not any(
+            _met((variables.get(test[0], test[0]), *test[1:]), conditions) for test in tests if test
+        ):
             return None
-    return asked if any(asked.values()) else None
+    return conditions if any(conditions.values()) else None
 
 
-def _met(test: Sequence[str], asked: RouteConditions) -> bool:
-    """Enter what meets one test into `asked`; False when we cannot make such a request."""
+def _met(test: Sequence[str], conditions: RouteConditions) -> bool:
+    """Add what meets one test to `conditions`; False when no request can be made for it."""
     if not test:
         return False
     sample, how, values = _parts(test)
@@ -61,17 +65,18 @@ def _met(test: Sequence[str], asked: RouteConditions) -> bool:
     if name.startswith(("hdr(host)", "req.hdr(host)", "hdr_", "req.hdr_")) and "(host)" in name:
         how = how or name.partition("hdr_")[2].partition("(")[0]
         hosts = [_host(value, how) for value in values]
-        asked["hosts"] += [host for host in hosts if host]
+        conditions["hosts"] += [host for host in hosts if host]
         return any(hosts)
     if name in ("path", "path_beg", "path_dir", "url_beg", "path_sub", "path_end", "url", "base"):
         how = how or name.partition("_")[2]
         paths = [value for value in values if _PLAIN_PATH.fullmatch(_path(value, how))]
-        key = asked["path_prefixes"] if how in ("beg", "dir") else asked["paths"]
-        key += [_path(value, how) for value in paths]
+        prefix = how in ("beg", "dir")
+        wanted = conditions["path_prefixes"] if prefix else conditions["paths"]
+        wanted += [_path(value, how) for value in paths]
         return bool(paths)
     found = re.fullmatch(r"(?:req\.)?f?hdr\(([A-Za-z0-9-]+)\)", sample.split(",")[0])
     if found and values and how in ("", "str") and _WORD.fullmatch(values[0]):
-        asked["headers"].append({"name": found[1], "value": values[0]})
+        conditions["headers"].append({"name": found[1], "value": values[0]})
         return True
     return False
 
@@ -91,7 +96,7 @@ def _parts(test: Sequence[str]) -> Tuple[str, str, List[str]]:
 
 
 def _host(value: str, how: str) -> str:
-    """Give a host name that matches; "" when there is none of our making."""
+    """Give a host name that matches; "" when none can be made."""
     value = value.partition(":")[0]
     if how == "end":
         value = "rehearsal" + (value if value.startswith(".") else f".{value}")

@@ -17,14 +17,14 @@ _SECOND, _MINUTE, _HOUR = 1e3, 6e4, 3.6e6
 
 
 def algorithm(proxy: Proxy) -> str:
-    """Give the balancing algorithm's name; without a word it is round robin."""
+    """Give the balancing algorithm; the default is round robin."""
     line = proxy.last("balance")
     return line.value(1).split("(")[0] if line else "roundrobin"
 
 
 @lru_cache(maxsize=100_000)
 def endpoint(address: str) -> str:
-    """Give the one spelling of a server's address and port."""
+    """Give a server's address and port in canonical form."""
     text = address.lower()
     for prefix in ("ipv4@", "ipv6@"):
         text = text[len(prefix) :] if text.startswith(prefix) else text
@@ -200,7 +200,7 @@ def long_stick_on_source(now: Configuration) -> Iterator[Hit]:
 
 
 def _expires(now: Configuration, proxy: Proxy, line: Line) -> Optional[float]:
-    """Give after how many milliseconds an entry of the table expires; None for never."""
+    """Give the milliseconds until an entry of the table expires; None for never."""
     named = line.after("table")
     where = (now.back(named) or now.front(named)) if named else proxy
     tables: List[Line] = where.own("stick-table") if where else []

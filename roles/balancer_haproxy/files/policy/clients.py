@@ -1,4 +1,4 @@
-"""Rules about what one client meets: limits of its own, and the server that it comes back to."""
+"""Rules about single clients: their limits, their address, and the server they return to."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .balancing import endpoint
 from .conditions import Words, is_always, of_line
 from .rule import STOP, Hit, comparison, rule
 
-# A page of today loads more than this at once.
+# One page opens more connections than this.
 _LEAST_A_SECOND = 1.0
 _LEAST_OPEN = 4
-# (the counter's number, what it counts, its arguments): sc0_..., sc_...(0,TABLE), src_...(TABLE).
+# (number, what it counts, arguments): sc0_..., sc_...(0,TABLE), src_...(TABLE).
 _COUNTER = re.compile(r"(sc[0-9]*|src)_((?:http_req|conn)_rate|conn_cur)(?:\(([^()]*)\))?(?:,.*)?")
 _REFUSES = ("deny", "tarpit", "reject", "silent-drop")
 _TYPO = 2
 _ADDRESS_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip")
 _HIDDEN = re.compile(r'\bfor="?(?:unknown\b|_)', re.IGNORECASE)
-# The page that was asked for, with https in place of http.
+# The same page over https.
 _SAME_PAGE = re.compile(r"https://[^/?]*/?%[\[{HU].*", re.IGNORECASE)
-# What tells plain HTTP from HTTPS; other tests take some of the requests alone.
+# Tests that tell plain HTTP from HTTPS.
 _ABOUT_TLS = ("dst_port", "hdr(x-forwarded-proto)", "req.hdr(x-forwarded-proto)")
-# Where the name stands that the key of a hash is found by.
+# The name of a hash's key.
 _KEY = re.compile(
     r"\b(hdr|fhdr|cook|url_?param|urlp|rdp[-_]cookie)(?:\(\s*|\s+)([^\s(),]+)", re.IGNORECASE
 )
@@ -55,7 +55,7 @@ def low_client_limit(now: Configuration) -> Iterator[Hit]:
 
 
 def _is_of_a_route(now: Configuration, pool: Proxy) -> bool:
-    """Whether some condition leads to a pool, and nothing does without one."""
+    """Whether requests reach a pool by conditions alone."""
     named = [
         line
         for proxy in now.fronts
@@ -67,7 +67,7 @@ def _is_of_a_route(now: Configuration, pool: Proxy) -> bool:
 
 
 def _low(line: Line, now: Configuration, proxy: Proxy) -> str:
-    """Say how low the limit is, where a condition is one counter and nothing else."""
+    """Describe a limit that is too low; empty unless one counter alone decides."""
     kind, ways = of_line(line.words, proxy)
     only = ways[0][0] if kind == "if" and ways and len(ways) == len(ways[0]) == 1 else None
     if only is None or only.negated or len(only.tests) != 1:
@@ -86,7 +86,7 @@ def _low(line: Line, now: Configuration, proxy: Proxy) -> str:
 
 
 def _period(counter: "re.Match[str]", now: Configuration, proxy: Proxy) -> Optional[float]:
-    """Give the seconds that a rate counts, in the table that it is of; None for no or two such."""
+    """Give the period of a rate in seconds; None unless exactly one table has it."""
     found: Set[float] = set()
     tables = _tables(counter[1], (counter[3] or "").split(","), now, proxy)
     for one in now.proxies:
@@ -98,7 +98,7 @@ def _period(counter: "re.Match[str]", now: Configuration, proxy: Proxy) -> Optio
 
 
 def _tables(kind: str, given: List[str], now: Configuration, proxy: Proxy) -> Set[str]:
-    """Give the sections whose table a counter may be of: named, tracked, or its own."""
+    """Give the sections whose table a counter may read: named, tracked, or its own."""
     if kind == "src":
         return {given[0].strip() or proxy.name}
     which = kind[2:]
@@ -121,12 +121,12 @@ def _tables(kind: str, given: List[str], now: Configuration, proxy: Proxy) -> Se
 @rule(
     "client-address-made-up",
     STOP,
-    title="Servers are told the same client address for everybody",
+    title="Servers get one client address for all clients",
     reason="they limit and block by it, and take all users for one",
     next_step="say it with a sample, such as %[src], or leave it to `option forwardfor`",
 )
 def client_address_made_up(now: Configuration) -> Iterator[Hit]:
-    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` always set to what is the same for everybody.
+    """`X-Forwarded-For`, `X-Real-IP` or `Forwarded` always set to one value for all clients.
 
     `Forwarded` may hide the client: `for=unknown` and `for=_name` (RFC 7239, 6).
     """
@@ -167,7 +167,7 @@ def https_redirect_gone(now: Configuration, before: Configuration) -> Iterator[H
 
 
 def _to_https(now: Configuration, front: Proxy) -> List[Tuple[Line, bool]]:
-    """Give the redirects to https, and whether each takes all requests but what it excepts."""
+    """Give the redirects to https, and whether each takes all requests but exceptions."""
     found = list(_redirects(front))
     lines = [*front.all("use_backend"), *front.all("default_backend")]
     pools = [now.back(name) for name in sorted({line.value(1) for line in lines})]
@@ -193,12 +193,12 @@ def _is_same_page(line: Line) -> bool:
 
 
 def _is_wide(line: Line, proxy: Proxy) -> bool:
-    """Whether a condition only excepts something (`unless { ssl_fc }`, `!{ path /x }`)."""
+    """Whether a condition only names exceptions (`unless { ssl_fc }`, `!{ path /x }`)."""
     if is_always(line.words):
         return True
     kind, ways = of_line(line.words, proxy)
     if kind == "unless":
-        # Any test that has to fail is an exception; one that has to be met is none.
+        # A test that must fail excepts something.
         return ways is not None and all(any(not one.negated for one in parts) for parts in ways)
     return any(
         all(one.negated or (one.tests and all(map(_is_about_tls, one.tests))) for one in parts)
@@ -250,7 +250,7 @@ def _by_cookie(back: Proxy) -> Dict[str, str]:
 def hash_key_mistyped(now: Configuration, before: Configuration) -> Iterator[Hit]:
     """`balance` by a header, a cookie or a parameter whose name differs in one or two letters.
 
-    Of a short name only where the old one is still asked for elsewhere; digits are no letters.
+    A short name counts only where other lines still read the old one. Digits are ignored.
     """
     for proxy in now.backs:
         old = before.back(proxy.name)
@@ -270,7 +270,7 @@ def _letters(name: str) -> str:
 
 
 def _is_asked_for(now: Configuration, name: str, but: Line) -> bool:
-    """Whether any other line asks for a header, cookie or parameter of this name."""
+    """Whether any other line reads a header, cookie or parameter of this name."""
     return any(
         name in (found for _, found in _KEY.findall(" ".join(line.words).lower()))
         for proxy in now.proxies
@@ -280,7 +280,7 @@ def _is_asked_for(now: Configuration, name: str, but: Line) -> bool:
 
 
 def _distance(one: str, other: str) -> int:
-    """Give how many letters have to be put, taken or replaced (Levenshtein)."""
+    """Give the Levenshtein distance: letters to insert, delete or replace."""
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):
         last, row[0] = row[0], at

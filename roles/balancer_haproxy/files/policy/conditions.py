@@ -1,7 +1,4 @@
-"""What a condition of a rule says: alternatives, each of tests that have to be met together.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""Reads conditions: alternatives, each a list of tests that must all be met."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ _AND = ("and", "AND", "&&")
 
 
 class Part(NamedTuple):
-    """One word of a condition: any one of its `tests` meets it; `negated`: none of them may.
+    """One word of a condition. Any of its `tests` meets it; `negated` means that none may.
 
-    Without tests it is a name that the section does not define (HAProxy's own, or a fault).
+    Without tests it is a name that the section does not define: HAProxy's own, or a mistake.
     """
 
     negated: bool
@@ -42,7 +39,7 @@ def is_always(parts: Sequence[str]) -> bool:
 
 
 def alternatives(words: Sequence[str], proxy: Proxy) -> Optional[Alternatives]:
-    """Give what `words` (those after `if`) ask for; None where a brace is not closed."""
+    """Give the alternatives of the words after `if`; None where a brace is not closed."""
     found: Alternatives = [[]]
     at = 0
     while at < len(words):
@@ -68,13 +65,13 @@ def alternatives(words: Sequence[str], proxy: Proxy) -> Optional[Alternatives]:
 
 
 def of_line(words: Sequence[str], proxy: Proxy) -> Tuple[str, Optional[Alternatives]]:
-    """Give ("if", "unless" or "", its alternatives) of a line; without one it always applies."""
+    """Give ("if", "unless" or "", alternatives) of a line; "" always applies."""
     found = condition(words)
     return (found[0], alternatives(found[1:], proxy)) if found else ("", [])
 
 
 def split(test: Words) -> Tuple[str, Dict[str, str], List[str]]:
-    """Give a test's sample, its flags (those without a value have "") and its values."""
+    """Give a test's sample, its flags ({flag: value or ""}) and its values."""
     flags: Dict[str, str] = {}
     at = 1
     while at < len(test) and test[at].startswith("-"):
@@ -90,7 +87,7 @@ def split(test: Words) -> Tuple[str, Dict[str, str], List[str]]:
 
 
 def listed(now: Configuration, path: str) -> Optional[List[str]]:
-    """Give the rows of a list or map that belongs to the release; None for one on the host."""
+    """Give the rows of a list or map of the release; None for one on the host."""
     text = now.data.get(path, now.data.get(path.rsplit("/", 1)[-1]))
     if text is None:
         return None

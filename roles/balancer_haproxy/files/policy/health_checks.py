@@ -1,4 +1,4 @@
-"""Rules about health checks and what becomes of a server that is not well."""
+"""Rules about health checks and unhealthy servers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _NOT_WELL = ("500", "503")
 
 
 def is_checked(server: Server) -> bool:
-    """Whether anything tells that a server is not well."""
+    """Whether anything notices that a server is unhealthy."""
     return server.has("check") or server.has("track")
 
 
 def in_service(proxy: Proxy) -> List[Server]:
-    """Give the servers that the file does not put out of traffic."""
+    """Give the servers that take traffic by the file."""
     return [one for one in proxy.servers if not one.has("disabled") and one.number("weight") != 0]
 
 
 def asks(proxy: Proxy) -> Optional[Line]:
-    """Give the line that makes checks ask the application; None where they only connect."""
+    """Give the line that makes checks reach the application; None if they only connect."""
     for kind in _LAYER_7:
         found = proxy.last("option", kind)
         if found:
@@ -64,7 +64,7 @@ def no_check(now: Configuration) -> Iterator[Hit]:
     "httpchk-without-check",
     STOP,
     title="A pool says how to check, and no server is checked",
-    reason="`option httpchk` only says what to ask; without `check` on the servers nobody asks",
+    reason="`option httpchk` only sets the request; without `check` on the servers none is sent",
     next_step="put `check` on the servers or on default-server",
 )
 def httpchk_without_check(now: Configuration) -> Iterator[Hit]:
@@ -83,7 +83,7 @@ def httpchk_without_check(now: Configuration) -> Iterator[Hit]:
     next_step="ask for a path: check.kind http in the intent, `option httpchk` in a file",
 )
 def connect_check_only(now: Configuration) -> Iterator[Hit]:
-    """Checked servers of mode http without anything that asks the application."""
+    """Checked servers of mode http whose checks do not reach the application."""
     for proxy in now.backs:
         checked = [one for one in proxy.servers if one.has("check")]
         if proxy.mode == "http" and checked and not asks(proxy):
@@ -122,7 +122,7 @@ def _matches(kind: str, wanted: str, text: str) -> bool:
     if kind == "string":
         return not wanted
     try:
-        # An error page may be anything; what is true of no text at all is true of any.
+        # An error page may have any text.
         return re.search(wanted, text if kind == "rstatus" else "") is not None
     except re.error:
         return False
@@ -136,14 +136,13 @@ def _in_range(wanted: str, status: int) -> bool:
 
 
 def well(proxy: Proxy) -> Optional[FrozenSet[int]]:
-    """Give the statuses that a check over HTTP takes for well; None where they do not decide."""
+    """Give the statuses that an HTTP check accepts; None when statuses do not decide."""
     others = (*(kind for kind in _LAYER_7 if kind != "httpchk"), "tcp-check")
     if not proxy.last("option", "httpchk") or any(proxy.last("option", kind) for kind in others):
         return None
     expected = proxy.all("http-check", "expect")
     if proxy.own("http-check") or proxy.own("option", "httpchk"):
-        # Lines of its own take the place of those in defaults; without `expect` among them it is
-        # not said here what becomes of the one there.
+        # Own lines replace those of defaults; without an own `expect` nothing is known.
         if expected and not proxy.own("http-check", "expect"):
             return None
         expected = proxy.own("http-check", "expect")
@@ -162,7 +161,7 @@ def well(proxy: Proxy) -> Optional[FrozenSet[int]]:
 
 
 def _falls_after(server: Server) -> float:
-    """Give the milliseconds until a dead server is taken out, at most."""
+    """Give the most milliseconds until a dead server is marked down."""
     inter = _time(server, "inter", _INTER)
     fast = _time(server, "fastinter", inter)
     fall = server.number("fall") or 3

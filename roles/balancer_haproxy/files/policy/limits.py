@@ -1,4 +1,4 @@
-"""Rules about how much fits: connections, threads, buffers, slots, names that are resolved."""
+"""Rules about limits: connections, threads, buffers, slots, name resolution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .health_checks import in_service
 from .rule import STOP, TELL, Hit, comparison, rule
 
 _HOUR, _DAY = 3.6e6, 8.64e7
-# fs.nr_open, beyond which no process may go whatever its limits; two descriptors a connection.
+# Linux's fs.nr_open. A connection takes two descriptors.
 _MOST_DESCRIPTORS = 1_048_576
 _FEWEST_CONNECTIONS = 32
 _LEAST_BUFFER = 8_192
@@ -21,7 +21,7 @@ _DEFAULT_BUFFER = 16_384
     "tiny-server-maxconn",
     STOP,
     title="A server takes almost no connections",
-    reason="all others wait in the queue; with few requests at a time nobody sees it",
+    reason="all other requests wait in the queue; at low load it does not show",
     next_step="set what the server takes at its peak",
 )
 def tiny_server_maxconn(now: Configuration) -> Iterator[Hit]:
@@ -70,7 +70,7 @@ def moving_server_maxconn(now: Configuration) -> Iterator[Hit]:
     "tiny-maxconn",
     STOP,
     title="The balancer takes almost no connections",
-    reason="the rest of the clients wait unseen, in the kernel",
+    reason="the other clients wait in the kernel, where no counter shows them",
     next_step="set what the balancer takes at its peak",
 )
 def tiny_maxconn(now: Configuration) -> Iterator[Hit]:
@@ -93,7 +93,7 @@ def tiny_maxconn(now: Configuration) -> Iterator[Hit]:
     "maxconn-cut",
     STOP,
     title="A limit on connections falls to a tenth",
-    reason="a digit that slipped looks like this, and it shows at the next peak",
+    reason="this happens when a digit slips, and it shows at the next peak",
     next_step="if it is meant, waive the rule with the reason",
 )
 def maxconn_cut(now: Configuration, before: Configuration) -> Iterator[Hit]:

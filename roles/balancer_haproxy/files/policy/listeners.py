@@ -1,4 +1,4 @@
-"""Rules about where clients arrive and which pool they reach."""
+"""Rules about listeners and routes to pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOGIC = frozenset(["or", "OR", "and", "AND", "||", "&&", "if", "unless"])
 
 
 def places(bind: Line) -> List[str]:
-    """Give the addresses and ports of a `bind` line, each in its one spelling."""
+    """Give the addresses and ports of a `bind` line in canonical form."""
     found = []
     for part in bind.value(1).split(","):
         if part.startswith(("/", "unix@", "abns@", "fd@", "sockpair@")):
@@ -95,7 +95,7 @@ def word_in_pattern(now: Configuration) -> Iterator[Hit]:
 def _patterns(line: Line) -> List[str]:
     if line.starts("acl"):
         parts = list(line.words[2:])
-        # A value that is quoted cannot be told apart; what follows -- was meant as it stands.
+        # Words after `--` are patterns on purpose.
         return [] if "--" in parts else [part for part in parts[1:] if not part.startswith("-")]
     found, inside = [], False
     for word in condition(line.words):
@@ -112,7 +112,7 @@ def _patterns(line: Line) -> List[str]:
     "route-never-reached",
     STOP,
     title="A rule takes every request from the rules after it",
-    reason="the first use_backend whose condition is true wins, and the others are never asked",
+    reason="the first use_backend whose condition is true wins, and the others are never reached",
     next_step="put it last, give it a condition, or remove the rules after it",
 )
 def route_never_reached(now: Configuration) -> Iterator[Hit]:
@@ -122,15 +122,15 @@ def route_never_reached(now: Configuration) -> Iterator[Hit]:
         always: Optional[Line] = None
         for line in proxy.own("use_backend"):
             about = f"use_backend {line.value(1)}"
-            asked = condition(line.words)
-            if always or asked in seen:
-                earlier = always or seen[asked]
+            needed = condition(line.words)
+            if always or needed in seen:
+                earlier = always or seen[needed]
                 got = f"line {earlier.number} takes all of it: {' '.join(earlier.words)[:80]}"
                 yield Hit(got, line, listener=proxy.name, about=about)
             elif is_always(line.words):
                 always = None if "%[" in line.value(1) else line
-            if asked:
-                seen.setdefault(asked, line)
+            if needed:
+                seen.setdefault(needed, line)
 
 
 @rule(
@@ -162,7 +162,7 @@ def no_way_on(now: Configuration) -> Iterator[Hit]:
 def map_without_pool(now: Configuration) -> Iterator[Hit]:
     """`use_backend %[...]`: the map's default, its values where the map is here, and a default.
 
-    A map that lies on the host cannot be looked into: that is told.
+    A map on the host cannot be read: that is told.
     """
     pools = {proxy.name for proxy in now.backs}
     for proxy in now.fronts:
@@ -178,9 +178,9 @@ def _lookups(
     now: Configuration, proxy: Proxy, line: Line, pools: Set[str]
 ) -> Iterator[Tuple[str, str]]:
     text = line.value(1)
-    whole = text.startswith("%[") and text.endswith("]") and text.count("%[") == 1
+    is_all = text.startswith("%[") and text.endswith("]") and text.count("%[") == 1
     path, otherwise = map_of(text)
-    if path and otherwise and whole and otherwise not in pools:
+    if path and otherwise and is_all and otherwise not in pools:
         yield f"the default {otherwise!r} of {path} is no pool", STOP
     if not otherwise and not proxy.all("default_backend") and not proxy.is_back:
         yield "a name that is not found has no default, and no default_backend", STOP
@@ -190,7 +190,7 @@ def _lookups(
         yield f"{what}: whether it names a pool is not known here", TELL
         return
     wrong = sorted(value for value in values if value not in pools)
-    if wrong and whole:
+    if wrong and is_all:
         yield f"{path} names {', '.join(wrong[:3])}: no such pool", STOP
 
 
@@ -201,7 +201,7 @@ def map_of(text: str) -> Tuple[str, str]:
 
 
 def map_values(now: Configuration, path: str) -> Optional[Sequence[str]]:
-    """Give what a map of the release gives; None for one that lies on the host."""
+    """Give the values of a map of the release; None for a map on the host."""
     rows = listed(now, path)
     if rows is None:
         return None
@@ -212,7 +212,7 @@ def map_values(now: Configuration, path: str) -> Optional[Sequence[str]]:
 @rule(
     "clients-unknown",
     LOST,
-    title="Servers are not told the client's address",
+    title="Servers do not get the client's address",
     reason="they take the balancer for the client, and limit or block it",
     next_step="set `option forwardfor`",
 )

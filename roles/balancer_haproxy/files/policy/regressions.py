@@ -1,4 +1,4 @@
-"""Rules about what a change takes from clients or servers that are there already."""
+"""Rules about what a change takes from existing clients or servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .listeners import map_of, map_values, places
 from .rule import STOP, TELL, Hit, comparison
 
 _TLS, _PROXY = "ssl", "accept-proxy"
-# What is known of a looked-up name only when a request comes.
+# The part of a name that each request decides.
 _LOOKED_UP = re.compile(r"%\[[^\]]*\]")
 
 
@@ -59,10 +59,10 @@ def clients_speak_otherwise(now: Configuration, before: Configuration) -> Iterat
     STOP,
     title="A port that clients use is no longer there",
     reason="clients that are not changed in the same moment cannot connect",
-    next_step="keep the old port beside the new one until nobody uses it, or waive the rule",
+    next_step="keep the old port beside the new one until no client uses it, or waive the rule",
 )
 def port_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """Addresses and ports that no listener has any more; those on this machine alone are told."""
+    """Addresses and ports that no listener has any more; local ones are told."""
     here_now = set(_binds(now))
     if not now.fronts:
         return
@@ -114,19 +114,19 @@ def servers_spoken_to_otherwise(now: Configuration, before: Configuration) -> It
 @comparison(
     "servers-no-longer-verified",
     STOP,
-    title="Who a server is, is no longer verified",
-    reason="whoever answers at its address is given requests, with all that users sent",
-    next_step="name who signs its certificate (ca-file), or waive the rule with the reason",
+    title="A server's identity is no longer verified",
+    reason="any host that answers at its address gets the requests, with all that users send",
+    next_step="name the authority of its certificate (ca-file), or waive the rule with the reason",
 )
 def servers_no_longer_verified(now: Configuration, before: Configuration) -> Iterator[Hit]:
-    """A server whose certificate had to be signed by somebody trusted, and no longer has."""
+    """A server whose certificate needed a trusted signature, and no longer does."""
     for proxy, old, new in _same_servers(now, before):
         if _is_verified(before, old) and not _is_verified(now, new):
             yield Hit("verify none" if new.has("ssl") else "no TLS", new.line, proxy.name, new.name)
 
 
 def _is_verified(configuration: Configuration, server: Server) -> bool:
-    """Tell whether TLS to a server is verified: with no word about it, unless all are not."""
+    """Whether TLS to a server is verified; `ssl-server-verify` is the default."""
     every = configuration.setting("ssl-server-verify")
     otherwise = every.value(1) if every else "required"
     return server.has("ssl") and server.options.get("verify", otherwise) != "none"
@@ -154,7 +154,7 @@ def checks_ask_less(now: Configuration, before: Configuration) -> Iterator[Hit]:
     "checks-want-otherwise",
     STOP,
     title="A health check refuses every answer that it takes for well now",
-    reason="what a server is asked stays the same, so those that are up now would all be down",
+    reason="the check sends the same request, so servers that are up now would all be down",
     next_step="accept both statuses until the servers answer otherwise; waive the rule where"
     " every server is down already, because of the wrong status",
 )
@@ -177,7 +177,7 @@ def checks_want_otherwise(now: Configuration, before: Configuration) -> Iterator
 
 
 def _asked(proxy: Proxy, server: Server) -> Tuple[object, ...]:
-    """Give what a health check asks, and whom; what it wants to hear is not among it."""
+    """Give what a health check sends, and where to; not what it expects."""
     asked = [line for line in proxy.all("http-check") if line.value(1) != "expect"]
     httpchk = proxy.last("option", "httpchk")
     return (
@@ -198,7 +198,7 @@ def _few(statuses: FrozenSet[int]) -> str:
     "address-of-another-pool",
     STOP,
     title="A server moves to the address of another pool's server",
-    reason="a block that was copied with one field forgotten looks like this",
+    reason="this happens when a block is copied and one field is forgotten",
     next_step="correct the address; if both pools share the server, waive the rule",
 )
 def address_of_another_pool(now: Configuration, before: Configuration) -> Iterator[Hit]:
@@ -207,7 +207,7 @@ def address_of_another_pool(now: Configuration, before: Configuration) -> Iterat
     for back in before.backs:
         for one in back.servers:
             owners.setdefault(endpoint(one.address), set()).add(back.name)
-    # Pools that had a server in common before may have another one.
+    # Pools that share servers may share another one.
     shares = set().union(*(pools for pools in owners.values() if len(pools) > 1), set())
     for proxy, old, new in _same_servers(now, before):
         if old.address == new.address or proxy.name in shares:
@@ -230,7 +230,7 @@ def address_of_another_pool(now: Configuration, before: Configuration) -> Iterat
 def looked_up_pool_gone(now: Configuration, before: Configuration) -> Iterator[Hit]:
     """A pool that no route named by itself, while a `use_backend %[...]` could, and now cannot.
 
-    Of a map the new one counts where it is here; of one that lies on the host it is told.
+    A map of the release decides; a map on the host is unknown, so the finding is told.
     """
     routes = [(front, line) for front in now.fronts for line in front.all("use_backend")]
     looked_up = [(front, line) for front, line in routes if "%[" in line.value(1)]
@@ -244,7 +244,7 @@ def looked_up_pool_gone(now: Configuration, before: Configuration) -> Iterator[H
         if old.is_front or old.name in named or now.back(old.name) or not old.servers:
             continue
         graded = [(_grade(now, line, old.name), front, line) for front, line in looked_up]
-        # The route that stops, where there is one, and any that tells otherwise.
+        # A route that stops comes before one that tells.
         for grade, front, line in sorted(graded, key=lambda one: one[0] != STOP):
             if grade:
                 got = f"{old.name}, which {line.value(1)} may name"
@@ -254,7 +254,7 @@ def looked_up_pool_gone(now: Configuration, before: Configuration) -> Iterator[H
 
 
 def _grade(now: Configuration, line: Line, pool: str) -> str:
-    """Say what it is that a pool is gone which a looked-up name may mean; "" for nothing."""
+    """Give the grade of a missing pool that a looked-up name may mean; "" for none."""
     text = line.value(1)
     parts = [re.escape(part) for part in _LOOKED_UP.split(text)]
     found = re.fullmatch("(.+)".join(parts), pool)

@@ -1,9 +1,7 @@
-"""Which sections and servers only changed their name, so that they are known as what was there.
+"""Recognizes sections and servers that only changed their names.
 
-A renamed pool has the addresses of its servers, a renamed listener its binds. Without this a new
-name would make everything that is live look new, and hide what a change takes away.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+A renamed pool keeps the addresses of its servers, a renamed listener its binds. Without this a new
+name would make what is live look new, and hide what a change takes away.
 """
 
 from __future__ import annotations
@@ -12,12 +10,12 @@ from typing import Callable, Dict, List, Set
 
 from ..config.parser import BACK, FRONT, Configuration, Proxy
 
-# So much of what both have must be the same, at least.
+# The least share of parts that both have.
 _ALIKE = 0.5
 
 
 def follow(now: Configuration, before: Configuration) -> None:
-    """Make the renamed sections of `now` findable in `before` under their new names."""
+    """Let `before` find the renamed sections of `now` under their new names."""
     gone = [one for one in before.backs if now.back(one.name) is None]
     new = [one for one in now.backs if before.back(one.name) is None]
     for name, old in _pairs(new, gone, _addresses).items():
@@ -29,7 +27,7 @@ def follow(now: Configuration, before: Configuration) -> None:
 
 
 def server_before(now: Configuration, before: Configuration, pool: str, server: str) -> str:
-    """Give the name that a server of `now` had: its own, or that of the one at its address."""
+    """Give the former name of a server of `now`: its own, or that of its address."""
     back, old = now.back(pool), before.back(pool)
     if back is None or old is None or any(one.name == server for one in old.servers):
         return server

@@ -1,4 +1,4 @@
-"""Rules about what is done to a request on its way, and to whom it returns."""
+"""Rules about requests: refusals, redirects, headers, and stickiness."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def redirect_loop(now: Configuration) -> Iterator[Hit]:
 @rule(
     "scheme-told-wrongly",
     STOP,
-    title="Servers are told http for requests that came over TLS",
+    title="Servers see http for requests that came over TLS",
     reason="they send clients to https again and again, or write links that browsers refuse",
     next_step="say what it was: %[ssl_fc,iif(https,http)]",
 )
@@ -84,11 +84,11 @@ def scheme_told_wrongly(now: Configuration) -> Iterator[Hit]:
     "request-replaced",
     STOP,
     title="Every request is made into another",
-    reason="servers are asked for one path or one host, whatever the client asked for",
+    reason="servers get one path or one host, whatever the client sent",
     next_step="give the rule a condition, or keep what the client sent",
 )
 def request_replaced(now: Configuration) -> Iterator[Hit]:
-    """A fixed path, URI or method for everybody; a fixed Host at a listener (at a pool: told)."""
+    """A fixed path, URI or method for all requests; a fixed Host (at a pool it is told)."""
     for proxy in now.proxies:
         for kind in ("set-path", "set-uri", "set-pathq", "set-method"):
             for line in _rules(proxy, kind):
@@ -104,7 +104,7 @@ def request_replaced(now: Configuration) -> Iterator[Hit]:
     STOP,
     title="A header that servers live by is dropped",
     reason="servers then know neither the user nor the session",
-    next_step="give the rule a condition, or drop a header that nobody needs",
+    next_step="give the rule a condition, or drop a header that no server needs",
 )
 def header_dropped(now: Configuration) -> Iterator[Hit]:
     """`del-header` of Authorization, Cookie, Host and the content's headers, for everybody."""
@@ -155,7 +155,7 @@ def _keeps(proxy: Proxy) -> bool:
 
 
 def _sticks(proxy: Proxy) -> bool:
-    """Whether clients return, be it by a hash of what they are or send."""
+    """Whether clients return to their server, by stickiness or by a hash."""
     hashed = (proxy.last("balance") or proxy.line).value(1).split("(")[0]
     return _keeps(proxy) or hashed in ("source", "hdr", "hash", "rdp-cookie")
 

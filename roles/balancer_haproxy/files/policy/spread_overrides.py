@@ -1,7 +1,4 @@
-"""Which pools the lines of a file spread otherwise than weights and algorithm say.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""Pools whose traffic use-server, stick or redirect lines override."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ def spread_overrides(files: Mapping[str, Any]) -> Dict[str, str]:
 
 
 def _overrides(now: Configuration) -> Iterator[Tuple[str, str]]:
-    """Give (pool, why) for each pool whose lines send clients elsewhere than its weights say."""
+    """Give (pool, why) for each such line."""
     for proxy in now.backs:
         sticky = proxy.last("cookie")
         for what, found in (
@@ -41,5 +38,5 @@ def _overrides(now: Configuration) -> Iterator[Tuple[str, str]]:
 
 
 def _followed(proxy: Proxy) -> Optional[Line]:
-    """Give the line that sends clients where a table says; one that only stores counts them."""
+    """Give the line that sends clients by a table; lines that only store are no override."""
     return next(iter([*proxy.own("stick", "on"), *proxy.own("stick", "match")]), None)

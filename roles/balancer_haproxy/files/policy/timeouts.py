@@ -10,7 +10,7 @@ from .conditions import is_always
 from .rule import LOST, STOP, TELL, Hit, comparison, rule
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1e3, 6e4, 3.6e6, 8.64e7
-# Shorter is a slip of the hand in any network (milliseconds).
+# Milliseconds. Anything shorter is a typing error.
 _SHORTEST = {
     "connect": 20,
     "client": _SECOND,
@@ -23,7 +23,7 @@ _SHORTEST = {
     "client-fin": 100,
     "server-fin": 100,
 }
-# What is told and what stops, in mode http: longer holds what is broken.
+# Mode http: (told above this, stops above this).
 _LONGEST = {
     "connect": (_MINUTE, 5 * _MINUTE),
     "client": (_HOUR, _DAY),
@@ -53,7 +53,7 @@ def _place(proxy: Proxy, about: str = "") -> Dict[str, str]:
 
 
 def _every_timeout(now: Configuration) -> Iterator[Tuple[Proxy, str, Line, float]]:
-    """Give each timeout once: of a section, or of the first section that inherits it."""
+    """Give each timeout once, with the first section that has or inherits it."""
     seen = set()
     for proxy in now.proxies:
         for name in sorted({line.value(1) for line in proxy.all("timeout")}):
@@ -79,7 +79,7 @@ def _needed(proxy: Proxy) -> Iterator[str]:
     "timeout-missing",
     STOP,
     title="A timeout is missing or 0",
-    reason="a peer that says nothing holds its connection for ever, until there is none left",
+    reason="a silent peer keeps its connection for ever, until none is left",
     next_step="set timeout client, connect and server, with a unit",
 )
 def timeout_missing(now: Configuration) -> Iterator[Hit]:
@@ -96,7 +96,7 @@ def timeout_missing(now: Configuration) -> Iterator[Hit]:
     "timeout-too-short",
     STOP,
     title="A timeout is shorter than any answer",
-    reason="requests that are well are cut off; a bare number counts milliseconds",
+    reason="good requests are cut off; a bare number counts milliseconds",
     next_step="write the unit: 30s",
 )
 def timeout_too_short(now: Configuration) -> Iterator[Hit]:
@@ -125,8 +125,8 @@ def timeout_without_unit(now: Configuration) -> Iterator[Hit]:
 @rule(
     "timeout-too-long",
     STOP,
-    title="A timeout is longer than anybody waits",
-    reason="what is broken is held until then, and connections run out",
+    title="A timeout is longer than any user waits",
+    reason="broken connections stay open until then, and connections run out",
     next_step="choose what the slowest good answer needs",
 )
 def timeout_too_long(now: Configuration) -> Iterator[Hit]:
@@ -143,7 +143,7 @@ def timeout_too_long(now: Configuration) -> Iterator[Hit]:
     "timeout-leap",
     STOP,
     title="A timeout changes by a factor of ten and more",
-    reason="a digit or a unit that slipped looks like this; slow requests would be cut off",
+    reason="this happens when a digit or a unit slips; slow requests would be cut off",
     next_step="if it is meant, waive the rule with the reason",
 )
 def timeout_leap(now: Configuration, before: Configuration) -> Iterator[Hit]:
@@ -205,7 +205,7 @@ def retries_repeat_orders(now: Configuration) -> Iterator[Hit]:
         if not line or proxy.all("http-request", "disable-l7-retry"):
             continue
         kinds = [word for word in line.words[1:] if word in _ALL_RETRYABLE]
-        # An empty answer is mostly a kept connection that a server has just closed.
+        # Mostly a kept connection that the server just closed.
         mild = set(kinds) <= {"empty-response", "0rtt-rejected"}
         if kinds and not (mild and not proxy.own("http-reuse", "always")):
             grade = TELL if mild else STOP
@@ -247,7 +247,7 @@ def sent_to_the_dead(now: Configuration) -> Iterator[Hit]:
     "no-log",
     LOST,
     title="Nothing is logged",
-    reason="the next incident is searched for in the dark",
+    reason="nothing explains the next incident",
     next_step="set `log` in global and `log global` in defaults",
 )
 def no_log(now: Configuration) -> Iterator[Hit]:

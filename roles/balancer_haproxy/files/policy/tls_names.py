@@ -1,6 +1,6 @@
-"""The rule about names that clients ask for in TLS, where TLS passes through.
+"""The rule about server names in TLS that passes through.
 
-A name's way is read with three answers: a condition is met, it is not, or it cannot be known here.
+Each condition has three answers: met, not met, or unknown here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Values = FrozenSet[str]
 Texts = Set[Tuple[object, ...]]
 
 _NAME = ("req.ssl_sni", "req_ssl_sni")
-# Whoever says a name says it in a client's hello.
+# Clients send the name in their hello.
 _HELLO = ("req.ssl_hello_type", "req_ssl_hello_type")
-# How a name is matched with values: (name, values).
+# Match method -> function of (name, values).
 _MATCHES: Dict[str, Callable[[str, Values], bool]] = {
     "found": lambda name, _: bool(name),
     "str": lambda name, values: name in values,
@@ -37,7 +37,7 @@ _MATCHES: Dict[str, Callable[[str, Values], bool]] = {
 def server_name_rerouted(now: Configuration, before: Configuration) -> Iterator[Hit]:
     """Where TLS passes through: each name of the live conditions, and any other name.
 
-    Where a condition asks for more than the name, or a list lies on the host, it is told.
+    Where a condition tests more than the name, or a list is on the host, it is told.
     """
     for front in now.fronts:
         old = before.front(front.name)
@@ -72,7 +72,7 @@ def _are_one(was: Proxy, will: Optional[Proxy]) -> bool:
 
 
 class _Way:
-    """What leads from a listener to its pools; read once, asked for many names."""
+    """The routes from a listener to its pools, read once for many names."""
 
     def __init__(self, now: Configuration, front: Proxy) -> None:
         self.now = now
@@ -85,7 +85,7 @@ class _Way:
         self.default = default.value(1) if default else ""
 
     def names(self) -> Set[str]:
-        """Give a name for each that the conditions speak of."""
+        """Give one name for each value in the conditions."""
         found: Set[str] = set()
         for _, _, ways in self.routes:
             tests = (test for parts in ways or [] for part in parts for test in part.tests)
@@ -95,9 +95,9 @@ class _Way:
         return found
 
     def pool_of(self, name: str, same: Texts) -> Optional[str]:
-        """Give the pool that a name leads to, "" for none; None where that cannot be known.
+        """Give the pool that a name leads to, "" for none; None when that is unknown.
 
-        A route that cannot be read and is in both files the `same` is passed over.
+        Unreadable routes that both files have (`same`) are skipped.
         """
         for route in self.routes:
             pool, kind, ways = route
@@ -137,7 +137,7 @@ def _text(route: Tuple[str, str, Optional[Alternatives]]) -> Tuple[object, ...]:
 
 
 def _read(now: Configuration, test: Words) -> Optional[Tuple[str, Values]]:
-    """Give (how, values in lower case) of a test of the name; None where it is of more or none."""
+    """Give (method, values in lower case) of a test of the name; None for other tests."""
     sample, flags, values = split(test)
     base, how = sample.replace(",lower", ""), ""
     for ending in ("_beg", "_end", "_sub"):

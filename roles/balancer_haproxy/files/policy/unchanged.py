@@ -1,7 +1,4 @@
-"""Which pools a change leaves as they are: what they do when servers fail is not its doing.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""Pools that a change leaves as they are, so that it is not blamed for their failures."""
 
 from __future__ import annotations
 
@@ -9,19 +6,18 @@ from typing import Any, List, Mapping, Sequence, Set, Tuple
 
 from ..config.parser import Configuration, Line, Proxy, read
 
-# What decides where a request goes, or what it carries, and not how a failure is met.
+# Directives about requests, not about failures.
 _ROUTING = ("acl", "use_backend", "default_backend", "http-request", "http-response", "capture")
 
 Text = Tuple[bool, Tuple[str, ...]]
 
 
 def unchanged(files: Mapping[str, Any], base_files: Mapping[str, Any]) -> List[str]:
-    """Give the pools whose lines, inherited ones with them, are in both files the same.
+    """Give the pools whose lines, with the inherited ones, are the same in both.
 
-    A pool that tracks servers of another is only unchanged with that one.
-
-    None where anything else differs that every pool may feel: the process, name servers, peers,
-    the files beside the configuration, or how listeners take connections.
+    A pool that tracks servers of another pool is only unchanged when that one is. The list is empty
+    when anything differs that affects all pools: the process, name servers, peers, lists and maps,
+    or how listeners accept connections.
     """
     now, before = read(files), read(base_files)
     if _whole(now) != _whole(before):
@@ -31,7 +27,7 @@ def unchanged(files: Mapping[str, Any], base_files: Mapping[str, Any]) -> List[s
         for back in now.backs
         if (old := before.back(back.name)) is not None and _lines(back) == _lines(old)
     ]
-    # Who tracks another's health feels its checks, and so on along the chain.
+    # Tracking is transitive.
     names = {back.name for back in same}
     while not all(_tracked(back) <= names for back in same):
         same = [back for back in same if _tracked(back) <= names]

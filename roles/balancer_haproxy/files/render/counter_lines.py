@@ -1,27 +1,24 @@
-"""Lines that make HAProxy count what it has no counter for: clients of a hash, and slow answers.
+"""Lines that make HAProxy count clients of a hash and slow answers.
 
-The driver finds these lines in the live configuration (driver/declared.py, `counted`) and reads
-what they count (driver/counters.py). HAProxy 2.6 counts sessions and requests, not clients, and its
-times are averages.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+HAProxy 2.6 counts sessions and requests, not clients, and its times are averages. The driver finds
+these lines in the live configuration (driver/declared.py) and reads them (driver/counters.py).
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-# What a client is to a hash. An unseen one makes an entry; a full table takes no more (nopurge),
-# so the count of each server can only grow while no client moves.
+# A hash's key -> a client. With nopurge a full table takes no more entries,
+# so each count can only grow.
 _KEYS: Dict[str, str] = {"source": "src", "uri": "path"}
 LEAST_CLIENTS, CLIENTS_PER_SERVER, MOST_CLIENTS = 4096, 128, 32768
 
 
 def client_lines(pool: Mapping[str, Any]) -> List[str]:
-    """Give the lines that count the different keys of a hash, each once, at its server.
+    """Give the lines that count each key of a hash once, at its server.
 
-    None for a pool whose clients stick by cookie, since HAProxy counts those itself, and for one
-    whose own lines use the pool's one stick table.
+    Empty for a pool with a cookie, since HAProxy counts those clients itself, and for a pool whose
+    own lines use its only stick table.
     """
     algorithm = pool["algorithm"]
     own = any("stick" in line.split(" ", 1)[0] for line in pool["extra"])
@@ -39,7 +36,7 @@ def client_lines(pool: Mapping[str, Any]) -> List[str]:
 
 
 def slow_limit(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> Optional[float]:
-    """Give the seconds above which an answer of this pool is slow; None when nobody asks."""
+    """Give the seconds above which an answer of this pool is slow; None without a limit."""
     if pool["mode"] != "http":
         return None
     guardrails = intent["guardrails"]
@@ -51,8 +48,7 @@ def slow_limit(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> Optional[f
 def slow_lines(number: int, seconds: float) -> List[str]:
     """Give the lines that count the timed and the slow answers of pool `number`.
 
-    From the moment that the pool has the request until the headers of the answer are there: queue,
-    connection and server, as the client waits for them.
+    The time runs from the request until the headers of the answer: queue, connection and server.
     """
     timed, slow = f"proc.evenkeel_timed_{number}", f"proc.evenkeel_slow_{number}"
     return [

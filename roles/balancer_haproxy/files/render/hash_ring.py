@@ -1,11 +1,9 @@
-"""Where HAProxy's consistent hash sends a key: the ring that a pool's lines build.
+"""The ring of HAProxy's consistent hash, and each server's share of keys.
 
 Each server has 16 places on a circle of 2 ** 32 for each unit of its weight, and a key goes to the
 nearest place, before or after it (configuration.txt, "hash-type"). Place n of a server is the
 avalanche hash of `id * 4096 + n`. A server's share of many different keys is therefore its part of
-the circle. tests/contract holds this against the real balancer.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+the circle. tests/contract compares this with the real balancer.
 """
 
 from __future__ import annotations
@@ -15,9 +13,9 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 CIRCLE = 2**32
 PLACES_PER_WEIGHT = 16
 PLACES_PER_ID = 4096
-# More places take more than a second to lay out, and a ring of so many is even by weight ...
+# Larger rings take over a second and are even by weight ...
 MOST_PLACES = 200000
-# ... unless its servers have very few each: with n of them a share is off by 1 part in sqrt(n).
+# ... unless a server has few places: n places are off by 1 in sqrt(n).
 FEWEST_PLACES = 400
 
 
@@ -26,10 +24,10 @@ def shares_of_keys(
 ) -> Optional[Dict[str, float]]:
     """Give the share of different keys that a hash sends to each server `in_service`, or None.
 
-    What one key is worth in requests is the traffic's affair. A map has a place for each unit of
-    weight; a consistent hash has the ring that `ids` and weights build. `random` takes a random
-    place on such a ring, with the servers' positions for ids; it takes the less busy server of two,
-    so under load it is more even than this.
+    Keys are not requests: one key may bring many. A map has a place for each unit of weight; a
+    consistent hash has the ring of `ids` and weights. `random` takes random places on such a ring,
+    with the servers' positions for ids. It takes the less busy of two servers, so under load it is
+    more even than this.
     """
     weights = {one["name"]: one["weight"] for one in pool["servers"] if one["name"] in in_service}
     kind = pool["algorithm"]["kind"]
@@ -44,7 +42,7 @@ def shares_of_keys(
 def ring_shares(servers: Mapping[str, Tuple[int, int]]) -> Optional[Dict[str, float]]:
     """Give the share of different keys that each of `servers` {name: (id, weight)} gets.
 
-    None when it is not known: a ring too large to be laid out, of servers with few places each.
+    None when unknown: a ring that is too large to build, with few places for some server.
     """
     total = sum(weight for _, weight in servers.values())
     if not total:

@@ -1,7 +1,4 @@
-"""How a word and a time are written in a configuration of HAProxy.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""Writes words and times of a configuration of HAProxy."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_./:@*+,=\[\]-]+")
 
 
 def quote(text: str) -> str:
-    """Give `text` as one word of a configuration line: the only place where quoting is done.
+    """Give `text` as one word of a line. Nothing else quotes.
 
     Within single quotes HAProxy interprets nothing (configuration.txt, 2.2), and a single quote
     itself is written between two quoted parts. Raises ValueError for a character that ends a line.

@@ -1,9 +1,7 @@
-"""Reads a printed HAProxy configuration back and compares it with the intent that it was made from.
+"""Reads a printed configuration back and compares it with its intent.
 
-This is the second fence against a value that became a line of its own: the first refuses characters
-that end a line and quotes the rest, this one counts what is really there.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+This is the second lock against a value that becomes a line of its own. The first refuses characters
+that end a line and quotes the rest; this one counts the lines that are there.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ Section = Tuple[str, ...]
 def readback(
     intent: Mapping[str, Any], printing: Mapping[str, Any], files: Mapping[str, str]
 ) -> List[str]:
-    """Give each difference between the printed `files` and the intent; an empty list is right.
+    """Give each difference between the printed `files` and the intent.
 
     `printing` is the view that was printed. Compares, for each section, how many lines start with
     each directive, and the name and address of every server.

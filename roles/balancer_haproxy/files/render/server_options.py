@@ -1,7 +1,4 @@
-"""How the servers of a pool are spoken to: their health checks, and TLS.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""The options that all servers of a pool share: health checks and TLS."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from evenkeel.balancer.types import Check
 from .quoting import duration, quote
 
 
-def how_they_are_asked(pool: Mapping[str, Any]) -> List[str]:
+def lines_for_servers(pool: Mapping[str, Any]) -> List[str]:
     """Give the lines of a pool that hold for each of its servers."""
     check: Check = pool["check"]
     tls = pool["tls"]
@@ -27,7 +24,7 @@ def how_they_are_asked(pool: Mapping[str, Any]) -> List[str]:
 
 
 def _tls(tls: Mapping[str, Any], is_checked: bool) -> List[str]:
-    """Give the words for TLS. With a name told to the server, its certificate has to be for it."""
+    """Give the options for TLS. A server's certificate must be for the name that is sent to it."""
     words = ["ssl"]
     if tls["verified"]:
         words.append(f"verify required ca-file {quote(tls['authorities'])}")
@@ -36,7 +33,7 @@ def _tls(tls: Mapping[str, Any], is_checked: bool) -> List[str]:
     if tls["server_name"]:
         words.append(f"sni str({tls['server_name']})")
         if is_checked:
-            # A check is told no name by `sni`.
+            # Checks ignore `sni`.
             words.append(f"check-sni {tls['server_name']}")
     return words
 

@@ -1,7 +1,4 @@
-"""What HAProxy 2.6 cannot do of an intent, and which lines a person may add to what is printed.
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
-"""
+"""What HAProxy 2.6 cannot do of an intent, and the lines that `extra` must not have."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ from ..config.words import SECTIONS, words
 _LARGEST_ROUND_ROBIN = 4095
 _LARGEST_WEIGHT = 256
 _DIRECTIVE = re.compile(r"[a-z][a-z0-9_.-]*")
-# What the intent itself says; a second word for it would contradict the forecast.
+# The intent has keys for these; a second value would contradict it.
 _OWN_WORDS = """
     server server-template default-server bind use_backend default_backend use-server balance
     hash-type mode dispatch id disabled enabled
 """
 _OWN = frozenset(_OWN_WORDS.split())
-# What no line may do, by its first words, whoever reviews it; (first words, why).
+# First words that no line may have, and why.
 _FORBIDDEN = frozenset(
     [
         ("lua-load", "it runs a program inside the balancer"),
@@ -48,16 +45,16 @@ _FORBIDDEN = frozenset(
         ("load-server-state-from-file", "servers would start in a state that no change holds"),
     ]
 )
-# `$NAME` is replaced within double quotes alone (configuration.txt, 2.3), `${` is never needed.
+# HAProxy expands `$NAME` in double quotes (configuration.txt, 2.3).
 _EXPANDED = re.compile(r"\$\{|\".*\$[A-Za-z_]")
-# Rules that answer by themselves, and so could hand out any file that is read at the start.
+# Rules that answer could hand out any file that HAProxy reads.
 _ANSWERS = frozenset(["return", "deny", "tarpit"])
 _ANSWERING = frozenset(["http-request", "http-response", "http-after-response"])
 _ERROR_FILES = "/etc/haproxy/"
 
 
 def is_large(pool: Mapping[str, Any]) -> bool:
-    """Tell whether a pool takes turns among more servers than `balance roundrobin` can."""
+    """Whether a pool has more servers than `balance roundrobin` can take."""
     kind = pool["algorithm"]["kind"]
     return bool(kind == "round_robin" and len(pool["servers"]) > _LARGEST_ROUND_ROBIN)
 
@@ -102,8 +99,8 @@ def _of_extra(lines: Sequence[str], path: str) -> List[Unsupported]:
 
 
 def _forbidden(line: Sequence[str], at: str) -> List[Unsupported]:
-    """Give what a line, in words, does that no line may."""
-    # `no` and `default` go before the word that counts.
+    """Give what a line does that no line may do."""
+    # Skip the modifier.
     line = line[1:] if line[0] in ("no", "default") else line
     shown = repr(" ".join(line))[:80]
     for first, why in sorted(_FORBIDDEN):
@@ -121,7 +118,7 @@ def _forbidden(line: Sequence[str], at: str) -> List[Unsupported]:
 
 
 def _answer(line: Sequence[str]) -> Sequence[str]:
-    """Give the words of a rule that answers by itself, without its condition."""
+    """Give the words of a rule that answers a request, without its condition."""
     rule = list(line[:2])
     if rule[:1] != ["http-error"] and not (
         len(rule) == 2 and rule[0] in _ANSWERING and rule[1] in _ANSWERS
@@ -136,8 +133,8 @@ def _of_pool(pool: Mapping[str, Any], path: str) -> List[Unsupported]:
     algorithm = pool["algorithm"]
     static = algorithm["kind"] == "hash" and not algorithm["consistent"]
     if is_large(pool):
-        # The map of `static-rr` has a place for each unit of weight and is rebuilt by trying each
-        # server for each place, at every change of state; equal weights keep it small.
+        # `static-rr` rebuilds its map of weights at every change of state.
+        # Equal weights keep it small.
         static = True
         if len({server["weight"] for server in pool["servers"]}) > 1:
             wanted = f"equal weights with round_robin over {_LARGEST_ROUND_ROBIN} servers"
