@@ -212,7 +212,8 @@ def _ordered(pool: Mapping[str, Any], order: int) -> List[Mapping[str, Any]]:
     servers = list(pool["servers"])
     if pool["algorithm"]["kind"] not in ("round_robin", "least_connections"):
         return servers
-    turns, others = [], []
+    turns: List[Mapping[str, Any]] = []
+    others: List[Mapping[str, Any]] = []
     for one in servers:
         takes_turns = one["state"] == "active" and not one["backup"]
         (turns if takes_turns else others).append(one)

@@ -13,6 +13,11 @@ package.__path__ = [str(ROLE / "files")]
 driver = import_module(f"{PACKAGE}.driver")
 
 
+def config(name):
+    """Give the file `config/<name>.py`, the same one that the driver imports."""
+    return import_module(f"{PACKAGE}.config.{name}")
+
+
 def part(name):
     """Give the file `driver/<name>.py`, the same one that the driver imports."""
     return import_module(f"{PACKAGE}.driver.{name}")

@@ -179,6 +179,8 @@ def test_any_text_anywhere_is_refused_or_stays_a_word(case, text):
         "# comment",
         ".if true",
         "option 'open",
+        r"option \x4",
+        'http-request deny if { path_reg "^/a$" }',  # in double quotes $ begins a variable
         "Option x",
     ],
 )
@@ -198,6 +200,7 @@ def test_refuses_an_extra_line_that_opens_a_section_or_says_what_the_intent_says
         "option external-check",
         "option 'external-check'",
         "no option external-check",
+        r"option external\x2dcheck",
         "insecure-fork-wanted",
         "insecure-setuid-wanted",
         "program evil",
@@ -260,7 +263,7 @@ def test_refuses_an_extra_line_that_is_dangerous_wherever_it_stands(line, place)
         "http-request deny if { path_beg file }",
         "http-request set-header X-Kind file",
         "http-request set-path %[path,regsub(^/a$,/b)]",
-        'http-request deny if { path_reg "^/a$" }',
+        "http-request deny if { path_reg '^/a$' }",
         "usergroup",
         "no",
     ],

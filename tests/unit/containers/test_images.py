@@ -72,7 +72,7 @@ while :; do read -r _ <"$NEVER"; done
 """
 TERMINATED = """\
 import pathlib, signal, sys
-from evenkeel.lab.images import image
+from evenkeel.containers.images import image
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 image("host", pathlib.Path(sys.argv[1]))
 """

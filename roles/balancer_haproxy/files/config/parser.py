@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .values import milliseconds, number
-from .words import SECTIONS, words
+from .words import SECTIONS, words_and_disguise
 
 FRONT, BACK, BOTH = "frontend", "backend", "listen"
 # Options of a server that take a value (configuration.txt, 5.2).
@@ -149,6 +149,8 @@ class Configuration:
         self.proxies: List[Proxy] = []
         self.others: List[Tuple[str, Line, List[Line]]] = []
         self.data: Dict[str, str] = {}
+        # Lines that say something else than a person reads, and how.
+        self.disguised: List[Tuple[Line, str]] = []
         self._by_name: Dict[Tuple[str, str], Proxy] = {}
 
     @property
@@ -193,18 +195,16 @@ def read(files: Mapping[str, Any]) -> Configuration:
     Files whose name ends with .cfg are configuration, in the order of their names; a single file is
     one whatever its name. The others (maps, lists) are kept as they are.
     """
-    texts = {
-        name: data if isinstance(data, str) else bytes(data).decode("utf-8", "replace")
-        for name, data in sorted(files.items())
-    }
     result = Configuration()
     reader = _Reader(result)
-    for name, text in texts.items():
-        if name.endswith(".cfg") or len(texts) == 1:
-            for count, line in enumerate(text.split("\n"), 1):
+    for name, content in sorted(files.items()):
+        data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+        if name.endswith(".cfg") or len(files) == 1:
+            # HAProxy reads bytes: one character for each.
+            for count, line in enumerate(data.decode("latin-1").split("\n"), 1):
                 reader.add(name, count, line)
         else:
-            result.data[name] = text
+            result.data[name] = data.decode("utf-8", "replace")
     return result
 
 
@@ -220,10 +220,15 @@ class _Reader:
     def add(self, file: str, count: int, text: str) -> None:
         """Take one line."""
         try:
-            parts = words(text.rstrip("\r"))
+            parts, hidden = words_and_disguise(text)
         except ValueError:
             return
-        if not parts or parts[0].startswith("."):
+        if not text.isascii() or "\\x" in text:
+            parts = [part.encode("latin-1").decode("utf-8", "replace") for part in parts]
+        if hidden:
+            self.result.disguised.append((Line(file, count, tuple(parts)), hidden))
+        # HAProxy takes a line that begins with an empty word for an empty one.
+        if not parts or not parts[0] or parts[0].startswith("."):
             return
         if parts[0] in SECTIONS:
             self._open(Line(file, count, tuple(parts)))

@@ -1,58 +1,143 @@
-"""The words of a line of HAProxy's configuration, and those that open a section.
+"""The words of a line, as HAProxy reads them. Guard, driver, rules and readers all use this.
 
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+It follows section 2.2 of configuration.txt and, where that is silent, HAProxy 2.6 itself:
+tests/golden/test_words.py compares both. Each byte of a file is one character here.
 """
 
 from __future__ import annotations
 
-from typing import List, Optional
+import re
+from typing import List, NamedTuple, Sequence, Tuple
 
-# A word that opens a section, wherever it stands (configuration.txt, 2.1).
+# A word that opens a section, wherever it is (configuration.txt, 2.1).
 _SECTION_WORDS = """
     global defaults frontend backend listen userlist peers resolvers mailers ring log-forward
     log-profile cache program http-errors fcgi-app crt-store traces acme
 """
 SECTIONS = frozenset(_SECTION_WORDS.split())
 
-# What a backslash may stand before (configuration.txt, 2.2); tab and line ends become a space here.
-_ESCAPED = {letter: letter for letter in " \\#\"'$"}
-_ESCAPED.update({"t": " ", "n": " ", "r": " "})
+# HAProxy separates words at the isspace() of the C locale.
+_SPACES = " \t\n\v\f\r"
+_ENDS = "\0\n\r"
+# Lines with none of these need no tokenizer. str.split() knows more spaces than HAProxy.
+_SPECIAL = re.compile(r"['\"\\#\0\n\r\x1c-\x1f]|[^\x00-\x7f]")
+_ESCAPED = {letter: letter for letter in " \\#'\""}
+_ESCAPED.update({"n": "\n", "r": "\r", "t": "\t"})
+_HEX = re.compile(r"[0-9A-Fa-f]{2}")
+_NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*|\.(?:LINE|FILE|SECTION))"
+_VARIABLE = re.compile(rf"\$(?:{_NAME}|\{{{_NAME}(?:\[\*\])?(?:-[^}}]*)?\}})")
+_NEEDS_NO_ESCAPE = re.compile(r"[!%&(-\[\]-~]")
+
+
+class Word(NamedTuple):
+    """One word. `text` is what HAProxy gets, `written` is how the file writes it.
+
+    The value of an environment variable is not known: `text` keeps its name. `disguise` says what
+    a person who reads the file does not see; it is empty for nearly every word.
+    """
+
+    text: str
+    written: str
+    has_variable: bool = False
+    disguise: str = ""
 
 
 def words(line: str) -> List[str]:
-    """Give the words of one line as HAProxy reads them, quotes and escapes removed.
+    """Give the words of one line, without quotes and escapes.
 
-    Raises ValueError for a quote that is not closed.
+    Raises ValueError for a line that HAProxy refuses.
     """
-    if not any(letter in line for letter in "'\"\\#"):
-        return line.split()
-    result: List[str] = []
-    word: Optional[str] = None
-    closing, at = "", 0
-    while at < len(line):
-        letter = line[at]
-        at += 1
-        if closing and letter == closing:
-            closing = ""
-        elif closing == "'":
-            word = (word or "") + letter
-        elif letter == "\\" and at < len(line):
-            # HAProxy knows these alone; before anything else (a regex's \d) a \ is itself.
-            escaped = _ESCAPED.get(line[at])
-            word = (word or "") + (letter + line[at] if escaped is None else escaped)
-            at += 1
-        elif closing == '"':
-            word = (word or "") + letter
-        elif letter in "'\"":
-            closing, word = letter, word or ""
-        elif letter == "#":
+    return words_and_disguise(line)[0]
+
+
+def words_and_disguise(line: str) -> Tuple[List[str], str]:
+    """Give the words of one line, and what a person who reads it does not see (`disguise`).
+
+    Raises ValueError for a line that HAProxy refuses.
+    """
+    line = line.rstrip("\r\n")
+    if not _SPECIAL.search(line):
+        return line.split(), ""
+    found = tokens(line)
+    return [word.text for word in found], disguise(found)
+
+
+def tokens(line: str) -> List[Word]:
+    """Give the words of one line, with what a guard or a rule needs to know of each.
+
+    Raises ValueError for a line that HAProxy refuses.
+    """
+    line = line.rstrip("\r\n")
+    if not _SPECIAL.search(line):
+        return [Word(part, part) for part in line.split()]
+    found: List[Word] = []
+    at = _after_spaces(line, 0)
+    while at < len(line) and line[at] not in "#" + _ENDS:
+        word, at = _word(line, at)
+        found.append(word)
+        if at < len(line) and line[at] in _ENDS:
             break
-        elif letter in " \t":
-            if word is not None:
-                result.append(word)
-            word = None
+        at = _after_spaces(line, at)
+    return found
+
+
+def disguise(found: Sequence[Word]) -> str:
+    """Say what a person who reads the line does not see; empty for nearly every line."""
+    for word in found:
+        if word.disguise:
+            return word.disguise
+    # Most directives read no further (measured: `http-request deny "" if FALSE` refuses all).
+    return "words after an empty one" if any(not word.text for word in found[:-1]) else ""
+
+
+def _after_spaces(line: str, at: int) -> int:
+    while at < len(line) and line[at] in _SPACES:
+        at += 1
+    return at
+
+
+def _word(line: str, start: int) -> Tuple[Word, int]:
+    """Give the word that begins at `start`, and where it ends."""
+    text, quote, disguised, has_variable, at = "", "", "", False, start
+    while at < len(line) and line[at] not in _ENDS:
+        letter = line[at]
+        if letter == quote:
+            quote, at = "", at + 1
+        elif quote == "'":
+            text, at = text + letter, at + 1
+        elif letter == "\\":
+            part, at, hidden = _escape(line, at + 1, quote)
+            text, disguised = text + part, disguised or hidden
+        elif quote and letter == "$":
+            variable = _VARIABLE.match(line, at)
+            if not variable:
+                raise ValueError("a variable of the environment without a name")
+            text, at, has_variable = text + variable.group(), variable.end(), True
+        elif not quote and letter in "'\"":
+            quote, at = letter, at + 1
+        elif not quote and (letter == "#" or letter in _SPACES):
+            break
         else:
-            word = (word or "") + letter
-    if closing:
-        raise ValueError("a quote is not closed")
-    return result if word is None else [*result, word]
+            text, at = text + letter, at + 1
+    if quote:
+        raise ValueError("a quote that is not closed")
+    # HAProxy's words are strings of C.
+    return Word(text.partition("\0")[0], line[start:at], has_variable, disguised), at
+
+
+def _escape(line: str, at: int, quote: str) -> Tuple[str, int, str]:
+    """Give what the backslash before `at` makes, where the line goes on, and what that hides."""
+    letter = line[at : at + 1]
+    if letter == "x":
+        digits = line[at + 1 : at + 3]
+        if not _HEX.fullmatch(digits):
+            raise ValueError("an escape that is not complete")
+        made = chr(int(digits, 16))
+        if made == "\0":
+            return made, at + 3, "a zero byte"
+        hidden = "an escape for a plain character" if _NEEDS_NO_ESCAPE.fullmatch(made) else ""
+        return made, at + 3, hidden
+    if letter in _ESCAPED or (quote and letter == "$"):
+        return _ESCAPED.get(letter, letter), at + 1, ""
+    # Before anything else, such as the d of a regex's \d, a backslash is itself.
+    return "\\", at, ""

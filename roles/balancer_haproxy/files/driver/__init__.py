@@ -85,7 +85,7 @@ class HAProxy(Driver):
 
     def certificates(self, release_dir: str) -> List[str]:
         """Give what `crt` names on the lines bind and server, with `crt-base` before it."""
-        return reading.certificates(text_of(os.path.join(release_dir, "haproxy.cfg")))
+        return reading.certificates(reading.configuration_of(f"{release_dir}/haproxy.cfg"))
 
     def native_check(self, folder: str) -> Tuple[int, str]:
         """Run `haproxy -c` alone; give its exit code and its words."""
@@ -140,9 +140,9 @@ class HAProxy(Driver):
         Whatever goes wrong here is no reason not to reload: `restore_runtime_state` comes after.
         """
         try:
-            text = text_of(LIVE)
+            live = reading.configuration_of(LIVE)
             rows = self._master.servers_state(before.workers[0]) if before.workers else ()
-            states.write_states(states.states_for(text.splitlines(), rows))
+            states.write_states(states.states_for(live, rows))
         except (BalancerError, OSError, ValueError, KeyError):
             states.write_states([])
 
@@ -179,10 +179,7 @@ class HAProxy(Driver):
 
     def declared(self, release_dir: str) -> Dict[str, List[str]]:
         """Read the pools and servers of the sections `backend` and `listen`."""
-        with open(
-            os.path.join(release_dir, "haproxy.cfg"), encoding="utf-8", errors="replace"
-        ) as file:
-            return reading.declared(file)
+        return reading.declared(reading.configuration_of(f"{release_dir}/haproxy.cfg"))
 
     def observe(self) -> Observation:
         """Give what the worker has counted for each server, and the state that each is in."""
@@ -196,7 +193,7 @@ class HAProxy(Driver):
 
     def listeners(self) -> Dict[str, List[Dict[str, Any]]]:
         """Read the binds of the sections `frontend` and `listen` of the live configuration."""
-        return reading.listeners(text_of(LIVE).splitlines())
+        return reading.listeners(reading.configuration_of(LIVE))
 
     def drain(self, pool: str, server: str) -> None:
         """Set the server's state to drain."""

@@ -14,11 +14,13 @@ sockets below /run/haproxy; files of TLS below /etc/haproxy, /etc/ssl and /etc/l
 read from outside, so they have folders of their own, where no key lies.
 
 Not allowed, beside every other directive: `"$VARIABLE"`, `.if` and the like, quotes or escapes in
-a directive's name, control characters. A takeover reads what root has written, and is not held to
-any of this.
+a directive's name, an escape for a plain character, words after an empty one, control
+characters. A takeover reads what root has written, and is not held to any of this.
 """
 
 from __future__ import annotations
+
+from typing import Dict, Tuple
 
 IDENTITY = {"chroot": "/var/lib/haproxy", "user": "haproxy", "group": "haproxy"}
 SOCKETS = ("/run/haproxy/",)
@@ -75,7 +77,7 @@ _DIRECTIVES = {
 ALLOWED = {section: frozenset(text.split()) for section, text in _DIRECTIVES.items()}
 FILTERS = ("bwlim-in", "bwlim-out", "cache", "compression", "fcgi-app")
 # The words after which bind and server lines name a file, and where that may be.
-FILE_WORDS = dict.fromkeys(
+FILE_WORDS: Dict[str, Tuple[str, ...]] = dict.fromkeys(
     ("ca-file", "ca-sign-file", "ca-verify-file", "crl-file", "crt", "tls-ticket-keys"), TLS_FILES
 )
 FILE_WORDS["crt-list"] = LISTS

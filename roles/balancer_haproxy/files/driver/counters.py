@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Tuple
 
+from ..config.parser import read
 from .declared import counted, number_of
 from .master import Master
 
@@ -42,7 +43,7 @@ def _add_counted(
     """Add what lines of the live configuration count, as far as the worker has them."""
     if "stick store-request" not in text and "proc.evenkeel_slow_" not in text:
         return
-    tables, timers = counted(text.splitlines())
+    tables, timers = counted(read({"haproxy.cfg": text.encode("latin-1")}))
     sizes = master.tables(pid) if tables else {}
     for pool in tables:
         if pool in pools and 0 < sizes.get(pool, 0) <= MOST_CLIENTS:

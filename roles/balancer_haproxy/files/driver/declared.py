@@ -1,39 +1,18 @@
-"""How the driver reads a configuration of HAProxy: words, pools, listeners, who is counted."""
+"""What a configuration declares: pools, ports, listeners, certificates, and who is counted."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
-_COUNTS_CLIENTS = r"\s+stick store-request \S+,xxh32\s*"
-_COUNTS_TIMES = r"\s+http-response set-var\(proc\.evenkeel_slow_(\d{1,6})\) .*"
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+from ..config.parser import Configuration, Line, Proxy, read
+
+_COUNTS_TIMES = r"set-var\(proc\.evenkeel_slow_(\d{1,6})\)"
 _BIND = r"(?:ipv[46]@)?(\*|[0-9.]*|\[?[0-9a-fA-F:.]*\]?):(\d{1,5})"
-
-SECTIONS = frozenset(
-    (
-        "global",
-        "defaults",
-        "frontend",
-        "backend",
-        "listen",
-        "userlist",
-        "peers",
-        "resolvers",
-        "mailers",
-        "ring",
-        "log-forward",
-        "log-profile",
-        "cache",
-        "program",
-        "http-errors",
-        "fcgi-app",
-        "crt-store",
-        "traces",
-        "acme",
-    )
-)
+# More servers of one template are none that HAProxy could have.
+_MOST_SLOTS = 65536
+_WITH_CERTIFICATES = ("bind", "server", "default-server")
 
 
 def text_of(path: str) -> str:
@@ -42,181 +21,127 @@ def text_of(path: str) -> str:
         return file.read()
 
 
+def configuration_of(path: str) -> Configuration:
+    """Read a configuration. Raises OSError when there is none."""
+    with open(path, "rb") as file:
+        return read({"haproxy.cfg": file.read()})
+
+
 def number_of(text: str) -> int:
-    """Give a whole number; 0 for anything else."""
+    """Give a non-negative integer; 0 for anything else."""
     return int(text) if text.isdigit() else 0
 
 
-def words(line: str) -> List[str]:
-    """Give the words of a line as HAProxy reads them (configuration.txt, 2.2).
-
-    Raises ValueError for a quote that is not closed, and for a variable of the environment.
-    """
-    if line.isascii() and not any(letter in line for letter in "'\"\\#"):
-        return line.split()
-    result: List[str] = []
-    word, started, quote, at = "", False, "", 0
-    while at < len(line):
-        letter = line[at]
-        at += 1
-        if quote and letter == quote:
-            quote = ""
-        elif quote == "'":
-            word += letter
-        elif letter == "\\":
-            part, at = _escape(line, at, quote)
-            word, started = word + part, True
-        elif quote:
-            if letter == "$":
-                raise ValueError("a variable of the environment")
-            word += letter
-        elif letter in "'\"":
-            quote, started = letter, True
-        elif letter == "#":
-            break
-        elif letter in " \t":
-            if started:
-                result.append(word)
-            word, started = "", False
-        else:
-            word, started = word + letter, True
-    if quote:
-        raise ValueError("a quote that is not closed")
-    return [*result, word] if started else result
-
-
-def _escape(line: str, at: int, quote: str) -> Tuple[str, int]:
-    """Give what the backslash before `at` stands for, and where the line goes on."""
-    letter = line[at : at + 1]
-    if letter == "x":
-        digits = line[at + 1 : at + 3]
-        if not re.fullmatch(r"[0-9A-Fa-f]{2}", digits):
-            raise ValueError("an escape that is not complete")
-        if digits == "00":
-            # HAProxy's words end there, ours would not.
-            raise ValueError("a zero byte")
-        return chr(int(digits, 16)), at + 3
-    if letter and letter in " \\#'\"nrt" + ("$" if quote else ""):
-        return _ESCAPED.get(letter, letter), at + 1
-    return "\\", at
-
-
-def declared(lines: Any) -> Dict[str, List[str]]:
-    """Give {pool: [server, sorted]} that the lines of a configuration declare.
+def declared(configuration: Configuration) -> Dict[str, List[str]]:
+    """Give {pool: [server, sorted]}.
 
     A section that says `disabled` has no counters and is left out, as HAProxy itself does.
     """
     pools: Dict[str, List[str]] = {}
-    disabled = set()
-    pool = ""
-    for line in lines:
-        words = line.split(None, 3)
-        if not words or words[0].startswith("#"):
-            continue
-        if words[0] in SECTIONS:
-            pool = words[1] if words[0] in ("backend", "listen") and len(words) > 1 else ""
-            if pool:
-                pools.setdefault(pool, [])
-        elif pool and words[0] == "server" and len(words) > 1:
-            pools[pool].append(words[1])
-        elif pool and words[0] == "server-template" and len(words) > 2:
-            pools[pool] += _template(words[1], words[2])
-        elif pool and words[0] == "disabled":
-            disabled.add(pool)
-    return {name: sorted(found) for name, found in pools.items() if name not in disabled}
+    for back in configuration.backs:
+        servers: List[str] = []
+        for line in _own(back):
+            if line.words[0] == "server" and len(line.words) > 1:
+                servers.append(line.words[1])
+            elif line.words[0] == "server-template":
+                servers += _of_template(line.value(1), line.value(2))
+            elif line.words[0] == "disabled":
+                break
+        else:
+            pools[back.name] = sorted(servers)
+    return pools
 
 
-def _template(prefix: str, numbers: str) -> List[str]:
+def _own(back: Proxy) -> Iterator[Line]:
+    """Give the section's own lines. An index of them does not pay for a single look."""
+    return (line for line in back.lines if not line.negated)
+
+
+def _of_template(prefix: str, numbers: str) -> List[str]:
     first, _, last = numbers.partition("-")
     if not (first.isdigit() and (last or first).isdigit()):
         return []
     start, end = (int(first), int(last)) if last else (1, int(first))
-    return [f"{prefix}{number}" for number in range(start, min(end, start + 65535) + 1)]
+    return [f"{prefix}{number}" for number in range(start, min(end, start + _MOST_SLOTS - 1) + 1)]
 
 
-def ports(lines: Iterable[str]) -> Dict[Tuple[str, str], int]:
-    """Give the port of each server of the sections `backend` and `listen` that names one."""
+def ports(configuration: Configuration) -> Dict[Tuple[str, str], int]:
+    """Give {(pool, server): port} of the servers that name a port."""
     found: Dict[Tuple[str, str], int] = {}
-    pool = ""
-    for line in lines:
-        words = line.split(None, 4)
-        if words and words[0] in SECTIONS:
-            pool = words[1] if words[0] in ("backend", "listen") and len(words) > 1 else ""
-        elif pool and len(words) > 2 and words[0] == "server":
-            port = words[2].rpartition(":")[2]
-            if port.isdigit():
-                found[pool, words[1]] = int(port)
+    for back in configuration.backs:
+        for line in _own(back):
+            if line.words[0] == "server" and len(line.words) > 2:
+                port = line.words[2].rpartition(":")[2]
+                if port.isdigit():
+                    found[back.name, line.words[1]] = int(port)
     return found
 
 
-def counted(lines: Iterable[str]) -> Tuple[Set[str], Dict[str, str]]:
+def counted(configuration: Configuration) -> Tuple[Set[str], Dict[str, str]]:
     """Give the pools whose lines count clients, and {pool: number} of those that count times."""
     tables: Set[str] = set()
     timers: Dict[str, str] = {}
-    pool = ""
-    for line in lines:
-        found = line.split(None, 2)
-        if found and found[0] in SECTIONS:
-            pool = found[1] if found[0] in ("backend", "listen") and len(found) > 1 else ""
-        elif pool and re.fullmatch(_COUNTS_CLIENTS, line):
-            tables.add(pool)
-        elif pool:
-            times = re.fullmatch(_COUNTS_TIMES, line)
+    for back in configuration.backs:
+        for line in back.own("stick", "store-request"):
+            if len(line.words) == 3 and line.words[2].endswith(",xxh32"):
+                tables.add(back.name)
+        for line in back.own("http-response"):
+            times = re.fullmatch(_COUNTS_TIMES, line.value(1))
             if times:
-                timers[pool] = times.group(1)
+                timers[back.name] = times.group(1)
     return tables, timers
 
 
-def listeners(lines: Iterable[str]) -> Dict[str, List[Dict[str, Any]]]:
+def listeners(configuration: Configuration) -> Dict[str, List[Dict[str, Any]]]:
     """Give the plain addresses that each section `frontend` or `listen` binds, and how."""
     found: Dict[str, List[Dict[str, Any]]] = {}
-    name, section, default, mode = "", "", "tcp", ""
-    for line in lines:
-        parts = line.split()
-        if parts and parts[0] in SECTIONS:
-            name = parts[1] if parts[0] in ("frontend", "listen") and len(parts) > 1 else ""
-            section, mode = parts[0], default
-        elif len(parts) > 1 and parts[0] == "mode":
-            mode = parts[1]
-            default = mode if section == "defaults" else default
-            for one in found.get(name, ()):
-                one["http"] = mode == "http"
-        elif name and len(parts) > 1 and parts[0] == "bind":
-            for word in parts[1].split(","):
-                at = re.fullmatch(_BIND, word)
-                if at:
-                    found.setdefault(name, []).append(
-                        {
-                            "address": at.group(1).strip("[]"),
-                            "port": int(at.group(2)),
-                            "tls": "ssl" in parts,
-                            "http": mode == "http",
-                            "accept_proxy": "accept-proxy" in parts,
-                        }
-                    )
+    for front in configuration.fronts:
+        for line in front.own("bind"):
+            for address, port in _addresses(line):
+                bind = {
+                    "address": address,
+                    "port": port,
+                    "tls": "ssl" in line.words,
+                    "http": front.mode == "http",
+                    "accept_proxy": "accept-proxy" in line.words,
+                }
+                found.setdefault(front.name, []).append(bind)
     return found
 
 
-def binds(path: str) -> List[Tuple[str, int]]:
+def binds(configuration: Configuration) -> List[Tuple[str, int]]:
     """Give the plain addresses and ports that the sections of a configuration bind."""
-    found: List[Tuple[str, int]] = []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            words = line.split(None, 2)
-            if len(words) > 1 and words[0] == "bind" and "transparent" not in line:
-                matches = (re.fullmatch(_BIND, word) for word in words[1].split(","))
-                found += [(m.group(1).strip("[]"), int(m.group(2))) for m in matches if m]
-    return found
+    lines = [line for line in _lines(configuration) if line.starts("bind")]
+    plain = [line for line in lines if "transparent" not in line.words]
+    return [place for line in plain for place in _addresses(line)]
 
 
-def certificates(text: str) -> List[str]:
+def _addresses(bind: Line) -> Iterator[Tuple[str, int]]:
+    for word in bind.value(1).split(","):
+        found = re.fullmatch(_BIND, word)
+        if found:
+            yield found.group(1).strip("[]"), int(found.group(2))
+
+
+def certificates(configuration: Configuration) -> List[str]:
     """Give what `crt` names on the lines bind and server, with `crt-base` before it."""
-    base, found = "", []
-    for line in text.splitlines():
-        parts = line.split()
-        if parts[:1] == ["crt-base"] and len(parts) > 1:
-            base = parts[1]
-        elif parts[:1] in (["bind"], ["server"], ["default-server"]):
-            places = [at + 1 for at, word in enumerate(parts[:-1]) if word == "crt"]
-            found += [parts[at] for at in places]
-    return [os.path.join(base, path.strip("'\"")) for path in found]
+    base = configuration.setting("crt-base")
+    folder = base.value(1) if base else ""
+    return [
+        os.path.join(folder, line.words[at + 1])
+        for line in _lines(configuration)
+        if line.words[0] in _WITH_CERTIFICATES
+        for at, word in enumerate(line.words[:-1])
+        if word == "crt"
+    ]
+
+
+def _lines(configuration: Configuration) -> Iterator[Line]:
+    """Give the lines of every section, those of `defaults` once."""
+    seen: Set[Tuple[str, int]] = set()
+    parts = [[*proxy.inherited, *proxy.lines] for proxy in configuration.proxies]
+    for lines in [*parts, *(lines for _, _, lines in configuration.others)]:
+        for line in lines:
+            if (line.file, line.number) not in seen and not line.negated:
+                seen.add((line.file, line.number))
+                yield line

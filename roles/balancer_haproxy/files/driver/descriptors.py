@@ -7,7 +7,7 @@ from typing import List
 
 from evenkeel.host.system import process
 
-from .declared import SECTIONS, number_of, text_of
+from .declared import configuration_of, number_of
 from .master import SOCKET
 
 # What a process has open beside its connections: listeners, health checks, timers, pipes.
@@ -35,14 +35,7 @@ def fit(folders: List[str], descriptors: int) -> bool:
 def _most_connections(path: str) -> int:
     """Give what `maxconn` of the section global says, the last one; 0 without a file or a word."""
     try:
-        lines = text_of(path).splitlines()
+        line = configuration_of(path).setting("maxconn")
     except OSError:
         return 0
-    most, section = 0, ""
-    for line in lines:
-        parts = line.split()
-        if parts and parts[0] in SECTIONS:
-            section = parts[0]
-        elif section == "global" and parts[:1] == ["maxconn"] and parts[1:2]:
-            most = number_of(parts[1])
-    return most
+    return number_of(line.value(1)) if line else 0

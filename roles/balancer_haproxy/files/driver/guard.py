@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Callable, Dict, List, Set, Tuple
 
+from ..config.words import SECTIONS, disguise, tokens
 from .allowlist import (
     ALLOWED,
     ANSWERS,
@@ -18,7 +19,6 @@ from .allowlist import (
     SOCKETS,
     TLS_FILES,
 )
-from .declared import SECTIONS, words
 from .server_state import STATE_FILE
 
 _CALL = r"(?:\bmap(?:_\w+)?|\b(?:add|del)-acl|\bjwt_verify|\benv)\("
@@ -60,16 +60,20 @@ class _Guard:
         if re.search(_CONTROL, line):
             return "a control character is not allowed"
         try:
-            found = words(line)
+            read = tokens(line)
         except ValueError as error:
             return f"{error} is not allowed"
-        if not found:
-            return "" if line.strip(" \t")[:1] in ("", "#") else "an empty word is not allowed"
+        if not read:
+            return ""
+        if any(word.has_variable for word in read):
+            return "a variable of the environment is not allowed"
+        found = [word.text for word in read]
         prefixed = found[0] in ("no", "default") and len(found) > 1
-        plain = line.split("#")[0].replace("\t", " ").split(" ")
-        first = [word for word in plain if word][: 2 if prefixed else 1]
-        if first != found[: len(first)]:
+        if any(word.text != word.written for word in read[: 2 if prefixed else 1]):
             return "a directive that is quoted or escaped is not allowed"
+        hidden = disguise(read)
+        if hidden:
+            return f"{hidden} is not allowed" if hidden[0] == "a" else f"{hidden} are not allowed"
         if found[0] in SECTIONS:
             return self._open(found[0])
         directive, rest = (found[1], found[2:]) if prefixed else (found[0], found[1:])

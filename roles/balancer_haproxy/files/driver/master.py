@@ -61,7 +61,8 @@ class Master:
             connection.connect(self._path)
             connection.sendall(command.encode() + b"\n")
             connection.shutdown(socket.SHUT_WR)
-            parts, size = [], 0
+            size = 0
+            parts: List[bytes] = []
             while size <= LARGEST_ANSWER_BYTES:
                 data = connection.recv(262144)
                 if not data:

@@ -9,7 +9,7 @@ from typing import List, Tuple
 from evenkeel.host.system import process
 from evenkeel.host.system.driver import EVERY_ADDRESS, Check, try_to_listen
 
-from .declared import binds, text_of
+from .declared import binds, configuration_of, text_of
 from .guard import forbidden
 from .messages import LARGEST_OUTPUT, own_words
 from .server_state import STATE_FILE, write_states
@@ -57,11 +57,11 @@ def _unbindable(path: str, live: str) -> List[str]:
     about two seconds of retries, so it must not come to that. What `live` binds is held already.
     """
     try:
-        held = {port for _, port in binds(live)}
+        held = {port for _, port in binds(configuration_of(live))}
     except OSError:
         held = set()
     faults = []
-    for address, port in binds(path):
+    for address, port in binds(configuration_of(path)):
         if port in held and address in EVERY_ADDRESS:
             continue
         try:

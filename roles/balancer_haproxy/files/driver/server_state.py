@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from evenkeel.host.system import durable
 
+from ..config.parser import Configuration
 from .declared import ports
 
 # What a new worker is told of servers that were drained or weighted by hand, so that it knows it
@@ -94,16 +95,16 @@ def _orders(wanted: Dict[str, Any]) -> Iterator[str]:
         yield f"weight {wanted['weight']}"
 
 
-def states_for(lines: List[str], rows: Rows) -> List[str]:
+def states_for(live: Configuration, rows: Rows) -> List[str]:
     """Give the lines of a state file for the servers of `rows` that were changed at run time.
 
-    `lines` is the configuration that the next worker reads. HAProxy takes the port from the state
+    `live` is the configuration that the next worker reads. HAProxy takes the port from the state
     file and not from there, so the port is set to what stands there; and a server without one is
     left out. With `zero-warning` nothing is said, since a worker warns of what it is told.
     """
-    if any(line.split()[:1] == ["zero-warning"] for line in lines):
+    if live.setting("zero-warning"):
         return []
-    known = ports(lines)
+    known = ports(live)
     states = []
     for row in rows:
         admin = int(row["srv_admin_state"]) & (_FORCED_MAINTENANCE | _FORCED_DRAIN)

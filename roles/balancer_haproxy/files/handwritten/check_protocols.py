@@ -59,7 +59,8 @@ def _of(back: Proxy) -> Optional[Speech]:
 
 def _steps(lines: List[Line]) -> Optional[Speech]:
     """Read the steps of a tcp-check: what is expected is what a server has to say."""
-    asked, greets, answers = b"", b"", {}
+    asked, greets = b"", b""
+    answers: Dict[bytes, bytes] = {}
     for line in lines:
         if line.value(1) == "send":
             # Its first word is enough; where lines end is not known any more.

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from ..config.parser import Configuration, Line, Proxy, Server, milliseconds, read
-from ..config.values import is_address, is_port
+from ..config.parser import Configuration, Line, Proxy, Server, read
+from ..config.values import milliseconds
+from .addresses import is_address, is_port
 from .check_protocols import speech
 from .route_conditions import asked_for, kept
 

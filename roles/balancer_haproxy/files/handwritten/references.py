@@ -9,7 +9,7 @@ import re
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..config.parser import Configuration, Line, read
-from ..config.values import is_address, is_port
+from .addresses import is_address, is_port
 
 _MAP = re.compile(r"\bmap(?:_\w+)?\((/[^,)]+)")
 # Where such files lie. A stand-in is put nowhere else, whatever a configuration names.

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Dict, Iterator, List, Optional
 
 from ..config.parser import Configuration, Line, Proxy
-from ..config.values import is_always, milliseconds
+from ..config.values import milliseconds
+from .conditions import is_always
 from .health_checks import in_service
 from .rule import LOST, STOP, TELL, Hit, rule
 

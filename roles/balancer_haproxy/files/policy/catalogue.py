@@ -14,6 +14,7 @@ from ..config.parser import Configuration, read
 from . import (
     balancing,
     clients,
+    disguises,
     hashing,
     health_checks,
     limits,
@@ -36,11 +37,13 @@ _MODULES = (
     listeners,
     regressions,
     clients,
+    disguises,
     hashing,
     limits,
     tls_names,
     requests,
     timeouts,
+    disguises,
 )
 _PLACES = {module.__name__: at for at, module in enumerate(_MODULES)}
 _EVERY = "every server: "

@@ -6,9 +6,9 @@ import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from ..config.parser import Configuration, Line, Proxy
-from ..config.values import is_always, milliseconds, number
+from ..config.values import milliseconds, number
 from .balancing import endpoint
-from .conditions import Words, of_line
+from .conditions import Words, is_always, of_line
 from .rule import STOP, Hit, comparison, rule
 
 # A page of today loads more than this at once.

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..config.parser import Configuration, Proxy
-from ..config.values import condition
 
 Words = Tuple[str, ...]
 _OR = ("or", "OR", "||")
@@ -26,6 +25,20 @@ class Part(NamedTuple):
 
 
 Alternatives = List[List[Part]]
+
+
+def condition(parts: Sequence[str]) -> Words:
+    """Give the words from `if` or `unless` on; nothing for a line without a condition."""
+    for at, word in enumerate(parts):
+        if word in ("if", "unless"):
+            return tuple(parts[at:])
+    return ()
+
+
+def is_always(parts: Sequence[str]) -> bool:
+    """Whether a line has no condition, or one that is always met (`if TRUE`, `unless FALSE`)."""
+    found = condition(parts)
+    return not found or found in (("if", "TRUE"), ("unless", "FALSE"), ("unless", "!TRUE"))
 
 
 def alternatives(words: Sequence[str], proxy: Proxy) -> Optional[Alternatives]:

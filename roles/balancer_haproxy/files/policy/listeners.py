@@ -6,9 +6,8 @@ import re
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..config.parser import Configuration, Line, Proxy
-from ..config.values import condition, is_always
 from .balancing import endpoint
-from .conditions import listed
+from .conditions import condition, is_always, listed
 from .rule import LOST, STOP, TELL, Hit, rule
 
 _MAP = re.compile(r"\bmap(?:_[a-z_]+)?\(([^,()]+)(?:,([^()]*))?\)")

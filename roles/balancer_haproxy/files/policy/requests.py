@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, List, Optional, Set
 
 from ..config.parser import Configuration, Line, Proxy
-from ..config.values import is_always
+from .conditions import is_always
 from .health_checks import in_service
 from .rule import STOP, TELL, Hit, comparison, rule
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Dict, Iterator, Tuple
 
 from ..config.parser import Configuration, Line, Proxy
-from ..config.values import has_unit, is_always, milliseconds, number
+from ..config.values import milliseconds, number
+from .conditions import is_always
 from .rule import LOST, STOP, TELL, Hit, comparison, rule
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1e3, 6e4, 3.6e6, 8.64e7
@@ -63,6 +64,10 @@ def _every_timeout(now: Configuration) -> Iterator[Tuple[Proxy, str, Line, float
                 yield proxy, name, line, took
 
 
+def _has_unit(text: str) -> bool:
+    return not text.isdigit()
+
+
 def _needed(proxy: Proxy) -> Iterator[str]:
     if proxy.is_front:
         yield "client"
@@ -98,7 +103,7 @@ def timeout_too_short(now: Configuration) -> Iterator[Hit]:
     """Under a second for client and server, under some milliseconds for the others."""
     for proxy, name, line, took in _every_timeout(now):
         if 0 < took < _SHORTEST.get(name, 0):
-            got = f"timeout {name} {line.value(2)}" + ("" if has_unit(line.value(2)) else " (ms)")
+            got = f"timeout {name} {line.value(2)}" + ("" if _has_unit(line.value(2)) else " (ms)")
             yield Hit(got, line, **_place(proxy, f"timeout {name}"))
 
 
@@ -112,7 +117,7 @@ def timeout_too_short(now: Configuration) -> Iterator[Hit]:
 def timeout_without_unit(now: Configuration) -> Iterator[Hit]:
     """Bare numbers that are long enough to be meant."""
     for proxy, name, line, took in _every_timeout(now):
-        if not has_unit(line.value(2)) and took >= _SHORTEST.get(name, 1):
+        if not _has_unit(line.value(2)) and took >= _SHORTEST.get(name, 1):
             got = f"timeout {name} {line.value(2)}"
             yield Hit(got, line, **_place(proxy, f"timeout {name}"))
 

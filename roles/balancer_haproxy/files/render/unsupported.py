@@ -97,7 +97,7 @@ def _extra_faults(lines: Sequence[str], path: str) -> List[Fault]:
             try:
                 found += _forbidden(words(line), at)
             except ValueError as error:
-                found.append(_fault(at, "a line whose quotes are closed", str(error)))
+                found.append(_fault(at, "a line that HAProxy can read", str(error)))
     return found
 
 

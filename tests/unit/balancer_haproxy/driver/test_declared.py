@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-from unit.balancer_haproxy.driver_parts import driver, part
+from unit.balancer_haproxy.driver_parts import config, driver, part
 
 reading = part("declared")
+read_config = config("parser").read
 
 CONFIG = """
 defaults
@@ -26,15 +26,17 @@ backend own
     stick on src
 backend timed
     http-response set-var(proc.evenkeel_slow_7) var(proc.evenkeel_slow_7),add(1) if { int(1) }
-""".splitlines()
+"""
+
+READ = read_config({"haproxy.cfg": CONFIG})
 
 
 def test_only_pools_that_the_roles_own_lines_count_are_read() -> None:
-    assert reading.counted(CONFIG) == ({"hashed"}, {"timed": "7"})
+    assert reading.counted(READ) == ({"hashed"}, {"timed": "7"})
 
 
 def test_each_bind_of_a_listener_says_where_and_how() -> None:
-    found = reading.listeners(CONFIG)
+    found = reading.listeners(READ)
     rows = [
         (one["address"], one["port"], one["tls"], one["http"], one["accept_proxy"])
         for one in found["web"]
@@ -46,16 +48,6 @@ def test_each_bind_of_a_listener_says_where_and_how() -> None:
         ("192.0.2.8", 81, False, True, True),
     ]
     assert [(one["port"], one["http"]) for one in found["wire"]] == [(3306, False)]
-
-
-def test_reads_words_as_haproxy_does() -> None:
-    read = reading.words
-    assert read("a  'b \"c' \"d 'e\" f\\ g #h") == ["a", 'b "c', "d 'e", "f g"]
-    assert read(r"\x61\tb a\q '' 'it'\''s'") == ["a\tb", r"a\q", "", "it's"]
-    assert read(r'\$a "\$a"') == [r"\$a", "$a"]
-    for bad in ("'a", '"$A"', '"a', r"\xg0", r"a\x00"):
-        with pytest.raises(ValueError):
-            read(bad)
 
 
 def test_the_certificates_of_a_release_are_those_that_crt_names(tmp_path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from unit.balancer_haproxy.driver_parts import part
+from unit.balancer_haproxy.driver_parts import config, part
 
 states = part("server_state")
+read = config("parser").read
 
 CONFIG = """
 backend web
@@ -14,7 +15,7 @@ backend web
     server d 10.0.0.4
 listen other
     server a 10.0.0.9:9000
-""".splitlines()
+"""
 
 
 def row(server: str, admin: int = 0, weight: int = 100, **more: str) -> dict[str, str]:
@@ -32,11 +33,10 @@ def row(server: str, admin: int = 0, weight: int = 100, **more: str) -> dict[str
     return {**known, **more}
 
 
-def told(*rows: dict[str, str], config: list[str] = CONFIG) -> list[dict[str, str]]:
+def told(*rows: dict[str, str], config: str = CONFIG) -> list[dict[str, str]]:
     names = states.STATE_COLUMNS
-    return [
-        dict(zip(names, line.split(" "), strict=True)) for line in states.states_for(config, rows)
-    ]
+    lines = states.states_for(read({"haproxy.cfg": config}), rows)
+    return [dict(zip(names, line.split(" "), strict=True)) for line in lines]
 
 
 def test_only_servers_that_were_changed_at_run_time_are_told() -> None:
@@ -66,4 +66,4 @@ def test_what_the_configuration_itself_disables_is_not_told() -> None:
 
 
 def test_nothing_is_told_where_a_warning_would_stop_the_worker() -> None:
-    assert told(row("b", admin=8), config=["global", "    zero-warning", *CONFIG]) == []
+    assert told(row("b", admin=8), config="global\n    zero-warning\n" + CONFIG) == []

@@ -255,9 +255,10 @@ def test_every_rule_has_a_case_that_it_stops_or_tells():
     shown |= {"hash-no-longer-consistent", "reserve-promoted", "cookie-not-returned"}  # above
     shown |= {"servers-no-longer-verified"}  # above
     shown |= {"looked-up-pool-gone"}  # test_renames.py
-    shown |= {"low-client-limit", "cookie-of-another-server"}  # test_rules_clients.py
+    shown |= {"low-client-limit", "cookie-of-another-server"}  # test_clients.py
     shown |= {"hash-key-mistyped", "server-name-rerouted", "https-redirect-gone"}
     shown |= {"client-address-made-up"}
+    shown |= {"disguised-line"}  # test_disguises.py
     shown |= stopped(SOUND + one_server.format(""), SOUND + one_server.format(" check"))
     assert {one["rule"] for one in DIALECT.catalogue()} - shown == set()
 
