@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from evenkeel.containers import names
 from evenkeel.errors import EvenkeelError
-from evenkeel.judge.verdict import FAIL, PASS
+from evenkeel.rehearsal.protocol.check import Check, check, verdict_for
 
 # Control characters of ASCII, of Latin-1, and those that turn the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -47,20 +48,15 @@ def verified(results: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def container_check(verified: dict[str, str]) -> dict[str, Any]:
+def container_check(verified: Mapping[str, str]) -> Check:
     """Give the check that the container was what it claims to be."""
     reasons = [
         f"{test.removeprefix('test_').replace('_', ' ')}: {said}"
         for test, said in sorted(verified.items())
         if said
     ]
-    return {
-        "id": "container",
-        "title": "The container holds these bytes and runs them, with no network",
-        "verdict": FAIL if reasons else PASS,
-        "numbers": {"tests": len(verified)},
-        "reasons": reasons,
-    }
+    title = "The container holds these bytes and runs them, with no network"
+    return check("container", title, verdict_for(reasons), {"tests": len(verified)}, reasons)
 
 
 def trouble(results: Path) -> EvenkeelError:

@@ -10,12 +10,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from evenkeel.rehearsal.load.event_loop import Connections, Sockets
 from evenkeel.rehearsal.load.exchange import Answer, Exchange, NoAnswer, Way, server_name
 from evenkeel.rehearsal.load.request_maker import Maker, Request
 from evenkeel.rehearsal.protocol.headers import ECHO, HOLD
+from evenkeel.rehearsal.protocol.measured_types import Tallies, TallyRecord
+from evenkeel.rehearsal.protocol.world_types import RequestClass, RequestTemplate, TestRequest
 
 # Nothing is learnt from a listener that has refused so many requests on end.
 HOPELESS = 96
@@ -50,7 +51,7 @@ class Tally:
             self.failed += 1
             self.errors[f"status {answer.status}"] += 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_record(self) -> TallyRecord:
         """The counts as JSON; times in milliseconds."""
         times = sorted(self.seconds)
 
@@ -93,7 +94,7 @@ class Client:
 
     async def one(
         self,
-        kind: dict[str, Any],
+        kind: RequestTemplate,
         request: Request,
         kept: Kept | None = None,
         *,
@@ -102,7 +103,7 @@ class Client:
         """Send one request and count it; None when no answer came.
 
         Without `kept` it goes over a new connection that nobody keeps. HTTP/2 is offered if `h2`
-        says so and the class allows it; the listener chooses.
+        says so; the listener chooses.
         """
         tally = self.tallies.get(kind["name"]) or self.tallies.setdefault(kind["name"], Tally())
         tally.sent += 1
@@ -146,10 +147,10 @@ class Client:
             connections.idle.append(exchange)
 
     async def upload(
-        self, kind: dict[str, Any], body_bytes: int, late_seconds: float
+        self, kind: RequestClass, body_bytes: int, late_seconds: float
     ) -> Answer | None:
         """Send a body in two halves, the second one late, and count nothing; None: no answer."""
-        request = replace(self.maker.request(kind, vary=False), method="POST")
+        request = replace(self.maker.plain(kind), method="POST")
         connections, exchange = Sockets.here().for_once(), Exchange()
         exchange.prepare(_way(kind, request), request, fresh=True, keep=False)
         go_on = exchange.late(body_bytes, body_bytes // 2)
@@ -170,12 +171,12 @@ class Client:
 
     async def run(
         self,
-        kinds: Iterable[dict[str, Any]],
+        kinds: Iterable[RequestClass],
         *,
         concurrency: int,
         seconds: float,
         pause: float = 0.0,
-        heard: Callable[[dict[str, Any], Answer], None] | None = None,
+        heard: Callable[[RequestClass, Answer], None] | None = None,
     ) -> None:
         """Send one request for each class that `kinds` yields, so many at the same time.
 
@@ -200,7 +201,7 @@ class Client:
                         break
                     if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
                         continue
-                    answer = await self.one(kind, request, kept, h2=h2)
+                    answer = await self.one(kind, request, kept, h2=h2 and kind["h2"])
                     if answer and heard:
                         heard(kind, answer)
                     if pause:
@@ -212,31 +213,31 @@ class Client:
 
         await asyncio.gather(*(client() for _ in range(concurrency)))
 
-    async def peak(self, kind: dict[str, Any], wanted: int) -> None:
+    async def peak(self, kind: RequestClass, wanted: int) -> None:
         """Have `wanted` requests of one class under way at the same time; the stubs count them."""
         extra = {HOLD: str(wanted)}
         await asyncio.gather(
             *(self.one(kind, self.maker.request(kind, extra)) for _ in range(wanted))
         )
 
-    async def echo(self, kind: dict[str, Any]) -> Answer | None:
-        """Send one request as it is, without varied keys, and have its headers sent back."""
-        return await self.one(kind, self.maker.request(kind, {ECHO: "1"}, vary=False))
+    async def echo(self, test: TestRequest) -> Answer | None:
+        """Send the request of a route test, and have its headers sent back."""
+        return await self.one(test, self.maker.of_test(test, {ECHO: "1"}))
 
-    def take(self) -> dict[str, dict[str, Any]]:
+    def take(self) -> Tallies:
         """Give the counts per class and begin anew."""
-        taken = {name: tally.as_dict() for name, tally in sorted(self.tallies.items())}
+        taken = {name: tally.as_record() for name, tally in sorted(self.tallies.items())}
         self.tallies.clear()
         self.on_end.clear()
         return taken
 
 
-def _way(kind: dict[str, Any], request: Request, h2: bool = False) -> Way:
+def _way(kind: RequestTemplate, request: Request, h2: bool = False) -> Way:
     return Way(
         request.source,
         kind["address"],
         kind["port"],
         name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
-        h2=h2 and bool(kind.get("h2")),
+        h2=h2,
         proxy=kind["accept_proxy"],
     )

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
 from evenkeel.rehearsal.load.client import Client
 from evenkeel.rehearsal.plan.request_mix import calm
 from evenkeel.rehearsal.protocol.headers import SLOW
+from evenkeel.rehearsal.protocol.measured_types import ClientCounts
+from evenkeel.rehearsal.protocol.world_types import RequestClass
 
 # A person has gone by then.
 PATIENCE_SECONDS = 3.0
@@ -28,7 +30,7 @@ AT_ONCE = 24
 
 
 @dataclass
-class Met:
+class PacedTally:
     """What clients met: `wrong` are a server's own answers of 5xx, `lost` no server's at all."""
 
     sent: int = 0
@@ -40,9 +42,18 @@ class Met:
     servers: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_record(self) -> ClientCounts:
         """The counts as JSON."""
-        return {**vars(self), "servers": dict(self.servers), "errors": dict(self.errors)}
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "wrong": self.wrong,
+            "lost": self.lost,
+            "hung": self.hung,
+            "late": self.late,
+            "servers": dict(self.servers),
+            "errors": dict(self.errors),
+        }
 
 
 class Paced:
@@ -50,11 +61,11 @@ class Paced:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.met: dict[str, Met] = {}
+        self.met: dict[str, PacedTally] = {}
 
-    async def one(self, kind: dict[str, Any], patience: float = PATIENCE_SECONDS) -> None:
+    async def one(self, kind: RequestClass, patience: float = PATIENCE_SECONDS) -> None:
         """Send one request and count it; wait `patience` seconds for its answer."""
-        met = self.met.setdefault(kind["pool"], Met())
+        met = self.met.setdefault(kind["pool"], PacedTally())
         met.sent += 1
         began = time.monotonic()
         try:
@@ -78,12 +89,12 @@ class Paced:
             met.answered += 1
             met.servers[answer.server] += 1
 
-    async def slow(self, kinds: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    async def slow(self, kinds: Sequence[RequestClass], seconds: float) -> dict[str, ClientCounts]:
         """Send a request to each class that its server works on for so long; count by pool."""
-        met: dict[str, Met] = {}
+        met: dict[str, PacedTally] = {}
 
-        async def one(kind: dict[str, Any]) -> None:
-            mine = met.setdefault(kind["pool"], Met())
+        async def one(kind: RequestClass) -> None:
+            mine = met.setdefault(kind["pool"], PacedTally())
             mine.sent += 1
             request = self.client.maker.request(calm(kind), {SLOW: f"{seconds:g}"})
             answer = None
@@ -97,16 +108,16 @@ class Paced:
                 mine.errors[f"status {answer.status}" if answer else "no answer"] += 1
 
         await asyncio.gather(*(one(kind) for kind in kinds))
-        return {name: counts.as_dict() for name, counts in met.items()}
+        return {name: counts.as_record() for name, counts in met.items()}
 
     async def count(
-        self, kinds: list[dict[str, Any]], numbers: dict[str, int], patience: float
-    ) -> dict[str, dict[str, Any]]:
+        self, kinds: Sequence[RequestClass], numbers: dict[str, int], patience: float
+    ) -> dict[str, ClientCounts]:
         """Send so many requests to each pool of `numbers`, all its classes in turn, and count."""
         self.met = {}
         room = asyncio.Semaphore(AT_ONCE)
 
-        async def one(kind: dict[str, Any]) -> None:
+        async def one(kind: RequestClass) -> None:
             async with room:
                 await self.one(kind, patience)
 
@@ -115,9 +126,9 @@ class Paced:
             mine = [kind for kind in kinds if kind["pool"] == pool]
             asking += [one(mine[turn % len(mine)]) for turn in range(number)]
         await asyncio.gather(*asking)
-        return {name: met.as_dict() for name, met in self.take().items()}
+        return {name: met.as_record() for name, met in self.take().items()}
 
-    def take(self) -> dict[str, Met]:
+    def take(self) -> dict[str, PacedTally]:
         """Give the counts per pool and begin anew; who still waits is counted where it began."""
         taken, self.met = self.met, {}
         return taken
@@ -126,7 +137,7 @@ class Paced:
 class Trickle:
     """A steady trickle of requests to some classes, as long as its block lasts."""
 
-    def __init__(self, paced: Paced, kinds: list[dict[str, Any]]) -> None:
+    def __init__(self, paced: Paced, kinds: Sequence[RequestClass]) -> None:
         self.paced, self.kinds = paced, kinds
         self.under_way: set[asyncio.Task[None]] = set()
 
@@ -150,12 +161,12 @@ class Trickle:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def take(self) -> dict[str, Met]:
+    def take(self) -> dict[str, PacedTally]:
         """Give the counts so far and begin anew."""
         return self.paced.take()
 
     async def _send(self) -> None:
-        pools: dict[str, list[dict[str, Any]]] = {}
+        pools: dict[str, list[RequestClass]] = {}
         for kind in self.kinds:
             pools.setdefault(kind["pool"], []).append(kind)
         pause = 1.0 / min(POOL_RATE, WHOLE_RATE / max(1, len(pools)))

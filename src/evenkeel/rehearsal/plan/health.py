@@ -6,22 +6,19 @@ servers answer is not known here. The canary finds out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
+from evenkeel.rehearsal.plan.intent_types import IntentPool
 from evenkeel.rehearsal.protocol.http import endpoint
-
-# {endpoint: {path: the statuses that are well}}, and the one that is answered.
-Statuses = dict[str, dict[str, list[int]]]
-Answers = dict[str, dict[str, int]]
+from evenkeel.rehearsal.protocol.world_types import HealthAnswers, HealthStatuses
 
 
-def well(pools: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Statuses:
+def well(pools: Iterable[IntentPool], names: Mapping[str, str]) -> HealthStatuses:
     """Give the statuses that the checks of `pools` take for well.
 
     `names` has the address of each server that is known by a host name.
     """
-    found: Statuses = {}
+    found: HealthStatuses = {}
     for pool in pools:
         check = pool["check"]
         if check["kind"] != "http":
@@ -33,14 +30,14 @@ def well(pools: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Status
     return found
 
 
-def answers(live: Statuses, new: Statuses) -> tuple[Answers, Answers]:
+def answers(live: HealthStatuses, new: HealthStatuses) -> tuple[HealthAnswers, HealthAnswers]:
     """Give what is answered while what is live runs, and what while the candidate does.
 
     One status that is well for both wherever there is one: a server does not change its answers
     because its balancer was reloaded.
     """
-    before: Answers = {}
-    after: Answers = {}
+    before: HealthAnswers = {}
+    after: HealthAnswers = {}
     for here in {**live, **new}:
         old, now = live.get(here, {}), new.get(here, {})
         for path in {**old, **now}:

@@ -9,28 +9,25 @@ Standard library only: it runs inside the staging container too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from evenkeel.rehearsal.plan.requests import ANY_HOST, WAIVED, declared, says_no, waiver_of
-
-Data = Mapping[str, Any]
-Scouted = dict[str, dict[str, list[Any]]]
-"""{class: {number of its entry, as text: [status or None, endpoint of the server or ""]}}"""
+from evenkeel.rehearsal.plan.requests import ANY_HOST, declared, says_no, waiver_of
+from evenkeel.rehearsal.protocol.measured_types import Phase, Reached, Response
+from evenkeel.rehearsal.protocol.world_types import MixEntry, RequestClass, Subject, World
 
 
-def to_try(kind: Data) -> list[int]:
+def to_try(kind: RequestClass) -> list[int]:
     """Give the numbers of the entries that have to be tried: all but GETs of our making.
 
     Of OPTIONS and HEAD too the balancer may answer some itself.
     """
     return [
         number
-        for number, entry in enumerate(kind.get("mix", ()))
+        for number, entry in enumerate(kind["mix"])
         if entry["learnt"] or entry["method"] != "GET"
     ]
 
 
-def open_to(world: Data, *phases: Scouted | None) -> list[dict[str, Any]]:
+def open_to(world: World, *phases: Reached | None) -> list[RequestClass]:
     """Give the classes of the world without the entries that no server answered in some phase.
 
     An entry that another pool answers is that pool's traffic, and one that a route test expects a
@@ -42,9 +39,9 @@ def open_to(world: Data, *phases: Scouted | None) -> list[dict[str, Any]]:
         for here in pool["endpoints"].values():
             owners.setdefault(here, set()).add(name)
     known = [phase for phase in phases if phase is not None]
-    found = []
+    found: list[RequestClass] = []
     for kind in world["classes"]:
-        mix = kind.get("mix", [])
+        mix = kind["mix"]
         tried = set(to_try(kind))
         kept = [
             entry
@@ -56,38 +53,44 @@ def open_to(world: Data, *phases: Scouted | None) -> list[dict[str, Any]]:
     return found
 
 
-def _undeclared(world: Data, kind: Data, mix: Sequence[Data]) -> list[Data]:
+def _undeclared(world: World, kind: RequestClass, mix: Sequence[MixEntry]) -> list[MixEntry]:
     """Give the entries that no route test expects a redirect or an error for, nor a waiver."""
-    only = {"route_tests": [test for test in world["route_tests"] if says_no(test)]}
-    if not only["route_tests"] and not world.get(WAIVED):
+    tests = [test for test in world["route_tests"] if says_no(test)]
+    if not tests and not world["waived_requests"]:
         return list(mix)
-    pairs = [(entry, {**asked_of(kind, entry), "of_traffic": True}) for entry in mix]
-    return [one for one, asked in pairs if not (declared(only, asked) or waiver_of(world, asked))]
+    found = []
+    for entry in mix:
+        asked: Subject = {**asked_of(kind, entry), "of_traffic": True}
+        if not (declared(tests, asked) or waiver_of(world, asked)):
+            found.append(entry)
+    return found
 
 
-def closed_with(world: Data, kind: Data) -> set[str]:
+def closed_with(world: World, kind: RequestClass) -> set[str]:
     """Give the statuses by which a class is closed on purpose; none where it is open in part."""
-    mix = [entry for entry in kind.get("mix", ()) if entry["method"] == "GET"]
+    mix = [entry for entry in kind["mix"] if entry["method"] == "GET"]
     if not mix or _undeclared(world, kind, mix):
         return set()
-    tests = [test for entry in mix for test in declared(world, asked_of(kind, entry))]
+    tests = [
+        test for entry in mix for test in declared(world["route_tests"], asked_of(kind, entry))
+    ]
     return {str(test["expect_status"]) for test in tests if says_no(test)}
 
 
-def asked_of(kind: Data, entry: Data) -> dict[str, Any]:
+def asked_of(kind: RequestClass, entry: MixEntry) -> Subject:
     """Give what an entry asks for, as `question_plan.declared` looks at it."""
     return {
         "listener": kind["listener"],
         "host": entry["host"] or kind["hosts"][0],
         "path": entry["path"],
         "method": entry["method"],
-        "headers": kind.get("headers", {}),
+        "headers": kind["headers"],
         "prefixes": [path for path, grows in kind["paths"] if grows],
         "any_host": kind["hosts"] == [ANY_HOST],
     }
 
 
-def steady(world: Data, measured: Data | None, other: Data | None = None) -> list[dict[str, Any]]:
+def steady(world: World, measured: Phase | None, other: Phase | None = None) -> list[RequestClass]:
     """Give the classes of which every request was answered: what a switch must not disturb.
 
     They are asked for what servers answered in this phase, and in the `other` one too. A class of
@@ -105,7 +108,11 @@ def steady(world: Data, measured: Data | None, other: Data | None = None) -> lis
 
 
 def _is_ours(
-    kind: Data, owners: Mapping[str, set[str]], scouted: Scouted, number: int, entry: Data
+    kind: RequestClass,
+    owners: Mapping[str, set[str]],
+    scouted: Reached,
+    number: int,
+    entry: MixEntry,
 ) -> bool:
     said = scouted.get(kind["name"], {}).get(str(number))
     if said is None:
@@ -113,15 +120,15 @@ def _is_ours(
     return is_answered(said) and kind["pool"] in owners.get(said[1], {kind["pool"]})
 
 
-def is_answered(said: Sequence[Any]) -> bool:
+def is_answered(said: Response) -> bool:
     """Whether a server answered, and not with an error."""
     return said[0] is not None and said[0] < 400 and bool(said[1])
 
 
-def tried(world: Data, scouted: Scouted) -> Iterator[tuple[Data, str, Sequence[Any]]]:
+def tried(world: World, scouted: Reached) -> Iterator[tuple[RequestClass, str, Response]]:
     """Give (class, number of its entry, what answered) of each entry that was tried."""
     for kind in world["classes"]:
-        for number in range(len(kind.get("mix", ()))):
+        for number in range(len(kind["mix"])):
             said = scouted.get(kind["name"], {}).get(str(number))
             if said is not None:
                 yield kind, str(number), said

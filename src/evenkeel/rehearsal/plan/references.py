@@ -7,18 +7,16 @@ does not. Each gets a stand-in, so that both start in the container as they do i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from evenkeel.change.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
 from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.world_types import Plan, ReferencedPlan
 
 Files = Mapping[str, bytes]
 
 
-def with_all_named(
-    made: Mapping[str, Any], dialect: Dialect, live: Files, new: Files
-) -> dict[str, Any]:
+def with_all_named(made: Plan, dialect: Dialect, live: Files, new: Files) -> ReferencedPlan:
     """Give the world `made` with what the files `live` (empty: nothing is) and `new` name.
 
     Added are "names" that nobody had an address for, "addresses" that are listened at,

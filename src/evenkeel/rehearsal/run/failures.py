@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
-from evenkeel.host.system.driver import Driver
-from evenkeel.rehearsal.checks.failures import SLOW_SECONDS
+from evenkeel.host.system.driver import Driver, Observation
 from evenkeel.rehearsal.load.client import Client
-from evenkeel.rehearsal.load.paced import PATIENCE_SECONDS, Met, Paced, Trickle
+from evenkeel.rehearsal.load.paced import PATIENCE_SECONDS, Paced, PacedTally, Trickle
 from evenkeel.rehearsal.plan.failures import plan, refusing_at_first
 from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.measured_types import (
+    ClientCounts,
+    FailurePlan,
+    FailureRun,
+    PoolFailures,
+)
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import refuse_connections
 from evenkeel.rehearsal.stubs.control import StubControl
 from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE, WELL
@@ -26,8 +32,6 @@ from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE, WELL
 REFUSING_SECONDS = 1.2
 # Nobody waits longer than this for a health check to notice, or for a server to come back.
 LONGEST_WAIT_SECONDS = 16.0
-# Where nobody says how often servers are checked.
-USUAL_WAIT_SECONDS = {"noticed_seconds": 8.0, "hang_seconds": 14.0, "back_seconds": 6.0}
 WAIT_SLACK_SECONDS = 1.5
 LOOK_SECONDS = 0.2
 # While a server hangs that nobody has noticed yet, as long as this and no longer.
@@ -39,17 +43,19 @@ SETTING_OUT_SECONDS = 0.3
 _EACH, _LEAST, _MOST = 12, 40, 360
 _DOWN_REQUESTS = 12
 
+Patience = Literal["noticed_seconds", "hang_seconds", "back_seconds"]
+
 
 class Failing:
     """One run of both acts on what is live."""
 
     def __init__(
         self,
-        world: dict[str, Any],
+        world: World,
         client: Client,
         stubs: StubControl,
         driver: Driver,
-        kinds: list[dict[str, Any]],
+        kinds: Sequence[RequestClass],
     ) -> None:
         self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
         self.kinds = kinds
@@ -58,17 +64,25 @@ class Failing:
         self.closed: set[str] = set()
         self.ruled: set[str] = set()
         self.modes: dict[str, str] = {}
-        self.plan: dict[str, Any] = {}
+        self.plan: FailurePlan = {"first": {}, "second": {}, "pools": {}}
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> FailureRun:
         """Run both acts.
 
         Gives {"pools": {pool: what its clients met}, "seconds": how long all of it took}.
         """
         began = time.monotonic()
-        where = self.stubs.order("where")
+        where = self.stubs.where()
         self.plan = plan(self.world, where["listening"], self.pools, where["asked"])
-        found = {name: dict(facts, noticed={}) for name, facts in self.plan["pools"].items()}
+        found: dict[str, PoolFailures] = {
+            name: {
+                "victims": parts["victims"],
+                "rest": parts["rest"],
+                "backups": parts["backups"],
+                "noticed": {},
+            }
+            for name, parts in self.plan["pools"].items()
+        }
         self.kinds = self._kinds(found)
         if found:
             try:
@@ -77,13 +91,13 @@ class Failing:
                 self.well()
         return {"pools": found, "seconds": round(time.monotonic() - began, 2)}
 
-    async def _acts(self, found: dict[str, Any]) -> None:
+    async def _acts(self, found: dict[str, PoolFailures]) -> None:
         first, second = self.plan["first"], self.plan["second"]
         hang = {here: mode for here, mode in first.items() if mode == HANG}
         quick = {here: mode for here, mode in first.items() if mode != HANG}
         some = [name for name in found if found[name]["victims"]]
         began = time.monotonic()
-        slow_seconds = self.world.get("slow_seconds", SLOW_SECONDS)
+        slow_seconds = self.world["slow_seconds"]
         slow = asyncio.create_task(self.paced.slow(self.kinds[:MOST_SLOW], slow_seconds))
         # On their way to their servers before those fail: they are spared, whatever comes.
         await asyncio.sleep(SETTING_OUT_SECONDS)
@@ -98,8 +112,8 @@ class Failing:
                 noticing = trickle.take()
             # A request that is tried again and again has its end by now.
             for name in some:
-                found[name]["refused"] = refused.get(name, Met()).as_dict()
-                found[name]["noticing"] = noticing.get(name, Met()).as_dict()
+                found[name]["refused"] = refused.get(name, PacedTally()).as_record()
+                found[name]["noticing"] = noticing.get(name, PacedTally()).as_record()
             await slow
             active = await self.active()
             for name, counts in (await self._count(some, "rest", HANGING_PATIENCE_SECONDS)).items():
@@ -133,7 +147,7 @@ class Failing:
             here for here in refuse if refuse_connections.parts(here)[1] in shared
         } - self.ruled
         closed = refuse - ruled - self.ruled - self.closed
-        self.stubs.order("fail", modes=modes, close=sorted(closed))
+        self.stubs.fail(modes, closed)
         refuse_connections.refuse(ruled)
         self.ruled |= ruled
         self.closed |= closed
@@ -142,7 +156,7 @@ class Failing:
     def well(self) -> None:
         """Have every server well again."""
         self._listen(list(self.modes))
-        self.stubs.order("well", modes=dict.fromkeys(self.modes, WELL), stubs=[])
+        self.stubs.well(dict.fromkeys(self.modes, WELL))
         self.modes.clear()
 
     def _listen(self, endpoints: list[str]) -> None:
@@ -151,18 +165,22 @@ class Failing:
         stubs = [refuse_connections.parts(here) for here in sorted(opened)]
         if stubs:
             # They answer 500 until they are told otherwise: no server is well for a moment.
-            self.stubs.order("well", modes=dict.fromkeys(modes, ERRORS), stubs=stubs)
+            self.stubs.well(dict.fromkeys(modes, ERRORS), stubs)
         ruled = self.ruled.intersection(endpoints)
         refuse_connections.take_again(ruled)
         self.closed -= opened
         self.ruled -= ruled
 
-    def _kinds(self, pools: Iterable[str]) -> list[dict[str, Any]]:
+    def _kinds(self, pools: Iterable[str]) -> list[RequestClass]:
         wanted = set(pools)
         return [kind for kind in self.kinds if kind["pool"] in wanted]
 
     async def _wait(
-        self, found: dict[str, Any], pools: list[str], failing: dict[str, str], seconds: float
+        self,
+        found: dict[str, PoolFailures],
+        pools: list[str],
+        failing: dict[str, str],
+        seconds: float,
     ) -> None:
         """Wait until the balancer takes no server for active that is among those `failing`."""
         deadline = time.monotonic() + seconds
@@ -197,8 +215,8 @@ class Failing:
                 return away
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _patience(self, pools: list[str], which: str) -> float:
-        known = [self.world["pools"][name].get(which, USUAL_WAIT_SECONDS[which]) for name in pools]
+    def _patience(self, pools: list[str], which: Patience) -> float:
+        known = [self.world["pools"][name][which] for name in pools]
         longest = max(known, default=0.0)
         return min(LONGEST_WAIT_SECONDS, longest + WAIT_SLACK_SECONDS) if longest else 0.0
 
@@ -208,7 +226,7 @@ class Failing:
 
     async def _count(
         self, pools: list[str], of: str, patience: float = PATIENCE_SECONDS
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, ClientCounts]:
         """Ask each pool so often that those that should answer show, and count."""
         numbers = {}
         for name in pools:
@@ -222,7 +240,7 @@ class Failing:
 class Active:
     """The servers that the balancer takes for active, by name where it knows them so."""
 
-    def __init__(self, observed: dict[str, Any]) -> None:
+    def __init__(self, observed: Observation) -> None:
         self.named: dict[tuple[str, str], bool] = {}
         self.places: set[str] = set()
         for pool, facts in observed["pools"].items():

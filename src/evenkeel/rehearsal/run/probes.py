@@ -6,13 +6,25 @@ Runs inside the staging container; counts, and judges nothing.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
-from evenkeel.host.system.driver import Driver
+from evenkeel.host.system.driver import Driver, Observation
 from evenkeel.rehearsal.load.client import Client, Tally
 from evenkeel.rehearsal.load.exchange import Answer
 from evenkeel.rehearsal.plan.concurrent_shares import at_one_time, needed
 from evenkeel.rehearsal.plan.request_mix import calm
+from evenkeel.rehearsal.protocol.measured_types import (
+    Concurrent,
+    Health,
+    Peak,
+    RouteAnswer,
+    RouteTestAnswers,
+    Sticky,
+    Tallies,
+    TallyRecord,
+)
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.stubs.control import StubControl
 
 # Clients of a sticky pool that come back with their cookie, at most, and how often each does.
@@ -20,18 +32,20 @@ RETURNING_CLIENTS = 200
 VISITS = 2
 # At the peak of a day, so many times the usual number are under way.
 PEAK = 2
+# Which of its numbers says how often a class is asked.
+Count = Literal["requests", "requests_before"]
 
 
 class Returning:
     """Remembers which server the clients of sticky pools were given, and sends them back."""
 
-    def __init__(self, world: dict[str, Any]) -> None:
+    def __init__(self, world: World) -> None:
         self.cookies = {
             name: pool["cookie"] for name, pool in world["pools"].items() if pool["cookie"]
         }
-        self.clients: dict[str, list[tuple[dict[str, Any], str, str]]] = {}
+        self.clients: dict[str, list[tuple[RequestClass, str, str]]] = {}
 
-    def heard(self, kind: dict[str, Any], answer: Answer) -> None:
+    def heard(self, kind: RequestClass, answer: Answer) -> None:
         """Take note of an answer that sets the pool's cookie."""
         cookie = self.cookies.get(kind["pool"])
         clients = self.clients.setdefault(kind["pool"], [])
@@ -45,16 +59,16 @@ class Returning:
             if pair.partition("=")[0] == cookie:
                 clients.append((kind, pair, answer.server))
 
-    async def come_back(self, client: Client) -> dict[str, dict[str, Any]]:
+    async def come_back(self, client: Client) -> dict[str, Sticky]:
         """Send every client back; gives {pool: {clients, visits, moved: {server: n}, lost}}."""
         return {pool: await self._pool(client, pool) for pool in sorted(self.cookies)}
 
-    async def _pool(self, client: Client, pool: str) -> dict[str, Any]:
+    async def _pool(self, client: Client, pool: str) -> Sticky:
         known = self.clients.get(pool, [])
         moved: dict[str, int] = {}
         lost = 0
 
-        async def visit(kind: dict[str, Any], cookie: str, server: str) -> None:
+        async def visit(kind: RequestClass, cookie: str, server: str) -> None:
             nonlocal lost
             for _ in range(VISITS):
                 request = client.maker.request(kind, {"Cookie": cookie})
@@ -70,7 +84,9 @@ class Returning:
         return {"clients": len(known), "visits": visits, "moved": moved, "lost": lost}
 
 
-def numbers(every: list[dict[str, Any]], kinds: list[dict[str, Any]], count: str) -> dict[str, int]:
+def numbers(
+    every: Sequence[RequestClass], kinds: Sequence[RequestClass], count: Count
+) -> dict[str, int]:
     """Give how often to ask each of `kinds`, so that each pool gets what `every` class would bring.
 
     `count` is the key that says how often a class is asked.
@@ -86,7 +102,7 @@ def numbers(every: list[dict[str, Any]], kinds: list[dict[str, Any]], count: str
 
 
 def missing(
-    kinds: list[dict[str, Any]], numbers: dict[str, int], tallies: dict[str, Tally]
+    kinds: Sequence[RequestClass], numbers: dict[str, int], tallies: dict[str, Tally]
 ) -> dict[str, int]:
     """Give how often to ask each class again, so that each pool gets what was meant for it.
 
@@ -106,31 +122,31 @@ def missing(
 
 
 async def _at_once(
-    stubs: StubControl, seed: int, kind: dict[str, Any], number: int
-) -> tuple[int, dict[str, Any]]:
+    stubs: StubControl, seed: int, kind: RequestClass, number: int
+) -> tuple[int, TallyRecord]:
     """Have `number` requests of a class under way; give how many met at the stubs, and the tally.
 
     The stub servers hold each back until all are there or nobody comes any more.
     """
     client = Client(seed)
-    stubs.order("reset")
+    stubs.reset()
     await client.peak(calm(kind), number)
-    return int(stubs.order("report")["peak"]), client.take()[kind["name"]]
+    return stubs.report()["peak"], client.take()[kind["name"]]
 
 
 async def peaks(
     stubs: StubControl,
-    world: dict[str, Any],
-    kinds: list[dict[str, Any]],
-    counted: dict[str, Any],
-) -> dict[str, dict[str, Any]]:
+    world: World,
+    kinds: Sequence[RequestClass],
+    counted: Tallies,
+) -> dict[str, Peak]:
     """Have many requests of each pool under way at once.
 
     Gives {pool: {asked, reached, answered, errors, milliseconds}}. The stub servers hold each
     request back until all are there, so `reached` is exact; who is not there by then waits in the
     balancer's queue. Where that looks wrong all are asked once more: they may have had bad luck.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Peak] = {}
     asked = PEAK * world["concurrency"]
     for kind in kinds:
         tally = counted.get(kind["name"])
@@ -153,20 +169,20 @@ async def peaks(
 
 async def under_way(
     stubs: StubControl,
-    world: dict[str, Any],
-    kinds: list[dict[str, Any]],
-    counted: dict[str, Any],
-) -> dict[str, dict[str, Any]]:
+    world: World,
+    kinds: Sequence[RequestClass],
+    counted: Tallies,
+) -> dict[str, Concurrent]:
     """Have so many requests under way at once as show the weights of a pool; see `under_way`.
 
     Gives {pool: {"asked", "reached", "servers": {endpoint: requests}}} for pools that are counted
     so. Where not all were at the servers together, so many as were are asked once more.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Concurrent] = {}
     for kind in kinds:
         pool = world["pools"][kind["pool"]]
         number = at_one_time(pool)
-        answers = counted.get(kind["name"], {"servers": {}})["servers"]
+        answers = counted[kind["name"]]["servers"] if kind["name"] in counted else {}
         if kind["pool"] in found or not number or not set(answers) & {*pool["endpoints"].values()}:
             continue
         for attempt in range(2):
@@ -179,17 +195,15 @@ async def under_way(
     return found
 
 
-async def route_tests(
-    client: Client, driver: Driver, world: dict[str, Any]
-) -> list[dict[str, Any]]:
+async def route_tests(client: Client, driver: Driver, world: World) -> list[RouteTestAnswers]:
     """Send each route test's request to each bind of its listener and say what answered."""
     answered_by: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
         for here in pool["endpoints"].values():
             answered_by.setdefault(here, []).append(name)
-    results = []
+    results: list[RouteTestAnswers] = []
     for test in world["route_tests"]:
-        answers = []
+        answers: list[RouteAnswer] = []
         for kind in test["requests"]:
             before = _requests(driver)
             answer = await client.echo(kind)
@@ -218,7 +232,7 @@ def _requests(driver: Driver) -> dict[str, int]:
     }
 
 
-def health(observed: dict[str, Any]) -> dict[str, dict[str, str]]:
+def health(observed: Observation) -> Health:
     """Give {pool: {server: status}} as the balancer sees its servers."""
     return {
         name: {server: str(state["status"]) for server, state in pool["servers"].items()}

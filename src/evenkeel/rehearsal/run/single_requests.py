@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
-from evenkeel.host.system.driver import Driver
+from evenkeel.host.system.driver import Driver, Observation
 from evenkeel.rehearsal.load.client import Client
 from evenkeel.rehearsal.load.exchange import Answer
 from evenkeel.rehearsal.load.request_maker import SOURCE_PREFIX_6
 from evenkeel.rehearsal.plan.requests import MOST_BODY_BYTES, binds, manners, questions
 from evenkeel.rehearsal.protocol.headers import ECHO
 from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.measured_types import QuestionAnswer, Questions
+from evenkeel.rehearsal.protocol.world_types import Question, RequestClass, World
 
 AT_ONCE = 16
 PATIENCE_SECONDS = 4.0
@@ -35,42 +36,46 @@ _OURS = ("x-evenkeel", "connection", "content-length")
 _CLIENTS = ("127.", SOURCE_PREFIX_6)
 
 
-async def ask(client: Client, driver: Driver, world: dict[str, Any]) -> dict[str, Any]:
+async def ask(client: Client, driver: Driver, world: World) -> Questions:
     """Ask every question; gives {question: what came} of each kind, and the pools' endpoints."""
     pools = _pools(await asyncio.to_thread(driver.observe))
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(kind: dict[str, Any]) -> dict[str, Any]:
+    async def one(kind: Question, h2: bool = False) -> QuestionAnswer:
         async with room:
-            return _told(await _patient(client, kind, {ECHO: "1", **_TOLD}), kind, pools)
+            return _told(await _patient(client, kind, {ECHO: "1", **_TOLD}, h2=h2), kind, pools)
 
-    async def large(kind: dict[str, Any]) -> dict[str, Any]:
+    async def large(kind: RequestClass) -> dict[str, int | None]:
         return {"head": await _head(client, kind), "body": await _upload(client, kind)}
 
-    async def all_of(kinds: list[dict[str, Any]], how: Any) -> dict[str, Any]:
-        answers = await asyncio.gather(*(how(kind) for kind in kinds))
-        return {kind["name"]: answer for kind, answer in zip(kinds, answers, strict=True)}
-
-    places = [{**kind, "name": f"port {kind['port']}"} for kind in binds(world)]
-    web = [kind for kind in places if kind.get("http", True)]
-    found = await asyncio.gather(
-        all_of(questions(world), one), all_of(manners(world), one), all_of(web, large)
+    asked, ways = questions(world), manners(world)
+    places: list[RequestClass] = [{**kind, "name": f"port {kind['port']}"} for kind in binds(world)]
+    answers, spoken, limits = await asyncio.gather(
+        asyncio.gather(*(one(kind) for kind in asked)),
+        asyncio.gather(*(one(kind, kind["offers_h2"]) for kind in ways)),
+        asyncio.gather(*(large(kind) for kind in places)),
     )
     members: dict[str, list[str]] = {}
     for here, names in pools.items():
         for name in names:
             members.setdefault(name, []).append(here)
-    told = dict(zip(("routes", "manners", "limits"), found, strict=True))
-    return {**told, "pools": members}
+    return {
+        "routes": {kind["name"]: answer for kind, answer in zip(asked, answers, strict=True)},
+        "manners": {kind["name"]: answer for kind, answer in zip(ways, spoken, strict=True)},
+        "limits": {kind["name"]: answer for kind, answer in zip(places, limits, strict=True)},
+        "pools": members,
+    }
 
 
-async def _patient(client: Client, kind: dict[str, Any], extra: dict[str, str]) -> Answer | None:
+async def _patient(
+    client: Client, kind: RequestClass, extra: dict[str, str], *, h2: bool = False
+) -> Answer | None:
     """Ask until a server answers, or once more: one request may have had bad luck."""
     answer = None
     for _ in range(TRIES):
-        request = client.maker.request(kind, extra, vary=False)
+        request = client.maker.plain(kind, extra)
         try:
-            asking = client.one(kind, request, h2=bool(kind.get("offers_h2")))
+            asking = client.one(kind, request, h2=h2)
             answer = await asyncio.wait_for(asking, PATIENCE_SECONDS)
         except TimeoutError:
             answer = None
@@ -79,11 +84,9 @@ async def _patient(client: Client, kind: dict[str, Any], extra: dict[str, str]) 
     return answer
 
 
-def _told(
-    answer: Answer | None, kind: dict[str, Any], pools: dict[str, list[str]]
-) -> dict[str, Any]:
+def _told(answer: Answer | None, kind: Question, pools: dict[str, list[str]]) -> QuestionAnswer:
     """Keep of an answer what can be compared with another."""
-    told: dict[str, Any] = {
+    told: QuestionAnswer = {
         "asked": kind["asked"],
         "status": answer.status if answer else None,
         "version": answer.version if answer else "",
@@ -105,7 +108,7 @@ def _told(
     return told
 
 
-async def _head(client: Client, kind: dict[str, Any]) -> int | None:
+async def _head(client: Client, kind: RequestClass) -> int | None:
     """Send a request with a large head; gives the status, None without an answer."""
     size = int(kind["largest_header_bytes"])
     parts = {f"X-Rehearsal-{n}": "h" * (size // 8) for n in range(4)}
@@ -114,7 +117,7 @@ async def _head(client: Client, kind: dict[str, Any]) -> int | None:
     return answer.status if answer else None
 
 
-async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
+async def _upload(client: Client, kind: RequestClass) -> int | None:
     """Send a body in two halves, the second one late; gives the status, None without an answer."""
     body_bytes = min(MOST_BODY_BYTES, int(kind["largest_body_bytes"]))
     for _ in range(TRIES):
@@ -128,7 +131,7 @@ async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
     return None
 
 
-def _pools(observed: dict[str, Any]) -> dict[str, list[str]]:
+def _pools(observed: Observation) -> dict[str, list[str]]:
     """Give the names of the pools that each endpoint is in."""
     found: dict[str, list[str]] = {}
     for pool, facts in observed["pools"].items():

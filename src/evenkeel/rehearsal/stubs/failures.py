@@ -6,10 +6,11 @@ Standard library only: it runs inside the staging container.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
 from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.stubs.orders import Fail, Recovered, Well, Where
 
 WELL, REFUSE, HANG, ERRORS = "well", "refuse", "hang", "errors"
 
@@ -64,23 +65,22 @@ class Servers(Protocol):
         """Listen at an endpoint; False when that is not possible."""
 
 
-async def obey(stubs: Servers, order: Mapping[str, Any]) -> dict[str, Any]:
-    """Carry out one order.
+def where(stubs: Servers) -> Where:
+    """Give who listens, and whose answers were ever checked."""
+    listening = [endpoint(*place) for place in stubs.listening]
+    return {"listening": listening, "asked": sorted(stubs.faults.asked)}
 
-    `fail` {"modes": {endpoint: mode}, "close": [endpoint, ...]} -> {} has servers fail, of which
-    some stop listening; `well` {"modes": ..., "stubs": [[address, port], ...]} -> {"missing":
-    [endpoint, ...]} has them back; `where` {} -> {"listening": [endpoint, ...],
-    "asked": [endpoint, ...]} says who listens, and whose answers were ever checked.
-    """
-    if order["order"] == "where":
-        listening = [endpoint(*here) for here in stubs.listening]
-        return {"listening": listening, "asked": sorted(stubs.faults.asked)}
+
+def fail(stubs: Servers, order: Fail) -> None:
+    """Have servers fail, of which some stop listening."""
     stubs.faults.set(order["modes"])
-    if order["order"] == "well":
-        stubs_wanted: Iterable[tuple[str, int]] = map(tuple, order["stubs"])
-        missing = [endpoint(*here) for here in stubs_wanted if not await stubs.serve(*here)]
-        return {"missing": missing}
     closing = set(order["close"])
-    for here in [here for here in stubs.listening if endpoint(*here) in closing]:
-        stubs.listening.pop(here).close()
-    return {}
+    for place in [place for place in stubs.listening if endpoint(*place) in closing]:
+        stubs.listening.pop(place).close()
+
+
+async def recover(stubs: Servers, order: Well) -> Recovered:
+    """Have servers back, and give the endpoints where one can not listen."""
+    stubs.faults.set(order["modes"])
+    places = [(address, port) for address, port in order["stubs"]]
+    return {"missing": [endpoint(*place) for place in places if not await stubs.serve(*place)]}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from evenkeel.rehearsal.protocol.world_types import Endpoint, SpeechFacts
 
 # As long as a client of a busy machine may need for its first byte; checks wait a second and more.
 GREETING_SECONDS = 0.5
@@ -28,7 +29,7 @@ class Speech:
         return next((said for begins, said in self.answers if asked.startswith(begins)), b"")
 
 
-def read(speeches: Mapping[str, Any]) -> dict[str, Speech]:
+def read(speeches: Mapping[Endpoint, SpeechFacts]) -> dict[str, Speech]:
     """Give {endpoint: its speech} of a world's `speaks`."""
     return {
         here: Speech(

@@ -119,7 +119,7 @@ def test_in_turns_nobody_is_asked_after_the_change():
 
 def test_the_effect_tells_it_for_the_pool_that_answers_the_class():
     made = world_of({"algorithm": {"kind": "hash", "key": "source"}})
-    met = {"class": "www:80/default", **before("aabb")}
+    met = {"class_name": "www:80/default", **before("aabb")}
     found = measured(made, counts(2, 2), counts(3, 1))
     found["before"]["visitors"] = {"guessed": met}
     found["after"]["visitors"] = {"guessed": {**met, "met": list("aaab")}}
