@@ -11,7 +11,7 @@ import re
 import subprocess
 import time
 
-from evenkeel.rehearsal.load.client import Client, Kept
+from evenkeel.rehearsal.load.load_client import Client, Kept
 from evenkeel.rehearsal.protocol.headers import OURS
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container

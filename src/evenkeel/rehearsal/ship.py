@@ -41,7 +41,7 @@ _PARTS = ("host/**/*.py", "judge/*.py", "rehearsal/**/*.py", "__init__.py", "err
 _OURS_ALONE = {
     f"rehearsal/{name}.py"
     for name in (
-        "bundles", "outcome", "plan/placeholder_files", "plan/references", "ship", "staging"
+        "bundles", "plan/placeholder_files", "plan/references", "ship", "staging", "verifier"
     )
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ from evenkeel.containers import images, names, podman
 from evenkeel.errors import Refused
 from evenkeel.judge.verdict import PASS
 from evenkeel.records import read_json
-from evenkeel.rehearsal import outcome
+from evenkeel.rehearsal import verifier
 from evenkeel.rehearsal.bundles import (
     CHANGE,
     HOSTS,
@@ -272,17 +272,17 @@ def _found(
     bundles: list[Bundle], results: Path, code: int, policy: Policy | None = None
 ) -> tuple[list[BundleResult], dict[str, str]]:
     """Read what was measured and judge it; raises EvenkeelError when that cannot be done."""
-    verified = outcome.verified(results)
+    verified = verifier.verified(results)
     found: list[BundleResult] = []
     versions: dict[str, str] = {}
     for bundle in bundles:
         if bundle.name not in verified:
-            raise outcome.trouble(results)
+            raise verifier.trouble(results)
         one, used = judged(bundle, results, verified[bundle.name], policy)
         found.append(one)
         versions |= used
     if code and verdicts.verdict_of(check for one in found for check in one["checks"]) == PASS:
-        raise outcome.trouble(results)
+        raise verifier.trouble(results)
     return found, versions
 
 
@@ -308,7 +308,7 @@ def judged(
     found = policy.checks(bundle.hosts) if policy else []
     found += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
     world = as_measured(world, measured)
-    found.append(outcome.container_check(container))
+    found.append(verifier.container_check(container))
     return {
         "release": bundle.release,
         "base": bundle.base,
@@ -333,8 +333,8 @@ def _result(results: Path, bundle: Bundle, what: str) -> Any:
     """Read one of the files of a bundle, JSON of the type that the caller names."""
     path = results / f"{bundle.name}.{what}.json"
     if not path.exists():
-        raise outcome.trouble(results)
+        raise verifier.trouble(results)
     value = read_json(path, what="What was measured", next_step="run the same command again")
     if not isinstance(value, dict):
-        raise outcome.trouble(results)
-    return outcome.plain(value)
+        raise verifier.trouble(results)
+    return verifier.plain(value)

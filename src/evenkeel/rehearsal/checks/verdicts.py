@@ -13,7 +13,7 @@ from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA, PASS, worst
 from evenkeel.rehearsal.checks import effect as effects
 from evenkeel.rehearsal.checks.answers import question_checks
 from evenkeel.rehearsal.checks.failures import failing_check, slow_check
-from evenkeel.rehearsal.checks.pool import pool_checks
+from evenkeel.rehearsal.checks.pool_checks import pool_checks
 from evenkeel.rehearsal.checks.user_requests import asked_check
 from evenkeel.rehearsal.plan import reachable
 from evenkeel.rehearsal.plan.from_process import reading_check

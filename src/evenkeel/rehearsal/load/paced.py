@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.plan.request_mix import calm
 from evenkeel.rehearsal.protocol.headers import SLOW
 from evenkeel.rehearsal.protocol.measured_types import ClientCounts

@@ -17,7 +17,7 @@ from evenkeel.intent.model import Guardrails
 from evenkeel.profile.model import DEFAULT, Profile
 from evenkeel.rehearsal.plan import health, request_classes
 from evenkeel.rehearsal.plan.concurrent_shares import shows_under_load_only
-from evenkeel.rehearsal.plan.failures import check_facts
+from evenkeel.rehearsal.plan.failure_plan import check_facts
 from evenkeel.rehearsal.plan.intent_types import (
     IntentListener,
     IntentPool,

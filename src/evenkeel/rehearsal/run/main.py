@@ -18,7 +18,7 @@ from pathlib import Path
 
 from evenkeel.host.errors import HostError
 from evenkeel.host.system import driver as drivers
-from evenkeel.rehearsal.load import client, request_maker
+from evenkeel.rehearsal.load import load_client, request_maker
 from evenkeel.rehearsal.plan import (
     from_process,
     handwritten,
@@ -47,7 +47,7 @@ from evenkeel.rehearsal.protocol.paths import (
 )
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container, health_wait, probes, reachability
-from evenkeel.rehearsal.run.affinity import Visitors
+from evenkeel.rehearsal.run.affinity_clients import Visitors
 from evenkeel.rehearsal.run.switch import HostProgram, under_load
 from evenkeel.rehearsal.run.trials import Trials
 from evenkeel.rehearsal.stubs import control
@@ -69,14 +69,14 @@ class Rehearsal:
         self.driver = drivers.load(world["balancer"])
         self.stubs = StubControl(STUB_SOCKET)
         self.host = HostProgram(world)
-        self.client = client.Client(world["seed"])
+        self.client = load_client.Client(world["seed"])
         self.trials = Trials(world, self.client, self.stubs, self.driver)
         self.visitors = Visitors(world["seed"])
 
     async def measure(self, count: probes.Count, without: Collection[str] = ()) -> Phase:
         """Send every class its requests, `count` of them, with nothing else going on."""
         tried = await reachability.scout(
-            client.Client(self.world["seed"] + 3), self.world["classes"]
+            load_client.Client(self.world["seed"] + 3), self.world["classes"]
         )
         kinds = [one for one in reachable.open_to(self.world, tried) if one["name"] not in without]
         numbers = probes.numbers(self.world["classes"], kinds, count)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from evenkeel.host.system.driver import Driver, Observation
-from evenkeel.rehearsal.load.client import Client, Tally
 from evenkeel.rehearsal.load.exchange import Answer
+from evenkeel.rehearsal.load.load_client import Client, Tally
 from evenkeel.rehearsal.plan.concurrent_shares import at_one_time, needed
 from evenkeel.rehearsal.plan.request_mix import calm
 from evenkeel.rehearsal.protocol.measured_types import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.request_maker import with_a_larger_body
 from evenkeel.rehearsal.plan.reachable import to_try
 from evenkeel.rehearsal.protocol.measured_types import Reached, Response

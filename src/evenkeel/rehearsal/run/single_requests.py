@@ -10,8 +10,8 @@ import asyncio
 import json
 
 from evenkeel.host.system.driver import Driver, Observation
-from evenkeel.rehearsal.load.client import Client
 from evenkeel.rehearsal.load.exchange import Answer
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.request_maker import SOURCE_PREFIX_6
 from evenkeel.rehearsal.plan.requests import MOST_BODY_BYTES, binds, manners, questions
 from evenkeel.rehearsal.protocol.headers import ECHO

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from evenkeel.rehearsal.load import client, request_maker
+from evenkeel.rehearsal.load import load_client, request_maker
 from evenkeel.rehearsal.protocol.measured_types import BaseStart, StepAnswer, Switch
 from evenkeel.rehearsal.protocol.paths import BASE_FILE
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
@@ -79,7 +79,7 @@ async def under_load(seed: int, kinds: Sequence[RequestClass], *steps: tuple[str
     # Each visit is a client of its own, so that a steady load meets no limit that no user meets.
     strangers: list[RequestClass] = [{**kind, "clients": 0} for kind in kinds]
     stop = asyncio.Event()
-    sender = client.Client(seed + 1)
+    sender = load_client.Client(seed + 1)
     load = asyncio.create_task(
         sender.run(
             request_maker.until(strangers, stop) if kinds else (),

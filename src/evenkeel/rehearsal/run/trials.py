@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from evenkeel.host.system.driver import Driver
 from evenkeel.rehearsal.checks import failures
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.protocol.measured_types import FailureRun, Phase, Questions
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import single_requests
-from evenkeel.rehearsal.run.failures import Failing
+from evenkeel.rehearsal.run.failing_servers import Failing
 from evenkeel.rehearsal.stubs.control import StubControl
 
 

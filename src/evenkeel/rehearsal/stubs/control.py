@@ -18,7 +18,7 @@ from typing import Any
 from evenkeel.rehearsal.protocol.http import endpoint
 from evenkeel.rehearsal.protocol.paths import STUB_CERTIFICATE
 from evenkeel.rehearsal.protocol.world_types import Endpoint, HealthAnswers, SpeechFacts
-from evenkeel.rehearsal.stubs import dns, failures, protocols, tls
+from evenkeel.rehearsal.stubs import dns, failure_modes, protocols, tls
 from evenkeel.rehearsal.stubs.orders import (
     Order,
     Place,
@@ -55,12 +55,12 @@ async def obey(stubs: Stubs, order: Order) -> Reply:
     if order["order"] == "release":
         return {"released": stubs.release(order["ports"])}
     if order["order"] == "fail":
-        failures.fail(stubs, order)
+        failure_modes.fail(stubs, order)
         return {}
     if order["order"] == "well":
-        return await failures.recover(stubs, order)
+        return await failure_modes.recover(stubs, order)
     if order["order"] == "where":
-        return failures.where(stubs)
+        return failure_modes.where(stubs)
     if order["order"] == "reset":
         stubs.checked.clear()
         stubs.peak.reset()

@@ -26,8 +26,8 @@ from evenkeel.rehearsal.protocol.http import (
     take_proxy_header,
 )
 from evenkeel.rehearsal.stubs import protocols, tls
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, Faults
-from evenkeel.rehearsal.stubs.hold import Peak
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, Faults
+from evenkeel.rehearsal.stubs.peak import Peak
 
 # Long enough for requests to be with their servers at the same time, as real ones are.
 ANSWER_SECONDS = 0.003

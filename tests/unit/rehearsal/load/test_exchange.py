@@ -6,10 +6,10 @@ import socket
 import struct
 
 import pytest
-from unit.rehearsal.load.test_client import free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import free_port, kind, stubs_at
 from unit.rehearsal.talkers import ANSWER, served, speak_h1
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load.event_loop import Sockets
 from evenkeel.rehearsal.load.request_maker import Request
 

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 from evenkeel_proof.corpus.inside import ProductionMaker
-from unit.rehearsal.load.test_client import HERE, free_port, kind
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load import request_maker
 from evenkeel.rehearsal.protocol.seeded import Draws
 

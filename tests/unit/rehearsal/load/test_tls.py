@@ -4,10 +4,10 @@ import asyncio
 import ssl
 
 import pytest
-from unit.rehearsal.load.test_client import free_port, kind
+from unit.rehearsal.load.test_load_client import free_port, kind
 from unit.rehearsal.talkers import served, speak_h1, speak_h2
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load.event_loop import Sockets
 from evenkeel.rehearsal.load.exchange import server_name
 from evenkeel.rehearsal.load.request_maker import Request

@@ -1,6 +1,6 @@
 """What is live is the base of a configuration by hand."""
 
-from unit.rehearsal.load.test_client import kind
+from unit.rehearsal.load.test_load_client import kind
 from unit.rehearsal.measured import SHIPPED, tally
 from unit.rehearsal.measured import phase as a_phase
 

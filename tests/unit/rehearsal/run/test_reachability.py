@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
 from unit.rehearsal.load.test_request_maker import entry
 from unit.rehearsal.measured import NO_QUESTIONS, SHIPPED, phase, tally
 
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.checks.user_requests import asked_check
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.plan import request_mix
 from evenkeel.rehearsal.plan.reachable import open_to, steady, to_try
 from evenkeel.rehearsal.plan.requests import ANY_HOST

@@ -4,11 +4,11 @@ import asyncio
 import json
 
 import pytest
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
 from unit.rehearsal.measured import SHIPPED, world_of
 
 from evenkeel.rehearsal.checks import answers
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.plan import requests
 from evenkeel.rehearsal.run import single_requests
 

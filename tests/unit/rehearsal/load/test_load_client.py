@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load import request_maker
 from evenkeel.rehearsal.stubs.control import StubControl, main, obey
 from evenkeel.rehearsal.stubs.server import Stubs

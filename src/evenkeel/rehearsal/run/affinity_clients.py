@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from evenkeel.rehearsal.checks.affinity import has_meaning, is_tied
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.request_maker import Request
 from evenkeel.rehearsal.plan.request_mix import calm
 from evenkeel.rehearsal.protocol.measured_types import (

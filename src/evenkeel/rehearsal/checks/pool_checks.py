@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from evenkeel.judge.verdict import FAIL, NO_DATA
 from evenkeel.rehearsal.checks import effect as effects
-from evenkeel.rehearsal.checks.shares import share_checks
+from evenkeel.rehearsal.checks.share_checks import share_checks
 from evenkeel.rehearsal.protocol.check import Check, check, few, verdict_for
 from evenkeel.rehearsal.protocol.effect_types import PoolEffect
 from evenkeel.rehearsal.protocol.measured_types import (

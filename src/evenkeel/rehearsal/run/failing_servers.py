@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from evenkeel.host.system.driver import Driver, Observation
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.paced import PATIENCE_SECONDS, Paced, PacedTally, Trickle
-from evenkeel.rehearsal.plan.failures import plan, refusing_at_first
+from evenkeel.rehearsal.plan.failure_plan import plan, refusing_at_first
 from evenkeel.rehearsal.protocol.http import endpoint
 from evenkeel.rehearsal.protocol.measured_types import (
     ClientCounts,
@@ -26,7 +26,7 @@ from evenkeel.rehearsal.protocol.measured_types import (
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import refuse_connections
 from evenkeel.rehearsal.stubs.control import StubControl
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE, WELL
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE, WELL
 
 # So long the first server refuses connections before it answers 500: lost requests show by then.
 REFUSING_SECONDS = 1.2

@@ -5,16 +5,16 @@ from collections import Counter
 
 import pytest
 from unit.rehearsal.changes import servers
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
 from unit.rehearsal.measured import world_of
 
 from evenkeel.rehearsal.checks import failures
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.load.paced import Paced, Trickle
-from evenkeel.rehearsal.plan.failures import check_facts, plan, refusing_at_first
+from evenkeel.rehearsal.plan.failure_plan import check_facts, plan, refusing_at_first
 from evenkeel.rehearsal.run import refuse_connections
 from evenkeel.rehearsal.stubs.control import obey
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE, WELL
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE, WELL
 
 HTTP = {"check": {"kind": "http", "path": "/health"}}
 

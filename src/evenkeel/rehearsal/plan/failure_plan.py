@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from evenkeel.rehearsal.plan.intent_types import IntentCheck
 from evenkeel.rehearsal.protocol.measured_types import FailurePlan, PoolParts
 from evenkeel.rehearsal.protocol.world_types import CheckFacts, PoolFacts, World
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE
 
 # At most so many servers of a pool fail while the others are well.
 MOST_VICTIMS = 24
