@@ -42,9 +42,9 @@ def verified(results: Path) -> dict[str, dict[str, str]]:
         name, _, rest = case.get("name", "").partition("[")
         if not case.get("classname", "").endswith("test_container"):
             continue
-        faults = [*case.iter("failure"), *case.iter("error")]
-        said = " ".join(str(faults[0].get("message")).split())[:300] if faults else ""
-        found.setdefault(rest.rstrip("]"), {})[name] = said or ("failed" if faults else "")
+        failures = [*case.iter("failure"), *case.iter("error")]
+        said = " ".join(str(failures[0].get("message")).split())[:300] if failures else ""
+        found.setdefault(rest.rstrip("]"), {})[name] = said or ("failed" if failures else "")
     return found
 
 

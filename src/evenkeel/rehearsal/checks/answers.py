@@ -82,7 +82,7 @@ def routes(world: World, before: Questions, after: Questions) -> Check:
 
 def _members(answer: QuestionAnswer, asked: Questions) -> set[str]:
     """Give the endpoints of the pools that an answer came from."""
-    return {here for pool in answer["pools"] for here in asked["pools"].get(pool, ())}
+    return {endpoint for pool in answer["pools"] for endpoint in asked["pools"].get(pool, ())}
 
 
 def _worked(answer: QuestionAnswer) -> bool:
@@ -221,16 +221,16 @@ def limits(
 def _is_closed(world: World, name: str, what: str, status: int | None) -> bool:
     """Whether the change declares that a place takes no requests of such a method."""
     method = "POST" if what == "body" else "GET"
-    for kind in binds(world):
+    for request_class in binds(world):
         entry: MixEntry = {
             "share": 0.0,
             "host": "",
-            "path": kind["paths"][0][0],
+            "path": request_class["paths"][0][0],
             "grows": False,
             "method": method,
             "learnt": False,
         }
-        if f"port {kind['port']}" == name:
-            waived = waiver_of(world, asked_of(kind, entry))
-            return bool(waived) or is_wanted(world, kind, entry, status, set())
+        if f"port {request_class['port']}" == name:
+            waived = waiver_of(world, asked_of(request_class, entry))
+            return bool(waived) or is_wanted(world, request_class, entry, status, set())
     return False

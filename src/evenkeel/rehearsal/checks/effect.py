@@ -45,7 +45,9 @@ def counts(world: World, phase: Phase, pool: str) -> Counts:
 
     Two servers at one endpoint cannot be told apart: the first has the answers.
     """
-    mine = (kind["name"] for kind in world["classes"] if kind["pool"] == pool)
+    mine = (
+        request_class["name"] for request_class in world["classes"] if request_class["pool"] == pool
+    )
     return _counts(
         world["pools"][pool],
         [phase["classes"][name]["servers"] for name in mine if name in phase["classes"]],
@@ -63,15 +65,15 @@ def at_one_time(world: World, phase: Phase, pool: str) -> Counts | None:
 
 def _counts(pool: PoolFacts, answered: Iterable[Mapping[str, int]]) -> Counts:
     names: dict[str, str] = {}
-    for server, here in sorted(pool["endpoints"].items()):
-        names.setdefault(here, server)
+    for server, endpoint in sorted(pool["endpoints"].items()):
+        names.setdefault(endpoint, server)
     found = Counts(dict.fromkeys(pool["endpoints"], 0))
     for servers in answered:
-        for here, number in servers.items():
-            if here in names:
-                found.servers[names[here]] += number
+        for endpoint, number in servers.items():
+            if endpoint in names:
+                found.servers[names[endpoint]] += number
             else:
-                found.elsewhere[here] += number
+                found.elsewhere[endpoint] += number
     return found
 
 
@@ -117,7 +119,9 @@ def _pool(world: World, measured: Measured, name: str) -> PoolEffect:
         "largest_shift_points": round(max(points), 2) if points else None,
     }
     was, now = measured["before"], measured["after"]
-    mine = {kind["name"] for kind in world["classes"] if kind["pool"] == name}
+    mine = {
+        request_class["name"] for request_class in world["classes"] if request_class["pool"] == name
+    }
     clients = moved(
         pool,
         next((one for one in was["visitors"].values() if one["class_name"] in mine), None)

@@ -103,7 +103,7 @@ def _errors(counts: ClientCounts) -> str:
     errors = dict(counts["errors"])
     if counts["hung"]:
         errors["no answer in time"] = counts["hung"]
-    return ", ".join(f"{number} x {kind}" for kind, number in sorted(errors.items()))
+    return ", ".join(f"{number} x {error}" for error, number in sorted(errors.items()))
 
 
 def _spread(pool: PoolFacts, facts: PoolFailures, rest: ClientCounts) -> dict[str, str]:
@@ -195,17 +195,21 @@ def as_before(world: World, classes: Tallies) -> World:
     pools: dict[str, PoolFacts] = {}
     for name, pool in world["pools"].items():
         seen = {
-            here
-            for kind in world["classes"]
-            if kind["pool"] == name
-            for here in (classes[kind["name"]]["servers"] if kind["name"] in classes else ())
+            endpoint
+            for request_class in world["classes"]
+            if request_class["pool"] == name
+            for endpoint in (
+                classes[request_class["name"]]["servers"]
+                if request_class["name"] in classes
+                else ()
+            )
         }
         if seen:
             pools[name] = {
                 **pool,
                 # The change says nothing of how often the base checked.
                 **USUAL_WAITS,
-                "endpoints": {here: here for here in sorted(seen)},
+                "endpoints": {endpoint: endpoint for endpoint in sorted(seen)},
                 "weights": dict.fromkeys(sorted(seen), 1.0),
                 "expected_up": sorted(seen),
                 "backups": [],
@@ -311,9 +315,9 @@ def _compared(
 
 def _promised(pool: PoolFacts, code: str) -> bool:
     """Whether a pool's own checks promise that this harm does not happen."""
-    kind = pool["check"]
-    if kind not in ("http", "tcp") or code in ("refused", _SLOW):
+    checked_by = pool["check"]
+    if checked_by not in ("http", "tcp") or code in ("refused", _SLOW):
         return False
     if pool["hang_seconds"] > _NOTICED_SECONDS:
         return code not in ("errors", "away") and not code.startswith("unnoticed:")
-    return kind == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")
+    return checked_by == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")

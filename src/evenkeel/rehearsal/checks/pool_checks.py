@@ -130,7 +130,7 @@ def _queue(name: str, peak: Peak, before: Peak | None) -> Check:
     asked = peak["asked"]
     lost = asked - peak["answered"]
     lost_before = before["asked"] - before["answered"] if before else 0
-    what = ", ".join(f"{n} x {kind}" for kind, n in sorted(peak["errors"].items()))
+    what = ", ".join(f"{n} x {error}" for error, n in sorted(peak["errors"].items()))
     text = f"{lost} of {asked} requests to pool {name} at one time are lost ({what})"
     reasons = [text] if lost > lost_before else []
     told = [f"as before: {text}"] if lost and not reasons else []

@@ -46,18 +46,18 @@ def asked_check(world: World, before: Phase | None, after: Phase) -> Check:
     found = _Found(missing=list(_missing(world, was, now)))
     members = _members(world, before), _members(world, after)
     rows = list(tried(world, now))
-    for kind, number, said in rows:
-        entry = kind["mix"][int(number)]
-        then = (was or {}).get(kind["name"], {}).get(number)
+    for request_class, number, said in rows:
+        entry = request_class["mix"][int(number)]
+        then = (was or {}).get(request_class["name"], {}).get(number)
         if is_answered(said):
-            fault = _elsewhere(world, kind, entry, (then, said), members)
-            if fault and not _is_split(kind, (then, said), (before, after), members):
-                _note(world, found, kind, entry, said, fault)
+            fault = _elsewhere(world, request_class, entry, (then, said), members)
+            if fault and not _is_split(request_class, (then, said), (before, after), members):
+                _note(world, found, request_class, entry, said, fault)
             continue
-        if is_wanted(world, kind, entry, said[0], set()):
+        if is_wanted(world, request_class, entry, said[0], set()):
             continue
         found.refused += entry["share"] if entry["learnt"] else 0.0
-        _refused(world, found, kind, entry, said, then)
+        _refused(world, found, request_class, entry, said, then)
     numbers = {
         "tried": len(rows),
         "not_answered_percent": round(100 * found.refused, 2),
@@ -82,51 +82,56 @@ def _few(found: _Found) -> list[str]:
 
 def _missing(world: World, was: Reached | None, now: Reached) -> Iterator[str]:
     """Give what was tried before and not now; without a before, that nothing was tried at all."""
-    for kind in world["classes"]:
-        here = now.get(kind["name"], {})
-        for number in (was or {}).get(kind["name"], {}):
-            if number not in here:
-                yield f"{_name(kind, kind['mix'][int(number)])} was not tried after the change"
-    if was is None and not now and any(to_try(kind) for kind in world["classes"]):
+    for request_class in world["classes"]:
+        endpoint = now.get(request_class["name"], {})
+        for number in (was or {}).get(request_class["name"], {}):
+            if number not in endpoint:
+                yield f"{_name(request_class, request_class['mix'][int(number)])} was not tried after the change"
+    if was is None and not now and any(to_try(request_class) for request_class in world["classes"]):
         yield "nothing was tried after the change"
 
 
 def _refused(
     world: World,
     found: _Found,
-    kind: RequestClass,
+    request_class: RequestClass,
     entry: MixEntry,
     said: Response,
     then: Response | None,
 ) -> None:
     """Take note of an entry that no server answers well, and that no route test wants so."""
-    text = f"{_name(kind, entry)} gets {_said(said)}"
+    text = f"{_name(request_class, entry)} gets {_said(said)}"
     worked = then is not None and is_answered(then)
     is_told = _is_harmless(entry, said)
     if worked and not is_told:
-        _note(world, found, kind, entry, said, f"{text}, and a server answered before")
+        _note(world, found, request_class, entry, said, f"{text}, and a server answered before")
     elif not entry["learnt"]:
         return
     elif worked:
         found.told.append(f"{text}, where a server answered before")
     elif then is not None or is_told:
         found.told.append(f"as before: {text}" if then is not None else text)
-    elif reason := _waiver(world, kind, entry):
+    elif reason := _waiver(world, request_class, entry):
         found.told.append(f"waived: {text}; because: {reason}")
     else:
         doubt = f"{text}, and nobody knows who answered before"
-        found.doubts.append(f"{doubt}; {_way_out(world, kind, entry, said[0])}")
+        found.doubts.append(f"{doubt}; {_way_out(world, request_class, entry, said[0])}")
         found.in_doubt += entry["share"]
 
 
 def _note(
-    world: World, found: _Found, kind: RequestClass, entry: MixEntry, said: Response, text: str
+    world: World,
+    found: _Found,
+    request_class: RequestClass,
+    entry: MixEntry,
+    said: Response,
+    text: str,
 ) -> None:
-    reason = _waiver(world, kind, entry)
+    reason = _waiver(world, request_class, entry)
     if reason:
         found.told.append(f"waived: {text}; because: {reason}")
     else:
-        found.reasons.append(f"{text}; {_way_out(world, kind, entry, said[0])}")
+        found.reasons.append(f"{text}; {_way_out(world, request_class, entry, said[0])}")
 
 
 def _is_harmless(entry: MixEntry, said: Response) -> bool:
@@ -159,7 +164,11 @@ def _pools(members: Members, server: str) -> set[str]:
 
 
 def _elsewhere(
-    world: World, kind: RequestClass, entry: MixEntry, said: Pair, members: tuple[Members, Members]
+    world: World,
+    request_class: RequestClass,
+    entry: MixEntry,
+    said: Pair,
+    members: tuple[Members, Members],
 ) -> str:
     """Say that another pool answers than before; "" where it is the same, or new, or wanted.
 
@@ -172,18 +181,18 @@ def _elsewhere(
     if not all(pools) or pools[0] & pools[1]:
         return ""
     ends = [
-        {here for name in names for here in known[name]}
+        {endpoint for name in names for endpoint in known[name]}
         for names, known in zip(pools, members, strict=True)
     ]
-    is_new = not entry["learnt"] and not was_known(world, asked_of(kind, entry))
-    if ends[0] & ends[1] or is_new or is_wanted(world, kind, entry, now[0], pools[1]):
+    is_new = not entry["learnt"] and not was_known(world, asked_of(request_class, entry))
+    if ends[0] & ends[1] or is_new or is_wanted(world, request_class, entry, now[0], pools[1]):
         return ""
     before, after = (" or ".join(sorted(names)) for names in pools)
-    return f"{_name(kind, entry)} is answered by pool {after}, and by pool {before} before"
+    return f"{_name(request_class, entry)} is answered by pool {after}, and by pool {before} before"
 
 
 def _is_split(
-    kind: RequestClass,
+    request_class: RequestClass,
     said: Pair,
     phases: tuple[Phase | None, Phase],
     members: tuple[Members, Members],
@@ -193,9 +202,9 @@ def _is_split(
     What is counted of a class is its own pool's alone, unless the same requests go to several.
     """
     for phase, known in zip(phases, members, strict=True):
-        tally = phase["classes"].get(kind["name"]) if phase else None
+        tally = phase["classes"].get(request_class["name"]) if phase else None
         servers = tally["servers"] if tally else {}
-        met = {name for here in servers for name in _pools(known, here)}
+        met = {name for endpoint in servers for name in _pools(known, endpoint)}
         for side, one in zip(members, said, strict=True):
             if not one or not met & _pools(side, one[1]):
                 return False
@@ -203,7 +212,7 @@ def _is_split(
 
 
 def is_wanted(
-    world: World, kind: RequestClass, entry: MixEntry, status: int | None, pools: set[str]
+    world: World, request_class: RequestClass, entry: MixEntry, status: int | None, pools: set[str]
 ) -> bool:
     """Whether a route test for this host, path and method expects just what is answered now.
 
@@ -212,7 +221,9 @@ def is_wanted(
     """
     methods = {entry["method"], *(("GET",) if pools or not entry["learnt"] else ())}
     for method in methods:
-        for test in declared(world["route_tests"], {**asked_of(kind, entry), "method": method}):
+        for test in declared(
+            world["route_tests"], {**asked_of(request_class, entry), "method": method}
+        ):
             if pools and test["expect_pool"] in pools:
                 return True
             if not pools and status is not None and test["expect_status"] == status:
@@ -220,16 +231,16 @@ def is_wanted(
     return False
 
 
-def _waiver(world: World, kind: RequestClass, entry: MixEntry) -> str:
-    return waiver_of(world, asked_of(kind, entry))
+def _waiver(world: World, request_class: RequestClass, entry: MixEntry) -> str:
+    return waiver_of(world, asked_of(request_class, entry))
 
 
-def _subject(kind: RequestClass, entry: MixEntry) -> str:
-    return f"{entry['method']} {entry['host'] or kind['hosts'][0]}{entry['path']}"
+def _subject(request_class: RequestClass, entry: MixEntry) -> str:
+    return f"{entry['method']} {entry['host'] or request_class['hosts'][0]}{entry['path']}"
 
 
-def _name(kind: RequestClass, entry: MixEntry) -> str:
-    return f"port {kind['port']} {_subject(kind, entry)}"
+def _name(request_class: RequestClass, entry: MixEntry) -> str:
+    return f"port {request_class['port']} {_subject(request_class, entry)}"
 
 
 def _said(said: Response) -> str:
@@ -239,11 +250,11 @@ def _said(said: Response) -> str:
     return f"status {status} of {'a server' if server else 'the balancer'}"
 
 
-def _way_out(world: World, kind: RequestClass, entry: MixEntry, status: int | None) -> str:
-    waive = f"waive the rule {RULE} for {_subject(kind, entry)!r}"
+def _way_out(world: World, request_class: RequestClass, entry: MixEntry, status: int | None) -> str:
+    waive = f"waive the rule {RULE} for {_subject(request_class, entry)!r}"
     if world["by_hand"]:
         return f"if that is meant, {waive}"
-    host = "" if kind["hosts"] == [ANY_HOST] and not entry["host"] else " for its host"
+    host = "" if request_class["hosts"] == [ANY_HOST] and not entry["host"] else " for its host"
     if status is not None and status < _ERROR:
         return f"if that is meant, add a route test{host} that expects it, or {waive}"
     expects = "" if status is None else f" and expect_status {status}"

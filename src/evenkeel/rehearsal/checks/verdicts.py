@@ -132,14 +132,14 @@ def answers(world: World, after: Phase) -> Check:
     But of a class that a route test says is closed, as far as the status is the one it expects.
     """
     reasons = []
-    for kind in world["classes"]:
-        tally = after["classes"].get(kind["name"])
-        closed = {f"status {status}" for status in reachable.closed_with(world, kind)}
+    for request_class in world["classes"]:
+        tally = after["classes"].get(request_class["name"])
+        closed = {f"status {status}" for status in reachable.closed_with(world, request_class)}
         is_closed = bool(closed) and set(tally["errors"] if tally else ()) <= closed
-        if tally and tally["failed"] and not kind["excused"] and not is_closed:
+        if tally and tally["failed"] and not request_class["excused"] and not is_closed:
             what = ", ".join(f"{n} x {name}" for name, n in sorted(tally["errors"].items()))
             reasons.append(
-                f"pool {kind['pool']} by {kind['name']}: {tally['failed']} of {tally['sent']}"
+                f"pool {request_class['pool']} by {request_class['name']}: {tally['failed']} of {tally['sent']}"
                 f" requests failed ({what})"
             )
     tallies = list(after["classes"].values())
@@ -177,7 +177,7 @@ def reload_under_load(measured: Measured, reloads: Reloads | None) -> Check:
         sent += load["sent"]
         seconds.append(one["seconds"])
         if load["failed"]:
-            what = ", ".join(f"{n} x {kind}" for kind, n in sorted(load["errors"].items()))
+            what = ", ".join(f"{n} x {error}" for error, n in sorted(load["errors"].items()))
             reasons.append(f"{one['name']}: {load['failed']} of {load['sent']} failed ({what})")
         reasons += [
             f"{one['name']}, {verb}: {said(answer)}"
@@ -195,8 +195,8 @@ def reload_under_load(measured: Measured, reloads: Reloads | None) -> Check:
 def _load(run: Switch) -> _Load:
     errors: dict[str, int] = {}
     for tally in run["classes"].values():
-        for kind, count in tally["errors"].items():
-            errors[kind] = errors.get(kind, 0) + count
+        for error, count in tally["errors"].items():
+            errors[error] = errors.get(error, 0) + count
     tallies = list(run["classes"].values())
     return {
         "sent": sum(tally["sent"] for tally in tallies),

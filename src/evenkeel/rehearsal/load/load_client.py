@@ -94,7 +94,7 @@ class Client:
 
     async def one(
         self,
-        kind: RequestTemplate,
+        request_class: RequestTemplate,
         request: Request,
         kept: Kept | None = None,
         *,
@@ -105,19 +105,23 @@ class Client:
         Without `kept` it goes over a new connection that nobody keeps. HTTP/2 is offered if `h2`
         says so; the listener chooses.
         """
-        tally = self.tallies.get(kind["name"]) or self.tallies.setdefault(kind["name"], Tally())
+        tally = self.tallies.get(request_class["name"]) or self.tallies.setdefault(
+            request_class["name"], Tally()
+        )
         tally.sent += 1
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            answer = await self._send(_way(kind, request, h2), request, kept, tally)
+            answer = await self._send(_way(request_class, request, h2), request, kept, tally)
         except NoAnswer as error:
             tally.failed += 1
             tally.errors[str(error)] += 1
-            self.on_end[kind["name"]] = self.on_end.get(kind["name"], 0) + 1
+            self.on_end[request_class["name"]] = self.on_end.get(request_class["name"], 0) + 1
             return None
         tally.note(answer, loop.time() - began)
-        self.on_end[kind["name"]] = 0 if answer.server else self.on_end.get(kind["name"], 0) + 1
+        self.on_end[request_class["name"]] = (
+            0 if answer.server else self.on_end.get(request_class["name"], 0) + 1
+        )
         return answer
 
     async def _send(self, way: Way, request: Request, kept: Kept | None, tally: Tally) -> Answer:
@@ -126,7 +130,7 @@ class Client:
         A request on a kept connection that was closed before a byte of its answer is sent again on
         a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
         """
-        connections = kept.connections if kept else Sockets.here().for_once()
+        connections = kept.connections if kept else Sockets.of_running_loop().for_once()
         place = way.place
         is_open = kept is not None and place in kept.places
         exchange = connections.exchange()
@@ -147,12 +151,12 @@ class Client:
             connections.idle.append(exchange)
 
     async def upload(
-        self, kind: RequestClass, body_bytes: int, late_seconds: float
+        self, request_class: RequestClass, body_bytes: int, late_seconds: float
     ) -> Answer | None:
         """Send a body in two halves, the second one late, and count nothing; None: no answer."""
-        request = replace(self.maker.plain(kind), method="POST")
-        connections, exchange = Sockets.here().for_once(), Exchange()
-        exchange.prepare(_way(kind, request), request, fresh=True, keep=False)
+        request = replace(self.maker.plain(request_class), method="POST")
+        connections, exchange = Sockets.of_running_loop().for_once(), Exchange()
+        exchange.prepare(_way(request_class, request), request, fresh=True, keep=False)
         go_on = exchange.late(body_bytes, body_bytes // 2)
         sending = asyncio.create_task(connections.send(exchange))
         try:
@@ -171,7 +175,7 @@ class Client:
 
     async def run(
         self,
-        kinds: Iterable[RequestClass],
+        classes: Iterable[RequestClass],
         *,
         concurrency: int,
         seconds: float,
@@ -187,7 +191,7 @@ class Client:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        visits = self.maker.visits(kinds, whole=not pause)
+        visits = self.maker.visits(classes, whole=not pause)
         turns: Counter[bool] = Counter()
 
         async def client() -> None:
@@ -196,14 +200,16 @@ class Client:
                 turns[keeps] += 1
                 h2 = bool(turns[keeps] % 2)
                 kept = Kept() if keeps else None
-                for kind, request in visit:
+                for request_class, request in visit:
                     if loop.time() > deadline:
                         break
-                    if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
+                    if not pause and self.on_end.get(request_class["name"], 0) >= HOPELESS:
                         continue
-                    answer = await self.one(kind, request, kept, h2=h2 and kind["h2"])
+                    answer = await self.one(
+                        request_class, request, kept, h2=h2 and request_class["h2"]
+                    )
                     if answer and heard:
-                        heard(kind, answer)
+                        heard(request_class, answer)
                     if pause:
                         await asyncio.sleep(pause)
                 if kept:
@@ -213,11 +219,14 @@ class Client:
 
         await asyncio.gather(*(client() for _ in range(concurrency)))
 
-    async def peak(self, kind: RequestClass, wanted: int) -> None:
+    async def peak(self, request_class: RequestClass, wanted: int) -> None:
         """Have `wanted` requests of one class under way at the same time; the stubs count them."""
         extra = {HOLD: str(wanted)}
         await asyncio.gather(
-            *(self.one(kind, self.maker.request(kind, extra)) for _ in range(wanted))
+            *(
+                self.one(request_class, self.maker.request(request_class, extra))
+                for _ in range(wanted)
+            )
         )
 
     async def echo(self, test: TestRequest) -> Answer | None:
@@ -232,12 +241,12 @@ class Client:
         return taken
 
 
-def _way(kind: RequestTemplate, request: Request, h2: bool = False) -> Way:
+def _way(request_class: RequestTemplate, request: Request, h2: bool = False) -> Way:
     return Way(
         request.source,
-        kind["address"],
-        kind["port"],
-        name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
+        request_class["address"],
+        request_class["port"],
+        name=server_name(request, request_class["hosts"][0]) if request_class["tls"] else None,
         h2=h2,
-        proxy=kind["accept_proxy"],
+        proxy=request_class["accept_proxy"],
     )

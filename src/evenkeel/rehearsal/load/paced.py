@@ -63,14 +63,14 @@ class Paced:
         self.client = client
         self.met: dict[str, PacedTally] = {}
 
-    async def one(self, kind: RequestClass, patience: float = PATIENCE_SECONDS) -> None:
+    async def one(self, request_class: RequestClass, patience: float = PATIENCE_SECONDS) -> None:
         """Send one request and count it; wait `patience` seconds for its answer."""
-        met = self.met.setdefault(kind["pool"], PacedTally())
+        met = self.met.setdefault(request_class["pool"], PacedTally())
         met.sent += 1
         began = time.monotonic()
         try:
-            request = self.client.maker.request(calm(kind))
-            answer = await asyncio.wait_for(self.client.one(kind, request), patience)
+            request = self.client.maker.request(calm(request_class))
+            answer = await asyncio.wait_for(self.client.one(request_class, request), patience)
         except TimeoutError:
             met.hung += 1
             met.late += 1
@@ -89,17 +89,19 @@ class Paced:
             met.answered += 1
             met.servers[answer.server] += 1
 
-    async def slow(self, kinds: Sequence[RequestClass], seconds: float) -> dict[str, ClientCounts]:
+    async def slow(
+        self, classes: Sequence[RequestClass], seconds: float
+    ) -> dict[str, ClientCounts]:
         """Send a request to each class that its server works on for so long; count by pool."""
         met: dict[str, PacedTally] = {}
 
-        async def one(kind: RequestClass) -> None:
-            mine = met.setdefault(kind["pool"], PacedTally())
+        async def one(request_class: RequestClass) -> None:
+            mine = met.setdefault(request_class["pool"], PacedTally())
             mine.sent += 1
-            request = self.client.maker.request(calm(kind), {SLOW: f"{seconds:g}"})
+            request = self.client.maker.request(calm(request_class), {SLOW: f"{seconds:g}"})
             answer = None
             with suppress(TimeoutError):
-                asking = self.client.one(kind, request)
+                asking = self.client.one(request_class, request)
                 answer = await asyncio.wait_for(asking, seconds + PATIENCE_SECONDS)
             if answer and answer.server and answer.status < 500:
                 mine.answered += 1
@@ -107,23 +109,23 @@ class Paced:
                 mine.lost += 1
                 mine.errors[f"status {answer.status}" if answer else "no answer"] += 1
 
-        await asyncio.gather(*(one(kind) for kind in kinds))
+        await asyncio.gather(*(one(request_class) for request_class in classes))
         return {name: counts.as_record() for name, counts in met.items()}
 
     async def count(
-        self, kinds: Sequence[RequestClass], numbers: dict[str, int], patience: float
+        self, classes: Sequence[RequestClass], numbers: dict[str, int], patience: float
     ) -> dict[str, ClientCounts]:
         """Send so many requests to each pool of `numbers`, all its classes in turn, and count."""
         self.met = {}
         room = asyncio.Semaphore(AT_ONCE)
 
-        async def one(kind: RequestClass) -> None:
+        async def one(request_class: RequestClass) -> None:
             async with room:
-                await self.one(kind, patience)
+                await self.one(request_class, patience)
 
         asking = []
         for pool, number in numbers.items():
-            mine = [kind for kind in kinds if kind["pool"] == pool]
+            mine = [request_class for request_class in classes if request_class["pool"] == pool]
             asking += [one(mine[turn % len(mine)]) for turn in range(number)]
         await asyncio.gather(*asking)
         return {name: met.as_record() for name, met in self.take().items()}
@@ -137,8 +139,8 @@ class Paced:
 class Trickle:
     """A steady trickle of requests to some classes, as long as its block lasts."""
 
-    def __init__(self, paced: Paced, kinds: Sequence[RequestClass]) -> None:
-        self.paced, self.kinds = paced, kinds
+    def __init__(self, paced: Paced, classes: Sequence[RequestClass]) -> None:
+        self.paced, self.classes = paced, classes
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Trickle:
@@ -149,7 +151,7 @@ class Trickle:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -167,8 +169,8 @@ class Trickle:
 
     async def _send(self) -> None:
         pools: dict[str, list[RequestClass]] = {}
-        for kind in self.kinds:
-            pools.setdefault(kind["pool"], []).append(kind)
+        for request_class in self.classes:
+            pools.setdefault(request_class["pool"], []).append(request_class)
         pause = 1.0 / min(POOL_RATE, WHOLE_RATE / max(1, len(pools)))
         turn = 0
         while True:

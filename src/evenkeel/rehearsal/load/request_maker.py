@@ -77,19 +77,19 @@ class Maker:
         """Begin anew: the next request of each class is its first one."""
         self.numbers.clear()
 
-    def draws(self, kind: RequestClass, number: int) -> Draws:
+    def draws(self, request_class: RequestClass, number: int) -> Draws:
         """Give the numbers that the `number`-th request of a class is made of."""
-        return Draws(self.seed, kind["name"], number)
+        return Draws(self.seed, request_class["name"], number)
 
-    def client(self, kind: RequestClass, name: str, number: int) -> str | int:
+    def client(self, request_class: RequestClass, name: str, number: int) -> str | int:
         """Give which client the `number`-th one called `name` is: one of `clients`, or its own.
 
         Each client has its turn, so none of them asks more than it must. Where the address decides
         on the server, as many are needed as there are requests.
         """
-        if kind["key"] == "source" or not kind["clients"]:
+        if request_class["key"] == "source" or not request_class["clients"]:
             return f"{name} {number}"
-        most = int(kind["clients"])
+        most = int(request_class["clients"])
         if (name, most) not in self._first:
             self._first[name, most] = Draws(self.seed, name).below(most)
         return (self._first[name, most] + number) % most
@@ -113,7 +113,7 @@ class Maker:
 
     def request(
         self,
-        kind: RequestClass,
+        request_class: RequestClass,
         extra: Mapping[str, str] | None = None,
         *,
         number: int | None = None,
@@ -124,34 +124,43 @@ class Maker:
         It comes from the address `source`, or from that of the client whose turn it is.
         """
         if number is None:
-            number = self._next(kind)
-        source = source or self.source(kind["address"], self.client(kind, kind["name"], number))
-        draws = self.draws(kind, number)
-        entry = self._entry(kind, number, draws)
+            number = self._next(request_class)
+        source = source or self.source(
+            request_class["address"], self.client(request_class, request_class["name"], number)
+        )
+        draws = self.draws(request_class, number)
+        entry = self._entry(request_class, number, draws)
         path = filled(entry["path"], draws)
         if entry["grows"]:
             path = f"{path.rstrip('/')}/{draws.hexadecimal()}"
-        headers = {"Host": entry["host"] or _one_of(draws, kind["hosts"]), OURS: str(number)}
-        headers |= kind["headers"]
-        _add_keys(headers, kind, f"key-{draws.hexadecimal()}")
+        headers = {
+            "Host": entry["host"] or _one_of(draws, request_class["hosts"]),
+            OURS: str(number),
+        }
+        headers |= request_class["headers"]
+        _add_keys(headers, request_class, f"key-{draws.hexadecimal()}")
         body = b""
-        if kind["web"]:
-            padding = _size(draws, 0, int(kind["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES)
+        if request_class["web"]:
+            padding = _size(
+                draws, 0, int(request_class["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES
+            )
             if padding:
                 headers["X-Rehearsal-Padding"] = "h" * padding
             if entry["method"] in WITH_BODY:
-                largest = int(kind["largest_body_bytes"])
+                largest = int(request_class["largest_body_bytes"])
                 body = b"b" * _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
                 headers["Content-Type"] = "application/octet-stream"
                 headers["Content-Length"] = str(len(body))
         whole = _with(headers, extra)
         return Request(f"{path}?n={number}", whole, entry["method"], body, source)
 
-    def plain(self, kind: RequestClass, extra: Mapping[str, str] | None = None) -> Request:
+    def plain(self, request_class: RequestClass, extra: Mapping[str, str] | None = None) -> Request:
         """Give a GET for the first of a class's hosts and paths, as they are."""
-        number = self._next(kind)
-        source = self.source(kind["address"], self.client(kind, kind["name"], number))
-        return _plain(kind, "GET", number, source, extra)
+        number = self._next(request_class)
+        source = self.source(
+            request_class["address"], self.client(request_class, request_class["name"], number)
+        )
+        return _plain(request_class, "GET", number, source, extra)
 
     def of_test(self, test: TestRequest, extra: Mapping[str, str] | None = None) -> Request:
         """Give the request of a route test, from a client of its own."""
@@ -159,19 +168,19 @@ class Maker:
         source = self.source(test["address"], f"{test['name']} {number}")
         return _plain(test, test["method"], number, source, extra)
 
-    def _next(self, kind: RequestTemplate) -> int:
-        number = self.numbers[kind["name"]]
-        self.numbers[kind["name"]] += 1
+    def _next(self, request_class: RequestTemplate) -> int:
+        number = self.numbers[request_class["name"]]
+        self.numbers[request_class["name"]] += 1
         return number
 
-    def _entry(self, kind: RequestClass, number: int, draws: Draws) -> MixEntry:
+    def _entry(self, request_class: RequestClass, number: int, draws: Draws) -> MixEntry:
         """Give what the mix has for a request, or one of what the class's route looks at."""
-        name, mix = kind["name"], kind["mix"]
+        name, mix = request_class["name"], request_class["mix"]
         picker = self._pickers.get(name)
         if picker is None or picker.mix != mix:
             start = Draws(self.seed, name, "mix").below(1 << 32) / (1 << 32)
             picker = self._pickers[name] = Picker(mix, start)
-        path, grows = _one_of(draws, kind["paths"])
+        path, grows = _one_of(draws, request_class["paths"])
         own: MixEntry = {
             "share": 1.0,
             "host": "",
@@ -182,7 +191,7 @@ class Maker:
         }
         return picker.pick(number) or own
 
-    def visits(self, kinds: Iterable[RequestClass], *, whole: bool = True) -> Iterator[Visit]:
+    def visits(self, classes: Iterable[RequestClass], *, whole: bool = True) -> Iterator[Visit]:
         """Give what clients ask, each over one connection, for one request of each of `kinds`.
 
         Half of the requests that may share a connection do, those of one listener together (of one
@@ -191,49 +200,49 @@ class Maker:
         """
         open_: dict[str, Visit] = {}
         turns: Counter[str] = Counter()
-        for kind in kinds:
-            place = f"{kind['address']} {kind['port']}"
+        for request_class in classes:
+            place = f"{request_class['address']} {request_class['port']}"
             turns[place] += 1
-            average = float(kind["requests_per_connection"])
-            if not kind["may_keep"] or average <= 1 or turns[place] % 2:
-                yield [(kind, self.request(kind))]
+            average = float(request_class["requests_per_connection"])
+            if not request_class["may_keep"] or average <= 1 or turns[place] % 2:
+                yield [(request_class, self.request(request_class))]
                 continue
-            request = self.request(kind)
-            if kind["tls"]:
+            request = self.request(request_class)
+            if request_class["tls"]:
                 place += f" {request.headers['Host']}"
             if place not in open_:
                 open_[place] = []
                 turns[f"{place} kept"] += 1
             number = turns[f"{place} kept"]
-            client = self.client(kind, f"{place} kept", number)
-            source = self.source(kind["address"], client)
-            open_[place].append((kind, replace(request, source=source)))
+            client = self.client(request_class, f"{place} kept", number)
+            source = self.source(request_class["address"], client)
+            open_[place].append((request_class, replace(request, source=source)))
             if len(open_[place]) >= _carried(average, number):
                 yield open_.pop(place)
         if whole:
             yield from open_.values()
 
 
-def _add_keys(headers: dict[str, str], kind: RequestClass, key: str) -> None:
+def _add_keys(headers: dict[str, str], request_class: RequestClass, key: str) -> None:
     """Add what the pool's hash looks at, unless the route looks at it already."""
-    name = kind["key_header"]
+    name = request_class["key_header"]
     if name and name.lower() not in map(str.lower, headers):
         headers[name] = key
-    if kind["key_cookie"]:
-        headers["Cookie"] = f"{kind['key_cookie']}={key}"
+    if request_class["key_cookie"]:
+        headers["Cookie"] = f"{request_class['key_cookie']}={key}"
 
 
 def _plain(
-    kind: RequestTemplate,
+    request_class: RequestTemplate,
     method: str,
     number: int,
     source: str,
     extra: Mapping[str, str] | None,
 ) -> Request:
-    headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
+    headers = {"Host": request_class["hosts"][0], OURS: str(number), **request_class["headers"]}
     if method in WITH_BODY:
         headers["Content-Length"] = "0"
-    return Request(kind["paths"][0][0], _with(headers, extra), method, source=source)
+    return Request(request_class["paths"][0][0], _with(headers, extra), method, source=source)
 
 
 def _with(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
@@ -271,17 +280,19 @@ def _carried(average: float, number: int) -> int:
 
 
 def shuffled(
-    kinds: Iterable[RequestClass], numbers: dict[str, int], seed: int
+    classes: Iterable[RequestClass], numbers: dict[str, int], seed: int
 ) -> list[RequestClass]:
     """Give each class as often as `numbers` says by its name, in a random order that is seeded."""
-    stream = [kind for kind in kinds for _ in range(numbers[kind["name"]])]
+    stream = [
+        request_class for request_class in classes for _ in range(numbers[request_class["name"]])
+    ]
     random.Random(seed).shuffle(stream)  # noqa: S311 (traffic, no secret)
     return stream
 
 
-def until(kinds: Sequence[RequestClass], stop: asyncio.Event) -> Iterator[RequestClass]:
+def until(classes: Sequence[RequestClass], stop: asyncio.Event) -> Iterator[RequestClass]:
     """Give the classes in turn until `stop` is set."""
     number = 0
     while not stop.is_set():
-        yield kinds[number % len(kinds)]
+        yield classes[number % len(classes)]
         number += 1

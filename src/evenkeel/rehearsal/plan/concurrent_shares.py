@@ -91,4 +91,4 @@ def state(pool: PoolFacts, found: Concurrent | None) -> str:
 def answered(pool: PoolFacts, found: Concurrent) -> int:
     """Give how many of the requests that were under way a pool's own servers answered."""
     own = set(pool["endpoints"].values())
-    return sum(number for here, number in found["servers"].items() if here in own)
+    return sum(number for endpoint, number in found["servers"].items() if endpoint in own)

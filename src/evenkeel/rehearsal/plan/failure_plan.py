@@ -53,7 +53,7 @@ def plan(
         ends = world["pools"][name]["endpoints"]
         fresh = [ends[s] for s in servers if ends[s] not in first and ends[s] not in second]
         modes = modes_of(world["pools"][name], answers, _SECOND)
-        second |= {here: modes[number % len(modes)] for number, here in enumerate(fresh)}
+        second |= {endpoint: modes[number % len(modes)] for number, endpoint in enumerate(fresh)}
     return {
         "first": first,
         "second": second,
@@ -72,13 +72,17 @@ def refusing_at_first(world: World, made: FailurePlan) -> list[str]:
     two dead neighbours it finds no third. So are hashes, and no change is to blame for it.
     """
     first = made["first"]
-    quick = {here for here, mode in first.items() if mode != HANG}
+    quick = {endpoint for endpoint, mode in first.items() if mode != HANG}
     for name, parts in made["pools"].items():
         pool = world["pools"][name]
         if pool["algorithm"] == "hash":
-            own = [here for here in map(pool["endpoints"].get, parts["victims"]) if here in quick]
-            quick -= set(sorted(own, key=lambda here: first[here] != REFUSE)[1:])
-    return [here for here in first if here in quick]
+            own = [
+                endpoint
+                for endpoint in map(pool["endpoints"].get, parts["victims"])
+                if endpoint in quick
+            ]
+            quick -= set(sorted(own, key=lambda endpoint: first[endpoint] != REFUSE)[1:])
+    return [endpoint for endpoint in first if endpoint in quick]
 
 
 def check_facts(check: IntentCheck) -> CheckFacts:
@@ -131,14 +135,14 @@ def _candidates(servers: list[str], seed: int) -> list[str]:
 
 
 def _leaves_enough(
-    world: World, used: Mapping[str, list[str]], first: Mapping[str, str], here: str
+    world: World, used: Mapping[str, list[str]], first: Mapping[str, str], endpoint: str
 ) -> bool:
     """Whether every pool that has the endpoint keeps enough servers when it fails too."""
     for name, servers in used.items():
         ends = world["pools"][name]["endpoints"]
-        if here not in (ends[s] for s in servers):
+        if endpoint not in (ends[s] for s in servers):
             continue
-        failing = sum(1 for s in servers if ends[s] in first or ends[s] == here)
+        failing = sum(1 for s in servers if ends[s] in first or ends[s] == endpoint)
         if failing > most_victims(len(servers)):
             return False
     return True
@@ -150,7 +154,7 @@ def modes_of(pool: PoolFacts, answers: set[str], modes: tuple[str, ...]) -> tupl
     Where no check looks at answers, neither before the change nor after it, and in a TCP pool,
     nobody expects a server that answers wrongly or not at all to be noticed.
     """
-    looks = any(here in answers for here in pool["endpoints"].values())
+    looks = any(endpoint in answers for endpoint in pool["endpoints"].values())
     return modes if looks and pool["mode"] != "tcp" else (REFUSE,)
 
 

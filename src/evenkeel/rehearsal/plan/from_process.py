@@ -17,7 +17,7 @@ from evenkeel.host.system.driver import Observation
 from evenkeel.judge.fixed import exact_share
 from evenkeel.judge.verdict import PASS
 from evenkeel.rehearsal.protocol.check import Check, check, few
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.measured_types import Process, ProcessServer, Tallies, TallyRecord
 from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
@@ -47,7 +47,7 @@ def _endpoint(state: Mapping[str, Any]) -> str:
         ipaddress.ip_address(address)
     except ValueError:
         return ""
-    return endpoint(address, int(state["port"])) if state.get("port") else ""
+    return endpoint_of(address, int(state["port"])) if state.get("port") else ""
 
 
 def by_process(world: World, process: Process | None) -> World:
@@ -105,13 +105,13 @@ def reading_check(world: World, process: Process) -> Check:
 def _differences(name: str, read: PoolFacts, has: PoolFacts, resolved: set[str]) -> list[str]:
     found = []
     for server in sorted({*read["endpoints"], *has["endpoints"]}):
-        here, there = read["endpoints"].get(server), has["endpoints"].get(server)
+        endpoint, there = read["endpoints"].get(server), has["endpoints"].get(server)
         subject = f"server {server} of pool {name}"
-        if here is None or there is None:
-            found.append(f"{subject} is in the {'process' if here is None else 'file'} alone")
+        if endpoint is None or there is None:
+            found.append(f"{subject} is in the {'process' if endpoint is None else 'file'} alone")
             continue
-        if here != there and here.rpartition(":")[0] not in resolved:
-            found.append(f"{subject}: {here} in the file, {there} in the process")
+        if endpoint != there and endpoint.rpartition(":")[0] not in resolved:
+            found.append(f"{subject}: {endpoint} in the file, {there} in the process")
         was, is_now = read["weights"].get(server, 0.0), has["weights"].get(server, 0.0)
         if was != is_now:
             found.append(f"{subject}: weight {was:g} in the file, {is_now:g} in the process")
@@ -127,12 +127,12 @@ def inexact(world: World, classes: Tallies) -> set[str]:
     found = set()
     for name, pool in world["pools"].items():
         counts = dict.fromkeys(pool["endpoints"], 0)
-        names = {here: server for server, here in pool["endpoints"].items()}
-        for kind in world["classes"]:
-            tally = classes.get(kind["name"]) if kind["pool"] == name else None
-            for here, number in (tally["servers"] if tally else {}).items():
-                if here in names:
-                    counts[names[here]] += number
+        names = {endpoint: server for server, endpoint in pool["endpoints"].items()}
+        for request_class in world["classes"]:
+            tally = classes.get(request_class["name"]) if request_class["pool"] == name else None
+            for endpoint, number in (tally["servers"] if tally else {}).items():
+                if endpoint in names:
+                    counts[names[endpoint]] += number
         if pool["rule"] != "exact" or not sum(counts.values()):
             continue
         if exact_share(counts, pool["weights"])["verdict"] != PASS:
@@ -151,8 +151,16 @@ def recounted(first: Tallies, second: Tallies, numbers: Mapping[str, int], world
         for name, number in numbers.items()
         if name in second and second[name]["sent"] == number
     }
-    torn = {kind["pool"] for kind in world["classes"] if kind["name"] in set(numbers) - whole}
-    mine = {kind["name"] for kind in world["classes"] if kind["pool"] not in torn} & whole
+    torn = {
+        request_class["pool"]
+        for request_class in world["classes"]
+        if request_class["name"] in set(numbers) - whole
+    }
+    mine = {
+        request_class["name"]
+        for request_class in world["classes"]
+        if request_class["pool"] not in torn
+    } & whole
     return {
         name: _sum_of(first[name], second[name]) if name in mine and name in first else tally
         for name, tally in first.items()

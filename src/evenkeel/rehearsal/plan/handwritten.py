@@ -26,20 +26,24 @@ def as_measured(world: World, measured: Measured) -> World:
     world = by_process(world, after["process"])
     owners: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
-        for here in pool["endpoints"].values():
-            owners.setdefault(here, []).append(name)
+        for endpoint in pool["endpoints"].values():
+            owners.setdefault(endpoint, []).append(name)
     phases: list[Phase] = [before, after] if before else [after]
     classes: list[RequestClass] = []
-    for kind in world["classes"]:
-        tallies = [phase["classes"].get(kind["name"]) for phase in phases]
+    for request_class in world["classes"]:
+        tallies = [phase["classes"].get(request_class["name"]) for phase in phases]
         excused = bool(before) and _no_better(*tallies)
         if excused and not (tallies[0] and tallies[0]["servers"]):
             continue
-        owner = next(filter(None, (_pool(kind, one, owners) for one in tallies if one)), None)
+        owner = next(
+            filter(None, (_pool(request_class, one, owners) for one in tallies if one)), None
+        )
         if owner or any(tally and tally["failed"] for tally in tallies):
             # Of one that was refused in part, who answered the rest counts as before.
-            classes.append({**kind, "pool": owner or kind["pool"], "excused": excused})
-    judged = {kind["pool"] for kind in classes}
+            classes.append(
+                {**request_class, "pool": owner or request_class["pool"], "excused": excused}
+            )
+    judged = {request_class["pool"] for request_class in classes}
     return {
         **world,
         "classes": classes,
@@ -71,13 +75,19 @@ def _no_better(before: TallyRecord | None, after: TallyRecord | None = None) -> 
     return before["failed"] * sent >= failed * before["sent"]
 
 
-def _pool(kind: RequestClass, tally: TallyRecord, owners: Mapping[str, list[str]]) -> str | None:
+def _pool(
+    request_class: RequestClass, tally: TallyRecord, owners: Mapping[str, list[str]]
+) -> str | None:
     """Give the pool whose servers answered most of a class; its own when that is one of several."""
     found: Counter[str] = Counter()
-    for here, count in tally["servers"].items():
-        for name in owners.get(here, []):
+    for endpoint, count in tally["servers"].items():
+        for name in owners.get(endpoint, []):
             found[name] += count
     if not found:
         return None
     most = max(found.values())
-    return kind["pool"] if found[kind["pool"]] == most else max(found, key=lambda one: found[one])
+    return (
+        request_class["pool"]
+        if found[request_class["pool"]] == most
+        else max(found, key=lambda one: found[one])
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from evenkeel.rehearsal.plan.intent_types import IntentPool
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.world_types import HealthAnswers, HealthStatuses
 
 
@@ -25,8 +25,8 @@ def well(pools: Iterable[IntentPool], names: Mapping[str, str]) -> HealthStatuse
             continue
         path = (check["path"] or "/").partition("?")[0]
         for server in pool["servers"]:
-            here = endpoint(names.get(server["address"], server["address"]), server["port"])
-            found.setdefault(here, {})[path] = check["expect_status"] or [200]
+            endpoint = endpoint_of(names.get(server["address"], server["address"]), server["port"])
+            found.setdefault(endpoint, {})[path] = check["expect_status"] or [200]
     return found
 
 
@@ -38,11 +38,11 @@ def answers(live: HealthStatuses, new: HealthStatuses) -> tuple[HealthAnswers, H
     """
     before: HealthAnswers = {}
     after: HealthAnswers = {}
-    for here in {**live, **new}:
-        old, now = live.get(here, {}), new.get(here, {})
+    for endpoint in {**live, **new}:
+        old, now = live.get(endpoint, {}), new.get(endpoint, {})
         for path in {**old, **now}:
             first, second = old.get(path) or now[path], now.get(path) or old[path]
             both = [status for status in second if status in first]
-            before.setdefault(here, {})[path] = (both or first)[0]
-            after.setdefault(here, {})[path] = (both or second)[0]
+            before.setdefault(endpoint, {})[path] = (both or first)[0]
+            after.setdefault(endpoint, {})[path] = (both or second)[0]
     return before, after

@@ -15,14 +15,14 @@ from evenkeel.rehearsal.protocol.measured_types import Phase, Reached, Response
 from evenkeel.rehearsal.protocol.world_types import MixEntry, RequestClass, Subject, World
 
 
-def to_try(kind: RequestClass) -> list[int]:
+def to_try(request_class: RequestClass) -> list[int]:
     """Give the numbers of the entries that have to be tried: all but GETs of our making.
 
     Of OPTIONS and HEAD too the balancer may answer some itself.
     """
     return [
         number
-        for number, entry in enumerate(kind["mix"])
+        for number, entry in enumerate(request_class["mix"])
         if entry["learnt"] or entry["method"] != "GET"
     ]
 
@@ -36,57 +36,61 @@ def open_to(world: World, *phases: Reached | None) -> list[RequestClass]:
     """
     owners: dict[str, set[str]] = {}
     for name, pool in world["pools"].items():
-        for here in pool["endpoints"].values():
-            owners.setdefault(here, set()).add(name)
+        for endpoint in pool["endpoints"].values():
+            owners.setdefault(endpoint, set()).add(name)
     known = [phase for phase in phases if phase is not None]
     found: list[RequestClass] = []
-    for kind in world["classes"]:
-        mix = kind["mix"]
-        tried = set(to_try(kind))
+    for request_class in world["classes"]:
+        mix = request_class["mix"]
+        tried = set(to_try(request_class))
         kept = [
             entry
             for number, entry in enumerate(mix)
             if number not in tried
-            or all(_is_ours(kind, owners, one, number, entry) for one in known)
+            or all(_is_ours(request_class, owners, one, number, entry) for one in known)
         ]
-        found.append({**kind, "mix": _undeclared(world, kind, kept) or kept})
+        found.append({**request_class, "mix": _undeclared(world, request_class, kept) or kept})
     return found
 
 
-def _undeclared(world: World, kind: RequestClass, mix: Sequence[MixEntry]) -> list[MixEntry]:
+def _undeclared(
+    world: World, request_class: RequestClass, mix: Sequence[MixEntry]
+) -> list[MixEntry]:
     """Give the entries that no route test expects a redirect or an error for, nor a waiver."""
     tests = [test for test in world["route_tests"] if says_no(test)]
     if not tests and not world["waived_requests"]:
         return list(mix)
     found = []
     for entry in mix:
-        asked: Subject = {**asked_of(kind, entry), "of_traffic": True}
+        asked: Subject = {**asked_of(request_class, entry), "of_traffic": True}
         if not (declared(tests, asked) or waiver_of(world, asked)):
             found.append(entry)
     return found
 
 
-def closed_with(world: World, kind: RequestClass) -> set[str]:
+def closed_with(world: World, request_class: RequestClass) -> set[str]:
     """Give the statuses by which a class is closed on purpose; none where it is open in part."""
-    mix = [entry for entry in kind["mix"] if entry["method"] == "GET"]
-    if not mix or _undeclared(world, kind, mix):
+    mix = [entry for entry in request_class["mix"] if entry["method"] == "GET"]
+    if not mix or _undeclared(world, request_class, mix):
         return set()
     tests = [
-        test for entry in mix for test in declared(world["route_tests"], asked_of(kind, entry))
+        test
+        for entry in mix
+        for test in declared(world["route_tests"], asked_of(request_class, entry))
     ]
     return {str(test["expect_status"]) for test in tests if says_no(test)}
 
 
-def asked_of(kind: RequestClass, entry: MixEntry) -> Subject:
+def asked_of(request_class: RequestClass, entry: MixEntry) -> Subject:
     """Give what an entry asks for, as `question_plan.declared` looks at it."""
     return {
-        "listener": kind["listener"],
-        "host": entry["host"] or kind["hosts"][0],
+        "listener": request_class["listener"],
+        "host": entry["host"] or request_class["hosts"][0],
         "path": entry["path"],
         "method": entry["method"],
-        "headers": kind["headers"],
-        "prefixes": [path for path, grows in kind["paths"] if grows],
-        "any_host": kind["hosts"] == [ANY_HOST],
+        "headers": request_class["headers"],
+        "prefixes": [path for path, grows in request_class["paths"] if grows],
+        "any_host": request_class["hosts"] == [ANY_HOST],
     }
 
 
@@ -99,25 +103,27 @@ def steady(world: World, measured: Phase | None, other: Phase | None = None) -> 
     counted = measured["classes"] if measured else {}
     phases = [phase["scouted"] if phase else None for phase in (measured, other)]
     return [
-        kind
-        for kind in open_to(world, *phases)
-        if (tally := counted.get(kind["name"]))
+        request_class
+        for request_class in open_to(world, *phases)
+        if (tally := counted.get(request_class["name"]))
         and tally["answered"] == tally["sent"] > 0
-        and (not kind["mix"] or _undeclared(world, kind, kind["mix"]))
+        and (not request_class["mix"] or _undeclared(world, request_class, request_class["mix"]))
     ]
 
 
 def _is_ours(
-    kind: RequestClass,
+    request_class: RequestClass,
     owners: Mapping[str, set[str]],
     scouted: Reached,
     number: int,
     entry: MixEntry,
 ) -> bool:
-    said = scouted.get(kind["name"], {}).get(str(number))
+    said = scouted.get(request_class["name"], {}).get(str(number))
     if said is None:
         return bool(entry["learnt"] and entry["method"] == "GET")
-    return is_answered(said) and kind["pool"] in owners.get(said[1], {kind["pool"]})
+    return is_answered(said) and request_class["pool"] in owners.get(
+        said[1], {request_class["pool"]}
+    )
 
 
 def is_answered(said: Response) -> bool:
@@ -127,8 +133,8 @@ def is_answered(said: Response) -> bool:
 
 def tried(world: World, scouted: Reached) -> Iterator[tuple[RequestClass, str, Response]]:
     """Give (class, number of its entry, what answered) of each entry that was tried."""
-    for kind in world["classes"]:
-        for number in range(len(kind["mix"])):
-            said = scouted.get(kind["name"], {}).get(str(number))
+    for request_class in world["classes"]:
+        for number in range(len(request_class["mix"])):
+            said = scouted.get(request_class["name"], {}).get(str(number))
             if said is not None:
-                yield kind, str(number), said
+                yield request_class, str(number), said

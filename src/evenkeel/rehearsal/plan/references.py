@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from evenkeel.change.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.world_types import Plan, ReferencedPlan
 
 Files = Mapping[str, bytes]
@@ -32,7 +32,7 @@ def with_all_named(made: Plan, dialect: Dialect, live: Files, new: Files) -> Ref
     servers = [
         {
             **server,
-            "here": endpoint(names.get(server["address"], server["address"]), server["port"]),
+            "here": endpoint_of(names.get(server["address"], server["address"]), server["port"]),
             "speaks": pool["speaks"],
         }
         for reading in readings
@@ -57,7 +57,7 @@ def with_all_named(made: Plan, dialect: Dialect, live: Files, new: Files) -> Ref
             {_place(one) for need in needs for one in need.get("nameservers", ())}
         ),
         "speaks": {one["here"]: one["speaks"] for one in servers if one["speaks"]},
-        "over_tls": sorted(here for here, tls in over_tls.items() if tls),
+        "over_tls": sorted(endpoint for endpoint, tls in over_tls.items() if tls),
         "unchanged": sorted(dialect.unchanged(new, live)) if live and dialect.unchanged else [],
     }
 

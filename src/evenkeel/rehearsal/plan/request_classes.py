@@ -17,7 +17,7 @@ from evenkeel.rehearsal.plan.intent_types import (
 )
 from evenkeel.rehearsal.plan.request_mix import mixes, weight_of
 from evenkeel.rehearsal.plan.requests import ANY_HOST
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.world_types import (
     PoolFacts,
     ProfileFacts,
@@ -81,7 +81,7 @@ def _place(listener: IntentListener, bind: IntentBind) -> str:
     port = int(bind["port"])
     if sum(one["port"] == port for one in _binds(listener)) == 1:
         return f"{listener['name']}:{port}"
-    return f"{listener['name']}:{endpoint(bind['address'], port)}"
+    return f"{listener['name']}:{endpoint_of(bind['address'], port)}"
 
 
 def _routes(listener: IntentListener) -> Iterator[IntentRoute]:
@@ -142,7 +142,7 @@ def target(listener: IntentListener, bind: IntentBind) -> Target:
     }
 
 
-def share_out(kinds: Sequence[RequestClass], pools: Mapping[str, PoolFacts]) -> None:
+def share_out(classes: Sequence[RequestClass], pools: Mapping[str, PoolFacts]) -> None:
     """Enter into each class its `requests`, its `requests_before`, and by how many `clients`.
 
     Each pool gets what is needed to tell its shares apart. Beyond that the learnt rows decide: a
@@ -150,22 +150,24 @@ def share_out(kinds: Sequence[RequestClass], pools: Mapping[str, PoolFacts]) -> 
     """
     total = sum(pool["requests"] for pool in pools.values())
     scale = min(1.0, MOST_REQUESTS / max(1, total))
-    weights = {kind["name"]: weight_of(kind["mix"]) for kind in kinds}
+    weights = {request_class["name"]: weight_of(request_class["mix"]) for request_class in classes}
     whole = sum(weights.values())
     room = min(MOST_BEYOND, total)
     for name, pool in pools.items():
-        mine = [kind for kind in kinds if kind["pool"] == name]
-        part = sum(weights[kind["name"]] for kind in mine)
+        mine = [request_class for request_class in classes if request_class["pool"] == name]
+        part = sum(weights[request_class["name"]] for request_class in mine)
         needed = max(1.0, pool["requests"] * scale)
         wanted = max(needed, room * part / whole if whole else 0.0)
         before = min(wanted, max(LEAST_REQUESTS, MOST_REQUESTS_BEFORE * scale))
-        for kind in mine:
-            share = weights[kind["name"]] / part if part else 1 / len(mine)
-            kind["requests"] = _asked(wanted, share, len(mine))
-            kind["requests_before"] = _asked(before, share, len(mine))
-    least = math.ceil(sum(kind["requests"] for kind in kinds) / MOST_OF_A_CLIENT)
-    for kind in kinds:
-        kind["clients"] = max(kind["clients"], least)
+        for request_class in mine:
+            share = weights[request_class["name"]] / part if part else 1 / len(mine)
+            request_class["requests"] = _asked(wanted, share, len(mine))
+            request_class["requests_before"] = _asked(before, share, len(mine))
+    least = math.ceil(
+        sum(request_class["requests"] for request_class in classes) / MOST_OF_A_CLIENT
+    )
+    for request_class in classes:
+        request_class["clients"] = max(request_class["clients"], least)
 
 
 def _asked(requests: float, share: float, classes_of_pool: int) -> int:

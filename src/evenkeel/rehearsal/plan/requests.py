@@ -58,8 +58,8 @@ def words_of(text: str) -> Words:
 def binds(world: World) -> list[RequestClass]:
     """Give each place that clients arrive at, once, as a class without host and path."""
     found: dict[tuple[str, int], RequestClass] = {}
-    for kind in world["classes"]:
-        found.setdefault((kind["address"], kind["port"]), kind)
+    for request_class in world["classes"]:
+        found.setdefault((request_class["address"], request_class["port"]), request_class)
     return list(found.values())
 
 
@@ -68,9 +68,9 @@ def questions(world: World) -> list[Question]:
     found: dict[str, Question] = {}
     words = world["words"]
     for bind in binds(world):
-        here = [k for k in world["classes"] if (k["address"], k["port"]) == _place(bind)]
-        hosts = [host for kind in here for host in kind["hosts"]]
-        pairs = [(h, p, k["headers"]) for k in here for h in k["hosts"] for p, _ in k["paths"]]
+        endpoint = [k for k in world["classes"] if (k["address"], k["port"]) == _place(bind)]
+        hosts = [host for request_class in endpoint for host in request_class["hosts"]]
+        pairs = [(h, p, k["headers"]) for k in endpoint for h in k["hosts"] for p, _ in k["paths"]]
         pairs += [(_a_host(host), "/", {}) for host in words["hosts"]]
         main = list(dict.fromkeys(hosts))[:_MAIN_HOSTS]
         pairs += [(host, path, {}) for path in ("/", *words["paths"]) for host in main]
@@ -98,8 +98,8 @@ def manners(world: World) -> list[Manner]:
     return found
 
 
-def _place(kind: RequestTemplate) -> tuple[str, int]:
-    return kind["address"], kind["port"]
+def _place(request_class: RequestTemplate) -> tuple[str, int]:
+    return request_class["address"], request_class["port"]
 
 
 def _a_host(word: str) -> str:
@@ -130,25 +130,28 @@ def untested(world: World) -> dict[str, list[str]]:
 
     A test belongs to the first route of its listener that takes its request, as for the balancer.
     """
-    found: dict[str, list[str]] = {kind["name"]: [] for kind in world["classes"]}
+    found: dict[str, list[str]] = {request_class["name"]: [] for request_class in world["classes"]}
     for test in world["route_tests"]:
         for request in test["requests"]:
-            kinds = [k for k in world["classes"] if _place(k) == _place(request)]
-            kind = next((kind for kind in kinds if _takes(kind, request)), None)
-            if kind:
-                found[kind["name"]].append(test["name"])
+            at_place = [k for k in world["classes"] if _place(k) == _place(request)]
+            request_class = next(
+                (request_class for request_class in at_place if _takes(request_class, request)),
+                None,
+            )
+            if request_class:
+                found[request_class["name"]].append(test["name"])
     return found
 
 
-def _takes(kind: RequestClass, request: TestRequest) -> bool:
-    if kind["route"] == "default":
+def _takes(request_class: RequestClass, request: TestRequest) -> bool:
+    if request_class["route"] == "default":
         return True
     host, path = request["hosts"][0], request["paths"][0][0]
     has = {name.lower(): value for name, value in request["headers"].items()}
     return (
-        any(is_host(host, one) for one in kind["hosts"])
-        and any(is_path(path, one, grows) for one, grows in kind["paths"])
-        and all(has.get(name.lower()) == value for name, value in kind["headers"].items())
+        any(is_host(host, one) for one in request_class["hosts"])
+        and any(is_path(path, one, grows) for one, grows in request_class["paths"])
+        and all(has.get(name.lower()) == value for name, value in request_class["headers"].items())
     )
 
 

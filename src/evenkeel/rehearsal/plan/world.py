@@ -27,7 +27,7 @@ from evenkeel.rehearsal.plan.intent_types import (
 from evenkeel.rehearsal.plan.request_classes import LEAST_REQUESTS, MOST_REQUESTS, target
 from evenkeel.rehearsal.plan.request_mix import unrouted
 from evenkeel.rehearsal.plan.requests import ANY_HOST
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.world_types import (
     Guards,
     Plan,
@@ -69,7 +69,7 @@ def build(
     asked = request_classes.classes(listeners, pools, told, rows)
     judged: dict[str, PoolFacts] = {}
     for name, pool in pools.items():
-        if any(kind["pool"] == name for kind in asked):
+        if any(request_class["pool"] == name for request_class in asked):
             limits = [intent["limits"]["max_connections"], *_limits(listeners, name, asked)]
             judged[name] = _pool(pool, _guards(intent["guardrails"], name), names, limits)
     request_classes.share_out(asked, judged)
@@ -218,7 +218,7 @@ def _pool(
     pool: IntentPool, guards: Guards, names: Mapping[str, str], limits: Sequence[int | None]
 ) -> PoolFacts:
     """Give the facts of one pool; `limits` are those of the ways that lead to it."""
-    kind = pool["algorithm"]["kind"]
+    algorithm = pool["algorithm"]["kind"]
     rules = {"round_robin": "exact", "first": "none"}
     weights = {
         server["name"]: float(server["weight"])
@@ -226,14 +226,14 @@ def _pool(
         else 0.0
         for server in pool["servers"]
     }
-    rule = rules.get(kind, "diverse") if any(weights.values()) else "none"
+    rule = rules.get(algorithm, "diverse") if any(weights.values()) else "none"
     facts: PoolIntent = {
         "rule": rule,
-        "algorithm": kind,
+        "algorithm": algorithm,
         "weights": weights,
         "fair": fair_shares(pool["servers"]),
         "endpoints": {
-            server["name"]: endpoint(_reached(server, names), server["port"])
+            server["name"]: endpoint_of(_reached(server, names), server["port"])
             for server in pool["servers"]
         },
         "expected_up": sorted(s["name"] for s in pool["servers"] if s["state"] == "active"),
@@ -263,7 +263,7 @@ def _limits(
     listeners: Sequence[IntentListener], pool: str, asked: Sequence[RequestClass]
 ) -> list[int | None]:
     """Give how many requests each listener of a pool lets in at one time; None is no limit."""
-    ways = {kind["listener"] for kind in asked if kind["pool"] == pool}
+    ways = {request_class["listener"] for request_class in asked if request_class["pool"] == pool}
     return [one["max_connections"] for one in listeners if one["name"] in ways]
 
 

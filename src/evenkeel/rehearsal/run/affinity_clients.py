@@ -38,32 +38,36 @@ class Visitors:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.cookies: dict[str, list[str]] = {}
-        self.kinds: dict[str, RequestClass] = {}
+        self.classes: dict[str, RequestClass] = {}
 
     async def before(
-        self, client: Client, kinds: Sequence[RequestClass], counted: Tallies
+        self, client: Client, classes: Sequence[RequestClass], counted: Tallies
     ) -> dict[str, MetTwiceByClass]:
         """Have the clients of each pool ask twice.
 
         Gives {pool: {"class_name", "met": [endpoint], "again": [endpoint]}}.
         """
-        self.kinds = _chosen(kinds, counted)
-        number = max(LEAST_CLIENTS, min(CLIENTS, ALL_CLIENTS // max(1, len(self.kinds))))
+        self.classes = _chosen(classes, counted)
+        number = max(LEAST_CLIENTS, min(CLIENTS, ALL_CLIENTS // max(1, len(self.classes))))
         found: dict[str, MetTwiceByClass] = {}
-        for pool, kind in self.kinds.items():
+        for pool, request_class in self.classes.items():
             self.cookies[pool] = [""] * number
-            met = await self._twice(client, kind, range(FIRST_CLIENTS))
+            met = await self._twice(client, request_class, range(FIRST_CLIENTS))
             if is_tied(met):
-                rest = await self._twice(client, kind, range(FIRST_CLIENTS, number))
+                rest = await self._twice(client, request_class, range(FIRST_CLIENTS, number))
                 met = {"met": met["met"] + rest["met"], "again": met["again"] + rest["again"]}
-            found[pool] = {"class_name": kind["name"], "met": met["met"], "again": met["again"]}
+            found[pool] = {
+                "class_name": request_class["name"],
+                "met": met["met"],
+                "again": met["again"],
+            }
         return found
 
-    async def _twice(self, client: Client, kind: RequestClass, numbers: range) -> MetTwice:
-        met = await self._ask(client, kind, numbers)
+    async def _twice(self, client: Client, request_class: RequestClass, numbers: range) -> MetTwice:
+        met = await self._ask(client, request_class, numbers)
         # In another order: who is served in turns must not meet the same server by that.
         order = sorted(numbers, key=lambda n: Draws(self.seed, n).below(1 << 32))
-        again = await self._ask(client, kind, order)
+        again = await self._ask(client, request_class, order)
         return {"met": [met[n] for n in numbers], "again": [again[n] for n in numbers]}
 
     async def after(
@@ -71,20 +75,26 @@ class Visitors:
     ) -> dict[str, MetByClass]:
         """Have the same clients ask once more, of pools where it has a meaning."""
         found: dict[str, MetByClass] = {}
-        for pool, kind in self.kinds.items():
+        for pool, request_class in self.classes.items():
             if before and has_meaning(world["pools"][pool], before[pool]):
                 numbers = range(len(before[pool]["met"]))
-                met = await self._ask(client, kind, numbers)
-                found[pool] = {"class_name": kind["name"], "met": [met[n] for n in numbers]}
+                met = await self._ask(client, request_class, numbers)
+                found[pool] = {
+                    "class_name": request_class["name"],
+                    "met": [met[n] for n in numbers],
+                }
         return found
 
     async def _ask(
-        self, client: Client, kind: RequestClass, order: Sequence[int]
+        self, client: Client, request_class: RequestClass, order: Sequence[int]
     ) -> dict[int, str]:
         """Give which server each of the clients met, by their numbers; "" where none answered."""
-        room, cookies = asyncio.Semaphore(AT_ONCE), self.cookies[kind["pool"]]
+        room, cookies = asyncio.Semaphore(AT_ONCE), self.cookies[request_class["pool"]]
         # Their own names, so that they are nobody who asked before for another reason.
-        named: RequestClass = {**calm(kind), "name": f"visitors of {kind['pool']}"}
+        named: RequestClass = {
+            **calm(request_class),
+            "name": f"visitors of {request_class['pool']}",
+        }
         met = dict.fromkeys(order, "")
 
         async def one(number: int) -> None:
@@ -95,7 +105,7 @@ class Visitors:
             if answer and answer.server:
                 met[number] = answer.server
                 if not cookies[number]:
-                    cookies[number] = _kept(answer.cookies, tls=bool(kind["tls"]))
+                    cookies[number] = _kept(answer.cookies, tls=bool(request_class["tls"]))
 
         await asyncio.gather(*(one(number) for number in order))
         return met
@@ -111,11 +121,11 @@ def _kept(lines: Sequence[str], *, tls: bool) -> str:
     return "; ".join(kept)
 
 
-def _chosen(kinds: Sequence[RequestClass], counted: Tallies) -> dict[str, RequestClass]:
+def _chosen(classes: Sequence[RequestClass], counted: Tallies) -> dict[str, RequestClass]:
     """Give a class for each pool whose requests were all answered; a plain one where there is."""
     found: dict[str, RequestClass] = {}
-    for kind in sorted(kinds, key=lambda one: bool(one["tls"])):
-        tally = counted.get(kind["name"])
+    for request_class in sorted(classes, key=lambda one: bool(one["tls"])):
+        tally = counted.get(request_class["name"])
         if tally and tally["answered"] == tally["sent"] > 0:
-            found.setdefault(kind["pool"], kind)
+            found.setdefault(request_class["pool"], request_class)
     return found

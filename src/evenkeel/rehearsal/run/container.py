@@ -68,7 +68,7 @@ def wait_for_boot() -> None:
 def make_local(world: World, source_prefix_6: str) -> None:
     """Make every address of the bundle this container's own, so that no byte has to differ."""
     lines = []
-    if any(":" in kind["address"] for kind in world["classes"]):
+    if any(":" in request_class["address"] for request_class in world["classes"]):
         lines.append(f"route replace local {source_prefix_6}/64 dev lo")
     # A balancer binds only to an address that an interface has; a route is not enough for IPv6.
     lines += [
@@ -161,7 +161,7 @@ def fit(driver: drivers.Driver) -> bool:
 
     Gives whether that bounds its connections: production's machines have more.
     """
-    folders = [str(Path(FOLDER, kind)) for kind in ("base", "candidate")]
+    folders = [str(Path(FOLDER, request_class)) for request_class in ("base", "candidate")]
     bounded = driver.fit(folders, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     if bounded:
         run(["systemctl", "restart", driver.UNIT])

@@ -16,7 +16,7 @@ from evenkeel.host.system.driver import Driver, Observation
 from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.paced import PATIENCE_SECONDS, Paced, PacedTally, Trickle
 from evenkeel.rehearsal.plan.failure_plan import plan, refusing_at_first
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.measured_types import (
     ClientCounts,
     FailurePlan,
@@ -55,11 +55,11 @@ class Failing:
         client: Client,
         stubs: StubControl,
         driver: Driver,
-        kinds: Sequence[RequestClass],
+        classes: Sequence[RequestClass],
     ) -> None:
         self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
-        self.kinds = kinds
-        self.pools = sorted({kind["pool"] for kind in kinds})
+        self.classes = classes
+        self.pools = sorted({request_class["pool"] for request_class in classes})
         self.paced = Paced(client)
         self.closed: set[str] = set()
         self.ruled: set[str] = set()
@@ -83,7 +83,7 @@ class Failing:
             }
             for name, parts in self.plan["pools"].items()
         }
-        self.kinds = self._kinds(found)
+        self.classes = self._classes_of(found)
         if found:
             try:
                 await self._acts(found)
@@ -93,17 +93,17 @@ class Failing:
 
     async def _acts(self, found: dict[str, PoolFailures]) -> None:
         first, second = self.plan["first"], self.plan["second"]
-        hang = {here: mode for here, mode in first.items() if mode == HANG}
-        quick = {here: mode for here, mode in first.items() if mode != HANG}
+        hang = {endpoint: mode for endpoint, mode in first.items() if mode == HANG}
+        quick = {endpoint: mode for endpoint, mode in first.items() if mode != HANG}
         some = [name for name in found if found[name]["victims"]]
         began = time.monotonic()
         slow_seconds = self.world["slow_seconds"]
-        slow = asyncio.create_task(self.paced.slow(self.kinds[:MOST_SLOW], slow_seconds))
+        slow = asyncio.create_task(self.paced.slow(self.classes[:MOST_SLOW], slow_seconds))
         # On their way to their servers before those fail: they are spared, whatever comes.
         await asyncio.sleep(SETTING_OUT_SECONDS)
         if first:
             # While requests go on arriving: the moment of failing is what users meet first.
-            async with Trickle(self.paced, self._kinds(some)) as trickle:
+            async with Trickle(self.paced, self._classes_of(some)) as trickle:
                 self.fail(dict.fromkeys(refusing_at_first(self.world, self.plan), REFUSE))
                 await asyncio.sleep(REFUSING_SECONDS)
                 refused = trickle.take()
@@ -131,7 +131,9 @@ class Failing:
         for name, counts in (await self._count(list(found), "")).items():
             found[name]["down"] = counts
         for name, facts in found.items():
-            facts["modes"] = {s: self.modes.get(here, WELL) for s, here in self._servers(name)}
+            facts["modes"] = {
+                s: self.modes.get(endpoint, WELL) for s, endpoint in self._servers(name)
+            }
         self.well()
         back = await self._wait_back(list(found))
         for name, counts in (await self._count(list(found), "servers")).items():
@@ -139,12 +141,14 @@ class Failing:
 
     def fail(self, modes: dict[str, str]) -> None:
         """Have endpoints fail in the given way, from now on; those that refused may stop to."""
-        refuse = {here for here, mode in modes.items() if mode == REFUSE}
-        again = [here for here in modes if here not in refuse]
+        refuse = {endpoint for endpoint, mode in modes.items() if mode == REFUSE}
+        again = [endpoint for endpoint in modes if endpoint not in refuse]
         self._listen(again)
         shared = refuse_connections.wildcard_ports()
         ruled = {
-            here for here in refuse if refuse_connections.parts(here)[1] in shared
+            endpoint
+            for endpoint in refuse
+            if refuse_connections.split_endpoint(endpoint)[1] in shared
         } - self.ruled
         closed = refuse - ruled - self.ruled - self.closed
         self.stubs.fail(modes, closed)
@@ -161,8 +165,8 @@ class Failing:
 
     def _listen(self, endpoints: list[str]) -> None:
         opened = self.closed.intersection(endpoints)
-        modes = {here: self.modes[here] for here in opened}
-        stubs = [refuse_connections.parts(here) for here in sorted(opened)]
+        modes = {endpoint: self.modes[endpoint] for endpoint in opened}
+        stubs = [refuse_connections.split_endpoint(endpoint) for endpoint in sorted(opened)]
         if stubs:
             # They answer 500 until they are told otherwise: no server is well for a moment.
             self.stubs.well(dict.fromkeys(modes, ERRORS), stubs)
@@ -171,9 +175,9 @@ class Failing:
         self.closed -= opened
         self.ruled -= ruled
 
-    def _kinds(self, pools: Iterable[str]) -> list[RequestClass]:
+    def _classes_of(self, pools: Iterable[str]) -> list[RequestClass]:
         wanted = set(pools)
-        return [kind for kind in self.kinds if kind["pool"] in wanted]
+        return [request_class for request_class in self.classes if request_class["pool"] in wanted]
 
     async def _wait(
         self,
@@ -187,9 +191,9 @@ class Failing:
         while True:
             active, waiting = await self.active(), False
             for name in pools:
-                for server, here in self._servers(name):
-                    if here in failing:
-                        noticed = (name, server, here) not in active
+                for server, endpoint in self._servers(name):
+                    if endpoint in failing:
+                        noticed = (name, server, endpoint) not in active
                         found[name]["noticed"][server] = noticed
                         waiting |= not noticed
             if not waiting or time.monotonic() > deadline:
@@ -208,8 +212,8 @@ class Failing:
             active = await self.active()
             away: dict[str, list[str]] = {}
             for name in pools:
-                for server, here in self._servers(name):
-                    if (name, server, here) not in active:
+                for server, endpoint in self._servers(name):
+                    if (name, server, endpoint) not in active:
                         away.setdefault(name, []).append(server)
             if not away or time.monotonic() > deadline:
                 return away
@@ -234,7 +238,7 @@ class Failing:
             left = {"rest": facts["rest"], "servers": facts["victims"] + facts["rest"]}.get(of)
             number = _DOWN_REQUESTS if left is None else max(_LEAST, _EACH * len(left))
             numbers[name] = min(_MOST, number)
-        return await self.paced.count(self.kinds, numbers, patience)
+        return await self.paced.count(self.classes, numbers, patience)
 
 
 class Active:
@@ -249,9 +253,9 @@ class Active:
                 self.named[pool, server] = is_active
                 address = str(state.get("address") or "").strip("[]")
                 if is_active and address:
-                    self.places.add(endpoint(address, int(state.get("port") or 0)))
+                    self.places.add(endpoint_of(address, int(state.get("port") or 0)))
 
     def __contains__(self, wanted: tuple[str, str, str]) -> bool:
         """Whether a (pool, server, endpoint) is active: what was before may name it otherwise."""
-        pool, server, here = wanted
-        return self.named.get((pool, server), here in self.places)
+        pool, server, endpoint = wanted
+        return self.named.get((pool, server), endpoint in self.places)

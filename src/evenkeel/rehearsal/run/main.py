@@ -78,32 +78,34 @@ class Rehearsal:
         tried = await reachability.scout(
             load_client.Client(self.world["seed"] + 3), self.world["classes"]
         )
-        kinds = [one for one in reachable.open_to(self.world, tried) if one["name"] not in without]
-        numbers = probes.numbers(self.world["classes"], kinds, count)
+        classes = [
+            one for one in reachable.open_to(self.world, tried) if one["name"] not in without
+        ]
+        numbers = probes.numbers(self.world["classes"], classes, count)
         clients = probes.Returning(self.world)
         # The same requests of the same clients, before and after.
         self.client.maker.restart()
         self.stubs.reset()
         # What a redirect or a rule of the balancer answered is made up for by the other routes.
         for again in (False, True):
-            wanted = probes.missing(kinds, numbers, self.client.tallies) if again else numbers
+            wanted = probes.missing(classes, numbers, self.client.tallies) if again else numbers
             await self.client.run(
-                request_maker.shuffled(kinds, wanted, self.world["seed"]),
+                request_maker.shuffled(classes, wanted, self.world["seed"]),
                 concurrency=self.world["concurrency"],
                 seconds=PHASE_SECONDS,
                 heard=clients.heard,
             )
-        classes = self.client.take()
+        tallies = self.client.take()
         report = self.stubs.report()
         if count == "requests":
             # Of what was before other shares are intended.
-            classes = await self.count_again(kinds, classes)
-        peak = await probes.peaks(self.stubs, self.world, kinds, classes)
-        under_way = await probes.under_way(self.stubs, self.world, kinds, classes)
+            tallies = await self.count_again(classes, tallies)
+        peak = await probes.peaks(self.stubs, self.world, classes, tallies)
+        under_way = await probes.under_way(self.stubs, self.world, classes, tallies)
         sticky = await clients.come_back(self.client)
         self.client.take()
         return {
-            "classes": classes,
+            "classes": tallies,
             "scouted": tried,
             "seen": {
                 "requests": report["requests"],
@@ -116,17 +118,17 @@ class Rehearsal:
             "questions": await self.trials.ask(),
         }
 
-    async def count_again(self, kinds: Sequence[RequestClass], classes: Tallies) -> Tallies:
+    async def count_again(self, classes: Sequence[RequestClass], tallies: Tallies) -> Tallies:
         """Send the classes of pools whose turns were not exact once more; give all counts."""
-        uneven = from_process.inexact(self.world, classes)
-        again = [kind for kind in kinds if kind["pool"] in uneven]
-        numbers = {kind["name"]: kind["requests"] for kind in again}
+        uneven = from_process.inexact(self.world, tallies)
+        again = [request_class for request_class in classes if request_class["pool"] in uneven]
+        numbers = {request_class["name"]: request_class["requests"] for request_class in again}
         await self.client.run(
             request_maker.shuffled(again, numbers, self.world["seed"] + 1),
             concurrency=self.world["concurrency"],
             seconds=PHASE_SECONDS,
         )
-        return from_process.recounted(classes, self.client.take(), numbers, self.world)
+        return from_process.recounted(tallies, self.client.take(), numbers, self.world)
 
     def know(self, process: Process | None) -> None:
         """Go by the servers that the process has, where a person wrote the configuration."""
@@ -159,8 +161,8 @@ class Rehearsal:
     async def measure_base(self) -> BasePhase:
         """Measure what is live now, which is what was live before, with its clients' servers."""
         found = await self.measure("requests_before")
-        kinds = reachable.open_to(self.world, found["scouted"])
-        visitors = await self.visitors.before(self.client, kinds, found["classes"])
+        classes = reachable.open_to(self.world, found["scouted"])
+        visitors = await self.visitors.before(self.client, classes, found["classes"])
         self.client.take()
         return {**found, "visitors": visitors}
 
@@ -216,7 +218,9 @@ async def converge(world: World) -> Measured:
             # A check that a stand-in cannot pass shows only now, and not as the change's doing.
             await health_wait.checked(world, rehearsal.stubs)
         before = await rehearsal.measure_base()
-    steady = [request_mix.certain(kind) for kind in reachable.steady(world, before)]
+    steady = [
+        request_mix.certain(request_class) for request_class in reachable.steady(world, before)
+    ]
     prepared = await rehearsal.host.prepare(rehearsal.stubs, steady)
     rehearsal.stubs.reset()
     switch, after = None, None
@@ -258,9 +262,9 @@ async def side_effect(world: World) -> Reloads:
         only: NamedSwitch = {"name": "new to new", **again}
         return {"reloads": [only], "failing": trials, "seconds": _since(began)}
     before = reachable.steady(rehearsal.world, measured["before"], measured["after"])
-    names = {kind["name"] for kind in before}
+    names = {request_class["name"] for request_class in before}
     await health_wait.recovered(rehearsal.driver, measured["after"]["health"])
-    steady = [kind for kind in well if kind["name"] in names]
+    steady = [request_class for request_class in well if request_class["name"] in names]
     back = await under_load(seed, steady, ("rollback", rehearsal.rollback))
     reloads: list[NamedSwitch] = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:

@@ -23,17 +23,17 @@ PATIENCE_SECONDS = 4.0
 MOST_TRIED = 2000
 
 
-async def scout(client: Client, kinds: Sequence[RequestClass]) -> Reached:
+async def scout(client: Client, classes: Sequence[RequestClass]) -> Reached:
     """Try the entries of every class and give what answered each."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(kind: RequestClass, number: int) -> Response:
-        alone: RequestClass = {**kind, "mix": [kind["mix"][number]]}
+    async def one(request_class: RequestClass, number: int) -> Response:
+        alone: RequestClass = {**request_class, "mix": [request_class["mix"][number]]}
         said: Response = (None, "")
         async with room:
             for attempt in range(TRIES):
                 request = client.maker.request(alone, number=number + attempt * MOST_TRIED)
-                request = with_a_larger_body(request, int(kind["largest_body_bytes"]))
+                request = with_a_larger_body(request, int(request_class["largest_body_bytes"]))
                 try:
                     answer = await asyncio.wait_for(client.one(alone, request), PATIENCE_SECONDS)
                 except TimeoutError:
@@ -43,9 +43,13 @@ async def scout(client: Client, kinds: Sequence[RequestClass]) -> Reached:
                     break
         return said
 
-    wanted = [(kind, number) for kind in kinds for number in to_try(kind)][:MOST_TRIED]
-    answers = await asyncio.gather(*(one(kind, number) for kind, number in wanted))
+    wanted = [
+        (request_class, number) for request_class in classes for number in to_try(request_class)
+    ][:MOST_TRIED]
+    answers = await asyncio.gather(
+        *(one(request_class, number) for request_class, number in wanted)
+    )
     found: Reached = {}
-    for (kind, number), said in zip(wanted, answers, strict=True):
-        found.setdefault(kind["name"], {})[str(number)] = said
+    for (request_class, number), said in zip(wanted, answers, strict=True):
+        found.setdefault(request_class["name"], {})[str(number)] = said
     return found

@@ -46,8 +46,8 @@ class HostProgram:
         It also tries the ports that the candidate newly listens at. On a real host no server has
         them; here the stub servers must step aside for that moment, so there is no traffic in it.
         """
-        held = {kind["port"] for kind in steady}
-        ports = {kind["port"] for kind in self.world["classes"]} - held
+        held = {request_class["port"] for request_class in steady}
+        ports = {request_class["port"] for request_class in self.world["classes"]} - held
         released = stubs.release(ports)
         answer = await self.call(
             "prepare",
@@ -71,18 +71,20 @@ class HostProgram:
         return await self.call("confirm", "--change", self.world["change_id"])
 
 
-async def under_load(seed: int, kinds: Sequence[RequestClass], *steps: tuple[str, Step]) -> Switch:
+async def under_load(
+    seed: int, classes: Sequence[RequestClass], *steps: tuple[str, Step]
+) -> Switch:
     """Run `steps`, each a name and what makes its coroutine, under steady traffic of `kinds`.
 
     Stops at the first that is not ok, and goes on with the traffic a little longer.
     """
     # Each visit is a client of its own, so that a steady load meets no limit that no user meets.
-    strangers: list[RequestClass] = [{**kind, "clients": 0} for kind in kinds]
+    strangers: list[RequestClass] = [{**request_class, "clients": 0} for request_class in classes]
     stop = asyncio.Event()
     sender = load_client.Client(seed + 1)
     load = asyncio.create_task(
         sender.run(
-            request_maker.until(strangers, stop) if kinds else (),
+            request_maker.until(strangers, stop) if classes else (),
             concurrency=LOAD_CLIENTS,
             seconds=LOAD_SECONDS,
             pause=LOAD_PAUSE_SECONDS,

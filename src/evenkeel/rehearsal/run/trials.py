@@ -50,11 +50,11 @@ class Trials:
         pools = failures.worse(self.world, first, base)
         return await self._fail(self.world, _of(steady, pools)) if pools else None
 
-    async def _fail(self, world: World, kinds: Sequence[RequestClass]) -> FailureRun:
-        found = await Failing(world, self.client, self.stubs, self.driver, kinds).run()
+    async def _fail(self, world: World, classes: Sequence[RequestClass]) -> FailureRun:
+        found = await Failing(world, self.client, self.stubs, self.driver, classes).run()
         self.client.take()
         return found
 
 
-def _of(kinds: Sequence[RequestClass], pools: set[str]) -> list[RequestClass]:
-    return [kind for kind in kinds if kind["pool"] in pools]
+def _of(classes: Sequence[RequestClass], pools: set[str]) -> list[RequestClass]:
+    return [request_class for request_class in classes if request_class["pool"] in pools]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.paths import STUB_CERTIFICATE
 from evenkeel.rehearsal.protocol.world_types import Endpoint, HealthAnswers, SpeechFacts
 from evenkeel.rehearsal.stubs import dns, failure_modes, protocols, tls
@@ -47,7 +47,7 @@ async def obey(stubs: Stubs, order: Order) -> Reply:
         await dns.serve(order.get("nameservers", []), order.get("names", {}))
         before = len(stubs.listening)
         missing = [
-            endpoint(address, port)
+            endpoint_of(address, port)
             for address, port in order["stubs"]
             if not await stubs.serve(address, port)
         ]

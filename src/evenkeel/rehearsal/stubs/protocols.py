@@ -32,11 +32,11 @@ class Speech:
 def read(speeches: Mapping[Endpoint, SpeechFacts]) -> dict[str, Speech]:
     """Give {endpoint: its speech} of a world's `speaks`."""
     return {
-        here: Speech(
+        endpoint: Speech(
             bytes.fromhex(one["greets"]),
             [(bytes.fromhex(ask), bytes.fromhex(say)) for ask, say in one["answers"]],
         )
-        for here, one in speeches.items()
+        for endpoint, one in speeches.items()
     }
 
 

@@ -70,7 +70,7 @@ def test_a_handle_goes_from_tls_to_plain_http_and_back(tls):
                 await client.one(asked, client.maker.request(asked))
         for server in servers:
             server.close()
-        return client.take()["c"], len(Sockets.here().for_once().idle)
+        return client.take()["c"], len(Sockets.of_running_loop().for_once().idle)
 
     tally, handles = asyncio.run(scene())
     assert (tally["answered"], tally["failed"], handles) == (6, 0, 1)

@@ -230,7 +230,7 @@ def test_a_trickle_goes_on_past_requests_that_hang():
     async def scene():
         port = free_port()
         stubs = await stubs_at(port)
-        stubs.faults.set({f"{HERE}:{port}": HANG})
+        stubs.failures.set({f"{HERE}:{port}": HANG})
         paced = Paced(client.Client(1))
         async with Trickle(paced, [kind(port)]) as trickle:
             while not paced.met or paced.met["web"].sent < 5:
@@ -243,8 +243,8 @@ def test_a_trickle_goes_on_past_requests_that_hang():
 
 
 def test_an_endpoint_s_text_is_split_into_address_and_port():
-    assert refuse_connections.parts("[fd00::1]:80") == ("fd00::1", 80)
-    assert refuse_connections.parts("10.0.0.1:8080") == ("10.0.0.1", 8080)
+    assert refuse_connections.split_endpoint("[fd00::1]:80") == ("fd00::1", 80)
+    assert refuse_connections.split_endpoint("10.0.0.1:8080") == ("10.0.0.1", 8080)
 
 
 def test_a_slow_request_that_was_answered_before_has_to_be_answered():
@@ -267,7 +267,7 @@ def test_a_slow_answer_is_not_cut_off_by_the_failure_of_its_server():
         paced = Paced(client.Client(1))
         asking = asyncio.create_task(paced.slow([kind(port)], 0.3))
         here = f"{HERE}:{port}"
-        while not any(one.head for one in stubs.faults.connections.get(here, ())):
+        while not any(one.head for one in stubs.failures.connections.get(here, ())):
             await asyncio.sleep(0.01)
         await obey(stubs, {"order": "fail", "modes": {here: REFUSE}, "close": [here]})
         return await asking
