@@ -99,15 +99,6 @@ class Profile(Part):
 DEFAULT = Profile()
 
 
-def facts(profile: Profile) -> dict[str, Any]:
-    """Give what the staging container is told of a profile; the units are in the names."""
-    names = {
-        "concurrency", "largest_header_bytes", "largest_body_bytes", "slowest_seconds", "clients",
-        "requests_per_connection", "methods", "other_share",
-    }  # fmt: skip
-    return profile.model_dump(mode="json", include=names)
-
-
 def words_of(profile: Profile) -> str:
     """Give what a person reads of a profile: what it was learnt from, and its main numbers."""
     source = profile.source

@@ -31,16 +31,17 @@ from evenkeel.records import canonical_json, read_json, sha256_of, write_atomica
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.plan import placeholder_files, world
 from evenkeel.rehearsal.plan.references import with_all_named
-from evenkeel.rehearsal.plan.requests import WAIVED, words_of_all
+from evenkeel.rehearsal.plan.requests import words_of_all
 from evenkeel.rehearsal.plan.waivers import waived_requests
 from evenkeel.rehearsal.protocol import paths
+from evenkeel.rehearsal.protocol.world_types import Plan, World
 
 _PARTS = ("host/**/*.py", "judge/*.py", "rehearsal/**/*.py", "__init__.py", "errors.py")
 # Not for the container: what only the controller can do.
 _OURS_ALONE = {
     f"rehearsal/{name}.py"
     for name in (
-        "bundles", "outcome", "plan/placeholder_files", "plan/references", "ship", "staging"
+        "bundles", "plan/placeholder_files", "plan/references", "ship", "staging", "verifier"
     )
 }  # fmt: skip
 
@@ -127,12 +128,12 @@ def _world(
     digest: str,
     bundle: Bundle,
     settings: Settings,
-    made: Mapping[str, Any],
-) -> dict[str, Any]:
+    plan: Plan,
+) -> World:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
     files = [_files(settings.change / part / bundle.host) for part in ("base", "bundle")]
-    made = with_all_named(made, load_dialect(settings.role), *files)
+    made = with_all_named(plan, load_dialect(settings.role), *files)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
@@ -148,7 +149,7 @@ def _world(
         "release": bundle.release,
         "files": manifest["hosts"][bundle.host]["files"],
         "base": {"release": bundle.base if names else None, "files": names},
-        WAIVED: waived_requests(manifest),
+        "waived_requests": waived_requests(manifest),
         # The same bundle is given the same traffic, every time.
         "seed": int(bundle.release[:8], 16),
     }

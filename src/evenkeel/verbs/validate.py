@@ -12,7 +12,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Inconclusive, Refused
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import Record, utc_now, write_record
-from evenkeel.rehearsal.staging import rehearse
+from evenkeel.rehearsal.staging import StagingBody, rehearse
 from evenkeel.report import write_report
 
 
@@ -62,7 +62,7 @@ def passed_already(folder: ChangeFolder) -> bool:
     return staging is not None and staging.body.get("verdict") == PASS
 
 
-def findings(body: dict[str, Any]) -> list[str]:
+def findings(body: StagingBody) -> list[str]:
     """One line for each check: its verdict, its title, why, and of how many bundles it is true."""
     seen: dict[str, int] = {}
     for bundle in body["bundles"]:
@@ -74,7 +74,7 @@ def findings(body: dict[str, Any]) -> list[str]:
     return [line if n == every else f"{line} ({n} of {every} bundles)" for line, n in seen.items()]
 
 
-def _refusal(folder: ChangeFolder, body: dict[str, Any]) -> EvenkeelError:
+def _refusal(folder: ChangeFolder, body: StagingBody) -> EvenkeelError:
     kind = Refused if body["verdict"] == FAIL else Inconclusive
     broken = [line for line in findings(body) if not line.startswith(PASS)]
     return kind(

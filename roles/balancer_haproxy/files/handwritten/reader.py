@@ -216,7 +216,7 @@ def _slots(server: Server) -> Iterator[Data]:
     """Give a server, or those that a template makes.
 
     Resolved once, all of them have the one address of their name, and are one. A name server gives
-    each an address: that of `slot2.NAME` is the second one of NAME (rehearsal/stub_names.py).
+    each an address: that of `slot2.NAME` is the second one of NAME (rehearsal/stubs/dns.py).
     """
     one = _server(server) if server.slots else None
     if one is None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.protocol.effect_types import MovedClients
+from evenkeel.rehearsal.protocol.measured_types import Met, MetTwice
+from evenkeel.rehearsal.protocol.world_types import PoolFacts
 
 # So many of the clients meet their server again where clients have a server of their own.
 _TIED = 0.9
 
 
-def is_tied(before: Data) -> bool:
+def is_tied(before: MetTwice) -> bool:
     """Whether nearly all clients met the same server twice."""
     pairs = [pair for pair in zip(before["met"], before["again"], strict=True) if all(pair)]
     same = sum(1 for first, second in pairs if first == second)
     return bool(pairs) and same >= _TIED * len(pairs)
 
 
-def has_meaning(pool: Data, before: Data) -> bool:
+def has_meaning(pool: PoolFacts, before: MetTwice) -> bool:
     """Whether clients of a pool had a server of their own before the change.
 
     They met it again, and there was more than one to meet, or the pool still has such clients.
@@ -28,7 +27,7 @@ def has_meaning(pool: Data, before: Data) -> bool:
     return is_tied(before) and (len(met) > 1 or bool(ties))
 
 
-def moved(pool: Data, before: Data | None, after: Data | None) -> dict[str, Any] | None:
+def moved(pool: PoolFacts, before: MetTwice | None, after: Met | None) -> MovedClients | None:
     """Give {"clients", "moved", "percent"} of one pool; None where it has no meaning."""
     if not before or not after or not has_meaning(pool, before):
         return None

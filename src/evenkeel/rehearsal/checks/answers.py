@@ -7,7 +7,7 @@ compared: nobody asked for it before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.rehearsal.checks.user_requests import is_wanted
@@ -20,7 +20,9 @@ from evenkeel.rehearsal.plan.requests import (
     waiver_of,
     was_known,
 )
-from evenkeel.rehearsal.protocol.check import Check, Data, check, few, verdict_for
+from evenkeel.rehearsal.protocol.check import Check, check, few, verdict_for
+from evenkeel.rehearsal.protocol.measured_types import Phase, QuestionAnswer, Questions
+from evenkeel.rehearsal.protocol.world_types import MixEntry, World
 
 # What is the same in every request like this one; others may hold a number of their own.
 _STEADY = (
@@ -29,32 +31,32 @@ _STEADY = (
 )
 # Whoever is not let in gets one of these.
 _REFUSALS = (401, 403)
-_NOTHING: Data = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
+_NOTHING: Questions = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
 
 
-def question_checks(world: Data, before: Data | None, after: Data) -> Iterator[Check]:
+def question_checks(world: World, before: Phase | None, after: Phase) -> Iterator[Check]:
     """Give the checks of what was asked one by one, and of the routes that have a test."""
     yield coverage(world)
-    was = (before or {}).get("questions") or _NOTHING
-    now = after.get("questions") or _NOTHING
+    was = before["questions"] if before else _NOTHING
+    now = after["questions"]
     yield routes(world, was, now)
     yield told(was["routes"], now["routes"])
     yield spoken(was["manners"], now["manners"])
     yield limits(was["limits"], now["limits"], world)
 
 
-def coverage(world: Data) -> Check:
+def coverage(world: World) -> Check:
     """Routes without a route test are named; whether that is a fault is the guardrail's word."""
     tests = untested(world)
     bare = sorted(route for route, found in tests.items() if not found)
     reasons = [f"route {route} has no route test" for route in bare]
-    fails = bool(bare) and world.get("untested_routes", "report") == "fail"
+    fails = bool(bare) and world["untested_routes"] == "fail"
     numbers = {"routes": len(tests), "tested": len(tests) - len(bare)}
     title = "Routes have a route test"
     return check("coverage", title, FAIL if fails else PASS, numbers, few(reasons, "routes"))
 
 
-def routes(world: Data, before: Data, after: Data) -> Check:
+def routes(world: World, before: Questions, after: Questions) -> Check:
     """What a pool answered before is still answered, by the same pool or one of its servers."""
     reasons, waived, compared = [], [], 0
     for name, was in before["routes"].items():
@@ -78,21 +80,21 @@ def routes(world: Data, before: Data, after: Data) -> Check:
     return check("answered_by", title, verdict_for(reasons), numbers, shown)
 
 
-def _members(answer: Data, asked: Data) -> set[str]:
+def _members(answer: QuestionAnswer, asked: Questions) -> set[str]:
     """Give the endpoints of the pools that an answer came from."""
-    return {here for pool in answer["pools"] for here in asked["pools"].get(pool, ())}
+    return {endpoint for pool in answer["pools"] for endpoint in asked["pools"].get(pool, ())}
 
 
-def _worked(answer: Data) -> bool:
+def _worked(answer: QuestionAnswer) -> bool:
     return answer["status"] is not None and answer["status"] < 400
 
 
-def _is_refusal(answer: Data) -> bool:
+def _is_refusal(answer: QuestionAnswer) -> bool:
     """Whether the balancer itself keeps this from whoever asks."""
     return not answer["server"] and answer["status"] in _REFUSALS
 
 
-def _difference(was: Data, now: Data) -> str:
+def _difference(was: QuestionAnswer, now: QuestionAnswer) -> str:
     if _is_refusal(was):
         opened = now["server"] and _worked(now)
         return f"status {was['status']} of the balancer before, {_who(now)} now" if opened else ""
@@ -111,13 +113,13 @@ def _difference(was: Data, now: Data) -> str:
     return f"{_who(was)} before, {_who(now)} now"
 
 
-def _who(answer: Data) -> str:
+def _who(answer: QuestionAnswer) -> str:
     return f"pool {' or '.join(answer['pools'])}" if answer["pools"] else str(answer["server"])
 
 
-def _is_wanted(world: Data, now: Data) -> bool:
+def _is_wanted(world: World, now: QuestionAnswer) -> bool:
     """Whether a route test of the change wants just what is answered now."""
-    for test in declared(world, now["asked"]):
+    for test in declared(world["route_tests"], now["asked"]):
         if test["expect_pool"] and test["expect_pool"] in now["pools"]:
             return True
         if test["expect_status"] and test["expect_status"] == now["status"]:
@@ -125,13 +127,13 @@ def _is_wanted(world: Data, now: Data) -> bool:
     return False
 
 
-def told(before: Data, after: Data) -> Check:
+def told(before: Mapping[str, QuestionAnswer], after: Mapping[str, QuestionAnswer]) -> Check:
     """A server is told what it was told before: headers, host, path, PROXY header."""
     found: dict[str, list[str]] = {}
     compared = 0
     for name, was in before.items():
-        now = after.get(name, {})
-        if "headers" not in was or "headers" not in now:
+        now = after.get(name)
+        if now is None or "headers" not in was or "headers" not in now:
             continue
         compared += 1
         for text in _told(was, now):
@@ -144,7 +146,7 @@ def told(before: Data, after: Data) -> Check:
     return check("told", title, verdict_for(reasons), {"compared": compared}, few(reasons, "facts"))
 
 
-def _told(was: Data, now: Data) -> Iterator[str]:
+def _told(was: QuestionAnswer, now: QuestionAnswer) -> Iterator[str]:
     for name, value in was["headers"].items():
         if name not in now["headers"]:
             yield f"the header {name} does not arrive any more"
@@ -158,7 +160,7 @@ def _told(was: Data, now: Data) -> Iterator[str]:
         yield f"the PROXY header was {before} and is {after}"
 
 
-def spoken(before: Data, after: Data) -> Check:
+def spoken(before: Mapping[str, QuestionAnswer], after: Mapping[str, QuestionAnswer]) -> Check:
     """Clients that were understood before are understood still: TLS or plain, PROXY or not.
 
     One that speaks HTTP/2 alone, as gRPC does, has nothing from an answer in HTTP/1.1.
@@ -172,18 +174,22 @@ def spoken(before: Data, after: Data) -> Check:
     reasons += [
         f"{name}: HTTP/2 was spoken before, now HTTP/{now['version']}"
         for name, (was, now) in both.items()
-        if _worked(was) and _worked(now) and was.get("version") == "2" != now.get("version")
+        if _worked(was) and _worked(now) and was["version"] == "2" != now["version"]
     ]
     numbers = {"compared": sum(1 for was in before.values() if _worked(was))}
     title = "Listeners understand those whom they understood before"
     return check("understood", title, verdict_for(reasons), numbers, few(reasons, "ways"))
 
 
-def _said(answer: Data) -> str:
+def _said(answer: QuestionAnswer) -> str:
     return "no answer" if answer["status"] is None else f"status {answer['status']}"
 
 
-def limits(before: Data, after: Data, world: Data) -> Check:
+def limits(
+    before: Mapping[str, Mapping[str, int | None]],
+    after: Mapping[str, Mapping[str, int | None]],
+    world: World,
+) -> Check:
     """Large requests pass as they did before, unless it is declared that such are refused."""
     profile = world["profile"]
     body = min(MOST_BODY_BYTES, profile["largest_body_bytes"])
@@ -212,12 +218,19 @@ def limits(before: Data, after: Data, world: Data) -> Check:
     return check("limits", title, verdict_for(reasons), numbers, shown)
 
 
-def _is_closed(world: Data, name: str, what: str, status: int | None) -> bool:
+def _is_closed(world: World, name: str, what: str, status: int | None) -> bool:
     """Whether the change declares that a place takes no requests of such a method."""
     method = "POST" if what == "body" else "GET"
-    for kind in binds(world):
-        entry = {"host": "", "path": kind["paths"][0][0], "method": method, "learnt": False}
-        if f"port {kind['port']}" == name:
-            waived = waiver_of(world, asked_of(kind, entry))
-            return bool(waived) or is_wanted(world, kind, entry, status, set())
+    for request_class in binds(world):
+        entry: MixEntry = {
+            "share": 0.0,
+            "host": "",
+            "path": request_class["paths"][0][0],
+            "grows": False,
+            "method": method,
+            "learnt": False,
+        }
+        if f"port {request_class['port']}" == name:
+            waived = waiver_of(world, asked_of(request_class, entry))
+            return bool(waived) or is_wanted(world, request_class, entry, status, set())
     return False

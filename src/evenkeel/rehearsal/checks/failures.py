@@ -10,13 +10,18 @@ Standard library only: it runs in the staging container too, to see what is wort
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from evenkeel.rehearsal.plan.concurrent_shares import likely
-from evenkeel.rehearsal.protocol.check import Check, Data, check, names, verdict_for
+from evenkeel.rehearsal.protocol.check import Check, check, names, verdict_for
+from evenkeel.rehearsal.protocol.measured_types import (
+    ClientCounts,
+    FailureRun,
+    PoolFailures,
+    Tallies,
+)
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, Waits, World
 
-# As slow as production's slowest, as long as no profile says so.
-SLOW_SECONDS = 5.0
 # Of requests: what breaks off when a server goes away in the middle of an answer is its doing.
 _LOST_PERCENT = 5.0
 _LOST_AT_LEAST = 2
@@ -30,7 +35,8 @@ _PILE = 3.0
 # Nobody waits longer in a rehearsal for a check to notice.
 _NOTICED_SECONDS = 16.0
 _SLOW = "slow"
-_PATIENCE = ("noticed_seconds", "hang_seconds", "back_seconds")
+# How long to wait where nobody says how often servers are checked.
+USUAL_WAITS: Waits = {"noticed_seconds": 8.0, "hang_seconds": 14.0, "back_seconds": 6.0}
 _SAID = {
     "refuse": "refuses connections",
     "errors": "answers 500",
@@ -38,22 +44,21 @@ _SAID = {
 }
 
 
-def harms(pool: Data, facts: Data) -> dict[str, str]:
+def harms(pool: PoolFacts, facts: PoolFailures) -> dict[str, str]:
     """Give {code: sentence} for what clients of a pool suffered while its servers failed."""
     found: dict[str, str] = {}
-    refused = facts.get("refused") or {}
-    lost = _lost(facts)
-    if lost > max(_LOST_AT_LEAST, refused.get("sent", 0) * _LOST_PERCENT / 100):
+    refused, lost = facts.get("refused"), _lost(facts)
+    if refused and lost > max(_LOST_AT_LEAST, refused["sent"] * _LOST_PERCENT / 100):
         victims = names(facts["victims"])
         found["refused"] = (
             f"{lost} of {refused['sent']} requests are lost when {victims} refuses connections,"
             " though other servers are well"
         )
     found |= _unnoticed(facts)
-    rest = facts.get("noticed_by_clients") or {}
+    rest = facts.get("noticed_by_clients")
     # Who hangs is noticed last of all: until then a part of the requests hangs with it.
-    hung = rest.get("hung", 0) if facts.get("hanging") else 0
-    if (failed := _failed(rest) - hung) > _budget(rest):
+    hung = rest["hung"] if rest and facts.get("hanging") else 0
+    if rest and (failed := _failed(rest) - hung) > _budget(rest):
         found["errors"] = (
             f"{failed} of {rest['sent']} requests still fail ({_errors(rest)}) when the checks"
             f" have had their time with {names(facts['victims'])}"
@@ -62,17 +67,17 @@ def harms(pool: Data, facts: Data) -> dict[str, str]:
         found |= _spread(pool, facts, rest)
     found |= _down(facts)
     found |= _back(facts)
-    slow = facts.get("slow") or {}
-    if slow.get("lost"):
+    slow = facts.get("slow")
+    if slow and slow["lost"]:
         found[_SLOW] = f"{slow['lost']} of {slow['sent']} slow requests fail ({_errors(slow)})"
     return found
 
 
-def _unnoticed(facts: Data) -> dict[str, str]:
+def _unnoticed(facts: PoolFailures) -> dict[str, str]:
     by_mode: dict[str, list[str]] = {}
     for server, noticed in facts["noticed"].items():
         if not noticed:
-            by_mode.setdefault(facts["modes"].get(server, ""), []).append(server)
+            by_mode.setdefault(facts.get("modes", {}).get(server, ""), []).append(server)
     return {
         f"unnoticed:{mode}": f"the balancer keeps sending requests to {names(servers)}, which"
         f" {_SAID.get(mode, 'fails')}"
@@ -80,28 +85,28 @@ def _unnoticed(facts: Data) -> dict[str, str]:
     }
 
 
-def _lost(facts: Data) -> int:
+def _lost(facts: PoolFailures) -> int:
     """Give how many requests were lost while servers refused connections."""
-    refused = facts.get("refused") or {}
-    return int(refused.get("lost", 0) + refused.get("hung", 0))
+    refused = facts.get("refused")
+    return refused["lost"] + refused["hung"] if refused else 0
 
 
-def _failed(counts: Data) -> int:
-    return int(counts.get("lost", 0) + counts.get("wrong", 0) + counts.get("hung", 0))
+def _failed(counts: ClientCounts) -> int:
+    return counts["lost"] + counts["wrong"] + counts["hung"]
 
 
-def _budget(counts: Data) -> float:
-    return max(1.0, int(counts.get("sent", 0)) * _BUDGET_PERCENT / 100)
+def _budget(counts: ClientCounts) -> float:
+    return max(1.0, counts["sent"] * _BUDGET_PERCENT / 100)
 
 
-def _errors(counts: Data) -> str:
+def _errors(counts: ClientCounts) -> str:
     errors = dict(counts["errors"])
-    if counts.get("hung"):
+    if counts["hung"]:
         errors["no answer in time"] = counts["hung"]
-    return ", ".join(f"{number} x {kind}" for kind, number in sorted(errors.items()))
+    return ", ".join(f"{number} x {error}" for error, number in sorted(errors.items()))
 
 
-def _spread(pool: Data, facts: Data, rest: Data) -> dict[str, str]:
+def _spread(pool: PoolFacts, facts: PoolFailures, rest: ClientCounts) -> dict[str, str]:
     """Those that are left share what there is, by their weights; luck is left a wide berth."""
     if pool["rule"] == "none":
         return {}
@@ -122,8 +127,8 @@ def _spread(pool: Data, facts: Data, rest: Data) -> dict[str, str]:
     return found
 
 
-def _down(facts: Data) -> dict[str, str]:
-    down = facts.get("down") or {}
+def _down(facts: PoolFailures) -> dict[str, str]:
+    down = facts.get("down")
     if not down or not all(facts["noticed"].values()):
         return {}
     if facts["backups"]:
@@ -139,12 +144,12 @@ def _down(facts: Data) -> dict[str, str]:
     return {}
 
 
-def _back(facts: Data) -> dict[str, str]:
-    back = facts.get("back") or {}
-    found = {}
-    if back.get("away"):
-        away = back["away"]
-        found["away"] = f"{names(away)} are well again and still get no requests"
+def _back(facts: PoolFailures) -> dict[str, str]:
+    back, found = facts.get("back"), dict[str, str]()
+    if not back:
+        return found
+    if back["away"]:
+        found["away"] = f"{names(back['away'])} are well again and still get no requests"
     if (failed := _failed(back)) > _budget(back):
         found["after"] = (
             f"{failed} of {back['sent']} requests fail ({_errors(back)}) when all servers are well"
@@ -153,12 +158,12 @@ def _back(facts: Data) -> dict[str, str]:
     return found
 
 
-def suspicious(world: Data, ran: Data) -> dict[str, list[str]]:
+def suspicious(world: World, ran: FailureRun) -> dict[str, list[str]]:
     """Give the pools of a run that are worth a second look, each with its codes.
 
     A pool that the change leaves as it is has whatever it had: nobody looks twice.
     """
-    same = set(world.get("unchanged", ()))
+    same = set(world["unchanged"])
     found = {
         name: list(harms(world["pools"][name], facts))
         for name, facts in ran["pools"].items()
@@ -167,9 +172,9 @@ def suspicious(world: Data, ran: Data) -> dict[str, list[str]]:
     return {name: codes for name, codes in found.items() if codes}
 
 
-def worse(world: Data, ran: Data, base: Data | None) -> set[str]:
+def worse(world: World, ran: FailureRun, base: FailureRun | None) -> set[str]:
     """Give the pools that suffered something in `ran` that they did not in `base`."""
-    before = (base or {"pools": {}})["pools"]
+    before = base["pools"] if base else {}
     return {
         name
         for name, codes in suspicious(world, ran).items()
@@ -177,29 +182,34 @@ def worse(world: Data, ran: Data, base: Data | None) -> set[str]:
     }
 
 
-def _before(pool: Data, facts: Data) -> set[str]:
+def _before(pool: PoolFacts, facts: PoolFailures) -> set[str]:
     """Give the codes of what was so before; the weights of then are not known."""
     return set(harms({**pool, "rule": "none"}, facts))
 
 
-def as_before(world: Data, classes: Data) -> dict[str, Any]:
+def as_before(world: World, classes: Tallies) -> World:
     """Give the world with, in each pool, the servers that answered its requests before the change.
 
     What was before has servers and names of its own; an endpoint is a server's name here.
     """
-    pools = {}
+    pools: dict[str, PoolFacts] = {}
     for name, pool in world["pools"].items():
         seen = {
-            here
-            for kind in world["classes"]
-            if kind["pool"] == name
-            for here in classes.get(kind["name"], {}).get("servers", {})
+            endpoint
+            for request_class in world["classes"]
+            if request_class["pool"] == name
+            for endpoint in (
+                classes[request_class["name"]]["servers"]
+                if request_class["name"] in classes
+                else ()
+            )
         }
         if seen:
             pools[name] = {
-                # How patient its checks were is not known: those of the change say nothing of it.
-                **{key: value for key, value in pool.items() if key not in _PATIENCE},
-                "endpoints": {here: here for here in sorted(seen)},
+                **pool,
+                # The change says nothing of how often the base checked.
+                **USUAL_WAITS,
+                "endpoints": {endpoint: endpoint for endpoint in sorted(seen)},
                 "weights": dict.fromkeys(sorted(seen), 1.0),
                 "expected_up": sorted(seen),
                 "backups": [],
@@ -208,7 +218,11 @@ def as_before(world: Data, classes: Data) -> dict[str, Any]:
 
 
 def failing_check(
-    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+    name: str,
+    world: World,
+    ran: FailureRun,
+    base: FailureRun | None,
+    again: FailureRun | None,
 ) -> Check:
     """Judge one pool: what its clients met while servers failed (`ran`), compared with `base`.
 
@@ -219,52 +233,71 @@ def failing_check(
     new, told, how = _compared(name, world, ran, base, again)
     for codes in (new, told):
         codes.pop(_SLOW, None)
+    refused, noticed = facts.get("refused"), facts.get("noticed_by_clients")
+    down, back = facts.get("down"), facts.get("back")
+    acts = (refused, facts.get("noticing"), noticed, down, back)
     numbers = {
         "failed": {server: facts.get("modes", {}).get(server) for server in facts["victims"]},
         "servers": len(facts["noticed"]),
         "noticed": sum(facts["noticed"].values()),
-        "sent": sum(facts.get(act, {}).get("sent", 0) for act in _ACTS),
-        "lost_at_first": facts.get("refused", {}).get("lost"),
-        "failed_once_noticed": _failed(facts.get("noticed_by_clients") or {}),
-        "late_when_down": (facts.get("down") or {}).get("late"),
-        "away_afterwards": len((facts.get("back") or {}).get("away", [])),
+        "sent": sum(counts["sent"] for counts in acts if counts),
+        "lost_at_first": refused["lost"] if refused else None,
+        "failed_once_noticed": _failed(noticed) if noticed else 0,
+        "late_when_down": down["late"] if down else None,
+        "away_afterwards": len(back["away"]) if back else 0,
         **how,
     }
     title = f"Pool {name} stands the failure of its servers"
     return _line(f"failing:{name}", title, numbers, new, told)
 
 
-def slow_check(name: str, world: Data, ran: Data, base: Data | None, again: Data | None) -> Check:
+def slow_check(
+    name: str,
+    world: World,
+    ran: FailureRun,
+    base: FailureRun | None,
+    again: FailureRun | None,
+) -> Check:
     """Judge one pool's slow requests: what was answered before is answered still."""
-    slow = ran["pools"][name].get("slow") or {}
+    slow = ran["pools"][name].get("slow")
     new, told, how = _compared(name, world, ran, base, again)
     new, told = ({c: text for c, text in codes.items() if c == _SLOW} for codes in (new, told))
     numbers = {
-        "seconds": world.get("slow_seconds", SLOW_SECONDS),
-        "sent": slow.get("sent", 0),
-        "answered": slow.get("answered", 0),
+        "seconds": world["slow_seconds"],
+        "sent": slow["sent"] if slow else 0,
+        "answered": slow["answered"] if slow else 0,
         **how,
     }
     title = f"Slow requests to pool {name} are answered"
     return _line(f"slow:{name}", title, numbers, new, told)
 
 
-def _line(code: str, title: str, numbers: Data, new: dict[str, str], told: dict[str, str]) -> Check:
+def _line(
+    code: str,
+    title: str,
+    numbers: Mapping[str, object],
+    new: dict[str, str],
+    told: dict[str, str],
+) -> Check:
     reasons = list(new.values())
     return check(code, title, verdict_for(reasons), numbers, [*reasons, *told.values()])
 
 
 def _compared(
-    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+    name: str,
+    world: World,
+    ran: FailureRun,
+    base: FailureRun | None,
+    again: FailureRun | None,
 ) -> tuple[dict[str, str], dict[str, str], dict[str, bool]]:
     """Give the harms that are new, those that are told, and how they were found out."""
     pool = world["pools"][name]
     found = harms(pool, ran["pools"][name])
-    twice = (again or {"pools": {}})["pools"].get(name)
+    twice = again["pools"].get(name) if again else None
     if twice is not None:
         found = {code: text for code, text in harms(pool, twice).items() if code in found}
-    before = (base or {"pools": {}})["pools"].get(name)
-    same = name in world.get("unchanged", ())
+    before = base["pools"].get(name) if base else None
+    same = name in world["unchanged"]
     if same:
         old = set(found)
     elif before is None:
@@ -280,14 +313,11 @@ def _compared(
     return new, told, {"compared": before is not None, "repeated": twice is not None}
 
 
-_ACTS = ("refused", "noticing", "noticed_by_clients", "down", "back")
-
-
-def _promised(pool: Data, code: str) -> bool:
+def _promised(pool: PoolFacts, code: str) -> bool:
     """Whether a pool's own checks promise that this harm does not happen."""
-    kind = pool.get("check")
-    if kind not in ("http", "tcp") or code in ("refused", _SLOW):
+    checked_by = pool["check"]
+    if checked_by not in ("http", "tcp") or code in ("refused", _SLOW):
         return False
-    if pool.get("hang_seconds", 0.0) > _NOTICED_SECONDS:
+    if pool["hang_seconds"] > _NOTICED_SECONDS:
         return code not in ("errors", "away") and not code.startswith("unnoticed:")
-    return kind == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")
+    return checked_by == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")

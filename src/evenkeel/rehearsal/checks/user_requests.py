@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 from evenkeel.rehearsal.plan.reachable import asked_of, is_answered, to_try, tried
 from evenkeel.rehearsal.plan.request_mix import SAFE
 from evenkeel.rehearsal.plan.requests import ANY_HOST, declared, waiver_of, was_known
-from evenkeel.rehearsal.protocol.check import Check, Data, check, few
+from evenkeel.rehearsal.protocol.check import Check, check, few
+from evenkeel.rehearsal.protocol.measured_types import Phase, Reached, Response
+from evenkeel.rehearsal.protocol.world_types import MixEntry, RequestClass, World
 
 RULE = "asked"
 _REDIRECT, _ERROR = 300, 400
@@ -33,30 +34,30 @@ class _Found:
     in_doubt: float = 0.0
 
 
-def asked_check(world: Data, before: Data | None, after: Data) -> Check:
+def asked_check(world: World, before: Phase | None, after: Phase) -> Check:
     """What a server answered before is answered now, and by a server of the same pool.
 
     These are the rows of the traffic profile, and requests other than GET to each route. Of the
     rows it is told too which get a redirect, and which nobody answered before either. Without a
     before, rows that nobody answers are a doubt; what was tried before and is not now is missing.
     """
-    was = (before or {}).get("scouted")
-    now = after.get("scouted") or {}
+    was = before["scouted"] if before else None
+    now = after["scouted"]
     found = _Found(missing=list(_missing(world, was, now)))
     members = _members(world, before), _members(world, after)
     rows = list(tried(world, now))
-    for kind, number, said in rows:
-        entry = kind["mix"][int(number)]
-        then = (was or {}).get(kind["name"], {}).get(number)
+    for request_class, number, said in rows:
+        entry = request_class["mix"][int(number)]
+        then = (was or {}).get(request_class["name"], {}).get(number)
         if is_answered(said):
-            fault = _elsewhere(world, kind, entry, (then, said), members)
-            if fault and not _is_split(kind, (then, said), (before, after), members):
-                _note(world, found, kind, entry, said, fault)
+            fault = _elsewhere(world, request_class, entry, (then, said), members)
+            if fault and not _is_split(request_class, (then, said), (before, after), members):
+                _note(world, found, request_class, entry, said, fault)
             continue
-        if is_wanted(world, kind, entry, said[0], set()):
+        if is_wanted(world, request_class, entry, said[0], set()):
             continue
         found.refused += entry["share"] if entry["learnt"] else 0.0
-        _refused(world, found, kind, entry, said, then)
+        _refused(world, found, request_class, entry, said, then)
     numbers = {
         "tried": len(rows),
         "not_answered_percent": round(100 * found.refused, 2),
@@ -79,54 +80,62 @@ def _few(found: _Found) -> list[str]:
     return [line for one in lists for line in few(one, "requests")]
 
 
-def _missing(world: Data, was: Data | None, now: Data) -> Iterator[str]:
+def _missing(world: World, was: Reached | None, now: Reached) -> Iterator[str]:
     """Give what was tried before and not now; without a before, that nothing was tried at all."""
-    for kind in world["classes"]:
-        here = now.get(kind["name"], {})
-        for number in (was or {}).get(kind["name"], {}):
-            if number not in here:
-                yield f"{_name(kind, kind['mix'][int(number)])} was not tried after the change"
-    if was is None and not now and any(to_try(kind) for kind in world["classes"]):
+    for request_class in world["classes"]:
+        endpoint = now.get(request_class["name"], {})
+        for number in (was or {}).get(request_class["name"], {}):
+            if number not in endpoint:
+                name = _name(request_class, request_class["mix"][int(number)])
+                yield f"{name} was not tried after the change"
+    if was is None and not now and any(to_try(request_class) for request_class in world["classes"]):
         yield "nothing was tried after the change"
 
 
 def _refused(
-    world: Data,
+    world: World,
     found: _Found,
-    kind: Data,
-    entry: Data,
-    said: Any,
-    then: Any,
+    request_class: RequestClass,
+    entry: MixEntry,
+    said: Response,
+    then: Response | None,
 ) -> None:
     """Take note of an entry that no server answers well, and that no route test wants so."""
-    text = f"{_name(kind, entry)} gets {_said(said)}"
+    text = f"{_name(request_class, entry)} gets {_said(said)}"
     worked = then is not None and is_answered(then)
     is_told = _is_harmless(entry, said)
     if worked and not is_told:
-        _note(world, found, kind, entry, said, f"{text}, and a server answered before")
+        _note(world, found, request_class, entry, said, f"{text}, and a server answered before")
     elif not entry["learnt"]:
         return
     elif worked:
         found.told.append(f"{text}, where a server answered before")
     elif then is not None or is_told:
         found.told.append(f"as before: {text}" if then is not None else text)
-    elif reason := _waiver(world, kind, entry):
+    elif reason := _waiver(world, request_class, entry):
         found.told.append(f"waived: {text}; because: {reason}")
     else:
         doubt = f"{text}, and nobody knows who answered before"
-        found.doubts.append(f"{doubt}; {_way_out(world, kind, entry, said[0])}")
+        found.doubts.append(f"{doubt}; {_way_out(world, request_class, entry, said[0])}")
         found.in_doubt += entry["share"]
 
 
-def _note(world: Data, found: _Found, kind: Data, entry: Data, said: Any, text: str) -> None:
-    reason = _waiver(world, kind, entry)
+def _note(
+    world: World,
+    found: _Found,
+    request_class: RequestClass,
+    entry: MixEntry,
+    said: Response,
+    text: str,
+) -> None:
+    reason = _waiver(world, request_class, entry)
     if reason:
         found.told.append(f"waived: {text}; because: {reason}")
     else:
-        found.reasons.append(f"{text}; {_way_out(world, kind, entry, said[0])}")
+        found.reasons.append(f"{text}; {_way_out(world, request_class, entry, said[0])}")
 
 
-def _is_harmless(entry: Data, said: Any) -> bool:
+def _is_harmless(entry: MixEntry, said: Response) -> bool:
     """Whether the balancer may answer this itself: a redirect of a page, or OPTIONS.
 
     A browser that is redirected sends a POST again as GET, without its body.
@@ -140,12 +149,12 @@ def _is_harmless(entry: Data, said: Any) -> bool:
 
 
 Members = Mapping[str, set[str]]
-Pair = tuple[Any, Any]
+Pair = tuple[Response | None, Response]
 
 
-def _members(world: Data, phase: Data | None) -> dict[str, set[str]]:
+def _members(world: World, phase: Phase | None) -> dict[str, set[str]]:
     """Give the endpoints of each pool as they were in a phase; those of the intent otherwise."""
-    seen = ((phase or {}).get("questions") or {}).get("pools")
+    seen = phase["questions"]["pools"] if phase else {}
     if seen:
         return {name: set(members) for name, members in seen.items()}
     return {name: set(pool["endpoints"].values()) for name, pool in world["pools"].items()}
@@ -156,7 +165,11 @@ def _pools(members: Members, server: str) -> set[str]:
 
 
 def _elsewhere(
-    world: Data, kind: Data, entry: Data, said: Pair, members: tuple[Members, Members]
+    world: World,
+    request_class: RequestClass,
+    entry: MixEntry,
+    said: Pair,
+    members: tuple[Members, Members],
 ) -> str:
     """Say that another pool answers than before; "" where it is the same, or new, or wanted.
 
@@ -165,37 +178,43 @@ def _elsewhere(
     then, now = said
     if then is None or not is_answered(then) or then[1] == now[1]:
         return ""
-    pools = [_pools(known, one[1]) for known, one in zip(members, said, strict=True)]
+    pools = [_pools(members[0], then[1]), _pools(members[1], now[1])]
     if not all(pools) or pools[0] & pools[1]:
         return ""
     ends = [
-        {here for name in names for here in known[name]}
+        {endpoint for name in names for endpoint in known[name]}
         for names, known in zip(pools, members, strict=True)
     ]
-    is_new = not entry["learnt"] and not was_known(world, asked_of(kind, entry))
-    if ends[0] & ends[1] or is_new or is_wanted(world, kind, entry, now[0], pools[1]):
+    is_new = not entry["learnt"] and not was_known(world, asked_of(request_class, entry))
+    if ends[0] & ends[1] or is_new or is_wanted(world, request_class, entry, now[0], pools[1]):
         return ""
     before, after = (" or ".join(sorted(names)) for names in pools)
-    return f"{_name(kind, entry)} is answered by pool {after}, and by pool {before} before"
+    return f"{_name(request_class, entry)} is answered by pool {after}, and by pool {before} before"
 
 
 def _is_split(
-    kind: Data, said: Pair, phases: tuple[Data | None, Data], members: tuple[Members, Members]
+    request_class: RequestClass,
+    said: Pair,
+    phases: tuple[Phase | None, Phase],
+    members: tuple[Members, Members],
 ) -> bool:
     """Whether servers of both pools answered this class before as after: chance decides.
 
     What is counted of a class is its own pool's alone, unless the same requests go to several.
     """
     for phase, known in zip(phases, members, strict=True):
-        servers = (phase or {}).get("classes", {}).get(kind["name"], {}).get("servers", {})
-        met = {name for here in servers for name in _pools(known, here)}
+        tally = phase["classes"].get(request_class["name"]) if phase else None
+        servers = tally["servers"] if tally else {}
+        met = {name for endpoint in servers for name in _pools(known, endpoint)}
         for side, one in zip(members, said, strict=True):
-            if not met & _pools(side, one[1]):
+            if not one or not met & _pools(side, one[1]):
                 return False
     return True
 
 
-def is_wanted(world: Data, kind: Data, entry: Data, status: int | None, pools: set[str]) -> bool:
+def is_wanted(
+    world: World, request_class: RequestClass, entry: MixEntry, status: int | None, pools: set[str]
+) -> bool:
     """Whether a route test for this host, path and method expects just what is answered now.
 
     What goes to a pool, and what is closed to pages that are asked for, is so for other methods as
@@ -203,38 +222,40 @@ def is_wanted(world: Data, kind: Data, entry: Data, status: int | None, pools: s
     """
     methods = {entry["method"], *(("GET",) if pools or not entry["learnt"] else ())}
     for method in methods:
-        for test in declared(world, {**asked_of(kind, entry), "method": method}):
-            if pools and test.get("expect_pool") in pools:
+        for test in declared(
+            world["route_tests"], {**asked_of(request_class, entry), "method": method}
+        ):
+            if pools and test["expect_pool"] in pools:
                 return True
             if not pools and status is not None and test["expect_status"] == status:
                 return True
     return False
 
 
-def _waiver(world: Data, kind: Data, entry: Data) -> str:
-    return waiver_of(world, asked_of(kind, entry))
+def _waiver(world: World, request_class: RequestClass, entry: MixEntry) -> str:
+    return waiver_of(world, asked_of(request_class, entry))
 
 
-def _subject(kind: Data, entry: Data) -> str:
-    return f"{entry['method']} {entry['host'] or kind['hosts'][0]}{entry['path']}"
+def _subject(request_class: RequestClass, entry: MixEntry) -> str:
+    return f"{entry['method']} {entry['host'] or request_class['hosts'][0]}{entry['path']}"
 
 
-def _name(kind: Data, entry: Data) -> str:
-    return f"port {kind['port']} {_subject(kind, entry)}"
+def _name(request_class: RequestClass, entry: MixEntry) -> str:
+    return f"port {request_class['port']} {_subject(request_class, entry)}"
 
 
-def _said(said: Any) -> str:
+def _said(said: Response) -> str:
     status, server = said
     if status is None:
         return "no answer"
     return f"status {status} of {'a server' if server else 'the balancer'}"
 
 
-def _way_out(world: Data, kind: Data, entry: Data, status: int | None) -> str:
-    waive = f"waive the rule {RULE} for {_subject(kind, entry)!r}"
-    if world.get("by_hand"):
+def _way_out(world: World, request_class: RequestClass, entry: MixEntry, status: int | None) -> str:
+    waive = f"waive the rule {RULE} for {_subject(request_class, entry)!r}"
+    if world["by_hand"]:
         return f"if that is meant, {waive}"
-    host = "" if kind["hosts"] == [ANY_HOST] and not entry["host"] else " for its host"
+    host = "" if request_class["hosts"] == [ANY_HOST] and not entry["host"] else " for its host"
     if status is not None and status < _ERROR:
         return f"if that is meant, add a route test{host} that expects it, or {waive}"
     expects = "" if status is None else f" and expect_status {status}"

@@ -36,7 +36,7 @@ class Sockets:
         loop.add_reader(self.epoll.fileno(), self._ready)
 
     @classmethod
-    def here(cls) -> Sockets:
+    def of_running_loop(cls) -> Sockets:
         """Give those of the running event loop."""
         loop = asyncio.get_running_loop()
         known = _of_loops.get(loop)
@@ -79,7 +79,7 @@ class Connections:
     """A set of connections, of one client or of many that keep none."""
 
     def __init__(self) -> None:
-        self.sockets = Sockets.here()
+        self.sockets = Sockets.of_running_loop()
         self.loop = asyncio.get_running_loop()
         self.under_way: dict[pycurl.Curl, tuple[Exchange, asyncio.Future[None]]] = {}
         self.idle: list[Exchange] = []

@@ -11,13 +11,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypeVar
 
 from evenkeel.rehearsal.plan.request_mix import WITH_BODY, Picker, filled
 from evenkeel.rehearsal.protocol.headers import OURS
 from evenkeel.rehearsal.protocol.seeded import Draws
+from evenkeel.rehearsal.protocol.world_types import (
+    MixEntry,
+    RequestClass,
+    RequestTemplate,
+    TestRequest,
+)
 
 # 127.1.0.0 to 127.254.255.254: no client address is one that something else listens at.
 _FIRST_SOURCE = 0x7F010000
@@ -26,8 +32,6 @@ _LAST_SOURCE = 0x7FFEFFFE
 _STEP = 7_368_787
 SOURCE_PREFIX_6 = "fd65:7665:6e6b::"
 _SOURCES_6 = 0xFFFE
-# Of clients that may keep their connection one in two does, for so many requests on average.
-REQUESTS_PER_CONNECTION = 8.0
 MOST_PER_CONNECTION = 100
 # Most heads and bodies are small; one in so many is larger, though not as large as what `limits`
 # asks for: what is counted has to be what every configuration takes.
@@ -36,7 +40,8 @@ _SMALL_BYTES = 1024
 _LARGER_BODY_BYTES = 8192
 _LARGER_HEAD_BYTES = 2048
 
-Kind = dict[str, Any]
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Request:
     source: str = "127.0.0.1"
 
 
-Visit = list[tuple[Kind, Request]]
+Visit = list[tuple[RequestClass, Request]]
 """What one client asks over one connection: each request with its class."""
 
 
@@ -72,19 +77,19 @@ class Maker:
         """Begin anew: the next request of each class is its first one."""
         self.numbers.clear()
 
-    def draws(self, kind: Kind, number: int) -> Draws:
+    def draws(self, request_class: RequestClass, number: int) -> Draws:
         """Give the numbers that the `number`-th request of a class is made of."""
-        return Draws(self.seed, kind["name"], number)
+        return Draws(self.seed, request_class["name"], number)
 
-    def client(self, kind: Kind, name: str, number: int) -> str | int:
+    def client(self, request_class: RequestClass, name: str, number: int) -> str | int:
         """Give which client the `number`-th one called `name` is: one of `clients`, or its own.
 
         Each client has its turn, so none of them asks more than it must. Where the address decides
         on the server, as many are needed as there are requests.
         """
-        if kind.get("key") == "source" or not kind.get("clients"):
+        if request_class["key"] == "source" or not request_class["clients"]:
             return f"{name} {number}"
-        most = int(kind["clients"])
+        most = int(request_class["clients"])
         if (name, most) not in self._first:
             self._first[name, most] = Draws(self.seed, name).below(most)
         return (self._first[name, most] + number) % most
@@ -108,62 +113,85 @@ class Maker:
 
     def request(
         self,
-        kind: Kind,
-        extra: dict[str, str] | None = None,
+        request_class: RequestClass,
+        extra: Mapping[str, str] | None = None,
         *,
-        vary: bool = True,
         number: int | None = None,
         source: str = "",
     ) -> Request:
         """Give the next request of class `kind`, or its `number`-th, with `extra` headers.
 
-        Without `vary` it asks for the first of the class's hosts and paths, as they are, with the
-        class's `method` (GET where it has none). It comes from the address `source`, or from that
-        of the client whose turn it is.
+        It comes from the address `source`, or from that of the client whose turn it is.
         """
         if number is None:
-            number = self.numbers[kind["name"]]
-            self.numbers[kind["name"]] += 1
-        source = source or self.source(kind["address"], self.client(kind, kind["name"], number))
-        if not vary:
-            headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
-            method = kind.get("method", "GET")
-            if method in WITH_BODY:
-                headers["Content-Length"] = "0"
-            return Request(kind["paths"][0][0], _with(headers, extra), method, source=source)
-        draws = self.draws(kind, number)
-        entry = self._entry(kind, number, draws)
+            number = self._next(request_class)
+        source = source or self.source(
+            request_class["address"], self.client(request_class, request_class["name"], number)
+        )
+        draws = self.draws(request_class, number)
+        entry = self._entry(request_class, number, draws)
         path = filled(entry["path"], draws)
         if entry["grows"]:
             path = f"{path.rstrip('/')}/{draws.hexadecimal()}"
-        headers = {"Host": entry["host"] or _one_of(draws, kind["hosts"]), OURS: str(number)}
-        headers |= kind["headers"]
-        _add_keys(headers, kind, f"key-{draws.hexadecimal()}")
+        headers = {
+            "Host": entry["host"] or _one_of(draws, request_class["hosts"]),
+            OURS: str(number),
+        }
+        headers |= request_class["headers"]
+        _add_keys(headers, request_class, f"key-{draws.hexadecimal()}")
         body = b""
-        if kind.get("web"):
-            padding = _size(draws, 0, int(kind["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES)
+        if request_class["web"]:
+            padding = _size(
+                draws, 0, int(request_class["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES
+            )
             if padding:
                 headers["X-Rehearsal-Padding"] = "h" * padding
             if entry["method"] in WITH_BODY:
-                largest = int(kind["largest_body_bytes"])
+                largest = int(request_class["largest_body_bytes"])
                 body = b"b" * _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
                 headers["Content-Type"] = "application/octet-stream"
                 headers["Content-Length"] = str(len(body))
         whole = _with(headers, extra)
         return Request(f"{path}?n={number}", whole, entry["method"], body, source)
 
-    def _entry(self, kind: Kind, number: int, draws: Draws) -> Mapping[str, Any]:
+    def plain(self, request_class: RequestClass, extra: Mapping[str, str] | None = None) -> Request:
+        """Give a GET for the first of a class's hosts and paths, as they are."""
+        number = self._next(request_class)
+        source = self.source(
+            request_class["address"], self.client(request_class, request_class["name"], number)
+        )
+        return _plain(request_class, "GET", number, source, extra)
+
+    def of_test(self, test: TestRequest, extra: Mapping[str, str] | None = None) -> Request:
+        """Give the request of a route test, from a client of its own."""
+        number = self._next(test)
+        source = self.source(test["address"], f"{test['name']} {number}")
+        return _plain(test, test["method"], number, source, extra)
+
+    def _next(self, request_class: RequestTemplate) -> int:
+        number = self.numbers[request_class["name"]]
+        self.numbers[request_class["name"]] += 1
+        return number
+
+    def _entry(self, request_class: RequestClass, number: int, draws: Draws) -> MixEntry:
         """Give what the mix has for a request, or one of what the class's route looks at."""
-        name, mix = kind["name"], kind.get("mix") or []
+        name, mix = request_class["name"], request_class["mix"]
         picker = self._pickers.get(name)
         if picker is None or picker.mix != mix:
             start = Draws(self.seed, name, "mix").below(1 << 32) / (1 << 32)
             picker = self._pickers[name] = Picker(mix, start)
-        path, grows = _one_of(draws, kind["paths"])
-        own = {"path": path, "grows": grows, "host": "", "method": "GET"}
+        path, grows = _one_of(draws, request_class["paths"])
+        own: MixEntry = {
+            "share": 1.0,
+            "host": "",
+            "path": path,
+            "grows": grows,
+            "method": "GET",
+            "learnt": False,
+        }
         return picker.pick(number) or own
 
-    def visits(self, kinds: Iterable[Kind], *, whole: bool = True) -> Iterator[Visit]:
+    def visits(self, classes: Iterable[RequestClass], *, whole: bool = True) -> Iterator[Visit]:
         """Give what clients ask, each over one connection, for one request of each of `kinds`.
 
         Half of the requests that may share a connection do, those of one listener together (of one
@@ -172,46 +200,59 @@ class Maker:
         """
         open_: dict[str, Visit] = {}
         turns: Counter[str] = Counter()
-        for kind in kinds:
-            place = f"{kind['address']} {kind['port']}"
+        for request_class in classes:
+            place = f"{request_class['address']} {request_class['port']}"
             turns[place] += 1
-            average = float(kind.get("requests_per_connection", REQUESTS_PER_CONNECTION))
-            if not kind["may_keep"] or average <= 1 or turns[place] % 2:
-                yield [(kind, self.request(kind))]
+            average = float(request_class["requests_per_connection"])
+            if not request_class["may_keep"] or average <= 1 or turns[place] % 2:
+                yield [(request_class, self.request(request_class))]
                 continue
-            request = self.request(kind)
-            if kind["tls"]:
+            request = self.request(request_class)
+            if request_class["tls"]:
                 place += f" {request.headers['Host']}"
             if place not in open_:
                 open_[place] = []
                 turns[f"{place} kept"] += 1
             number = turns[f"{place} kept"]
-            client = self.client(kind, f"{place} kept", number)
-            source = self.source(kind["address"], client)
-            open_[place].append((kind, replace(request, source=source)))
+            client = self.client(request_class, f"{place} kept", number)
+            source = self.source(request_class["address"], client)
+            open_[place].append((request_class, replace(request, source=source)))
             if len(open_[place]) >= _carried(average, number):
                 yield open_.pop(place)
         if whole:
             yield from open_.values()
 
 
-def _add_keys(headers: dict[str, str], kind: Kind, key: str) -> None:
+def _add_keys(headers: dict[str, str], request_class: RequestClass, key: str) -> None:
     """Add what the pool's hash looks at, unless the route looks at it already."""
-    name = kind.get("key_header")
+    name = request_class["key_header"]
     if name and name.lower() not in map(str.lower, headers):
         headers[name] = key
-    if kind.get("key_cookie"):
-        headers["Cookie"] = f"{kind['key_cookie']}={key}"
+    if request_class["key_cookie"]:
+        headers["Cookie"] = f"{request_class['key_cookie']}={key}"
 
 
-def _with(headers: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
+def _plain(
+    request_class: RequestTemplate,
+    method: str,
+    number: int,
+    source: str,
+    extra: Mapping[str, str] | None,
+) -> Request:
+    headers = {"Host": request_class["hosts"][0], OURS: str(number), **request_class["headers"]}
+    if method in WITH_BODY:
+        headers["Content-Length"] = "0"
+    return Request(request_class["paths"][0][0], _with(headers, extra), method, source=source)
+
+
+def _with(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
     for name, value in (extra or {}).items():
         both = name == "Cookie" and name in headers
         headers[name] = f"{headers[name]}; {value}" if both else value
     return headers
 
 
-def _one_of(draws: Draws, values: list[Any]) -> Any:
+def _one_of(draws: Draws, values: Sequence[Choice]) -> Choice:
     return values[draws.below(len(values))]
 
 
@@ -238,16 +279,20 @@ def _carried(average: float, number: int) -> int:
     return int(average * number) - int(average * (number - 1))
 
 
-def shuffled(kinds: Iterable[Kind], numbers: dict[str, int], seed: int) -> list[Kind]:
+def shuffled(
+    classes: Iterable[RequestClass], numbers: dict[str, int], seed: int
+) -> list[RequestClass]:
     """Give each class as often as `numbers` says by its name, in a random order that is seeded."""
-    stream = [kind for kind in kinds for _ in range(numbers[kind["name"]])]
+    stream = [
+        request_class for request_class in classes for _ in range(numbers[request_class["name"]])
+    ]
     random.Random(seed).shuffle(stream)  # noqa: S311 (traffic, no secret)
     return stream
 
 
-def until(kinds: list[Kind], stop: asyncio.Event) -> Iterator[Kind]:
+def until(classes: Sequence[RequestClass], stop: asyncio.Event) -> Iterator[RequestClass]:
     """Give the classes in turn until `stop` is set."""
     number = 0
     while not stop.is_set():
-        yield kinds[number % len(kinds)]
+        yield classes[number % len(classes)]
         number += 1

@@ -11,11 +11,10 @@ Standard library only: it runs in the staging container too.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from evenkeel.rehearsal.protocol.check import Data
+from evenkeel.rehearsal.protocol.measured_types import Concurrent, Phase
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, PoolIntent
 
-KEY = "under_way"
 # So many show a share to half a point. A large pool is asked for more, so that each server has its
 # turns, and none for more than one client can have under way.
 ENOUGH = 256
@@ -30,18 +29,18 @@ TURNS = 6
 COUNTED, IMPOSSIBLE, MISSING = "counted", "impossible", "missing"
 
 
-def shows_under_load_only(pool: Data) -> bool:
+def shows_under_load_only(pool: PoolIntent) -> bool:
     """Tell whether the weights of a world's pool show only under load."""
     used = {weight for weight in pool["weights"].values() if weight > 0}
     return pool["algorithm"] == "least_connections" and len(used) > 1
 
 
-def needed(pool: Data) -> int:
+def needed(pool: PoolFacts) -> int:
     """Give how many requests have to be answered for shares at one time to tell anything."""
     return TURNS * sum(1 for weight in pool["weights"].values() if weight > 0)
 
 
-def at_one_time(pool: Data) -> int:
+def at_one_time(pool: PoolFacts) -> int:
     """Give how many requests at one time show the shares of a world's pool.
 
     0 where none do: the weights show anyway, limits keep them from it, or it is too large.
@@ -60,7 +59,7 @@ def at_one_time(pool: Data) -> int:
     return number if number >= needed(pool) else 0
 
 
-def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) -> float:
+def likely(pool: PoolFacts, weights: dict[str, float], server: str, *, most: bool) -> float:
     """Give the largest or the smallest share that a server of `weights` may have, as the load is.
 
     For all but least connections with different weights both are its share by weight.
@@ -71,15 +70,12 @@ def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) ->
     return (max if most else min)(share, 1.0 / len(weights))
 
 
-def found_in(phase: Data | None, pool: str) -> dict[str, Any]:
-    """Give {"asked", "reached", "servers": {endpoint: requests}}; {} where it was not counted.
-
-    `reached` of the requests were at the servers together.
-    """
-    return dict((phase or {}).get(KEY, {}).get(pool, {}))
+def found_in(phase: Phase | None, pool: str) -> Concurrent | None:
+    """Give what was counted of requests to `pool` at one time; None where nothing was."""
+    return phase["under_way"].get(pool) if phase else None
 
 
-def state(pool: Data, found: Data) -> str:
+def state(pool: PoolFacts, found: Concurrent | None) -> str:
     """Tell whether what was `found` (see `found_in`) tells shares, cannot, or should have."""
     if not at_one_time(pool):
         return IMPOSSIBLE
@@ -92,7 +88,7 @@ def state(pool: Data, found: Data) -> str:
     return COUNTED if enough and found["reached"] >= found["asked"] else MISSING
 
 
-def answered(pool: Data, found: Data) -> int:
+def answered(pool: PoolFacts, found: Concurrent) -> int:
     """Give how many of the requests that were under way a pool's own servers answered."""
     own = set(pool["endpoints"].values())
-    return sum(number for here, number in found.get("servers", {}).items() if here in own)
+    return sum(number for endpoint, number in found["servers"].items() if endpoint in own)

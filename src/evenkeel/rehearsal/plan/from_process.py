@@ -13,15 +13,16 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from evenkeel.host.system.driver import Observation
 from evenkeel.judge.fixed import exact_share
 from evenkeel.judge.verdict import PASS
 from evenkeel.rehearsal.protocol.check import Check, check, few
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.measured_types import Process, ProcessServer, Tallies, TallyRecord
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
-Data = Mapping[str, Any]
 
-
-def facts(observed: Data) -> dict[str, dict[str, dict[str, Any]]]:
+def facts(observed: Observation) -> Process:
     """Give {pool: {server: {"endpoint", "weight", "status", "backup"}}} of what a driver observed.
 
     `endpoint` is "" for a server without an address: its name is not resolved, or it is a socket.
@@ -40,22 +41,22 @@ def facts(observed: Data) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def _endpoint(state: Data) -> str:
+def _endpoint(state: Mapping[str, Any]) -> str:
     address = str(state.get("address") or "").strip("[]")
     try:
         ipaddress.ip_address(address)
     except ValueError:
         return ""
-    return endpoint(address, int(state["port"])) if state.get("port") else ""
+    return endpoint_of(address, int(state["port"])) if state.get("port") else ""
 
 
-def by_process(world: Data, process: Data | None) -> dict[str, Any]:
+def by_process(world: World, process: Process | None) -> World:
     """Give the world of a hand-written configuration with the servers that the process has.
 
     Servers at one endpoint cannot be told apart: they are one, with the weight of all of them.
     """
-    if not world.get("by_hand") or not process:
-        return dict(world)
+    if not world["by_hand"] or not process:
+        return world
     pools = {
         name: _pool(pool, process[name]) if process.get(name) else pool
         for name, pool in world["pools"].items()
@@ -63,7 +64,7 @@ def by_process(world: Data, process: Data | None) -> dict[str, Any]:
     return {**world, "pools": pools}
 
 
-def _pool(pool: Data, servers: Data) -> dict[str, Any]:
+def _pool(pool: PoolFacts, servers: Mapping[str, ProcessServer]) -> PoolFacts:
     first: dict[str, str] = {}
     weights: dict[str, float] = {}
     for name, one in servers.items():
@@ -73,7 +74,7 @@ def _pool(pool: Data, servers: Data) -> dict[str, Any]:
         takes = one["status"] not in ("inactive", "draining") and not one["backup"]
         weights[known] = weights.get(known, 0.0) + (one["weight"] if takes else 0.0)
     if not weights:
-        return dict(pool)
+        return pool
     out = {name for name, one in servers.items() if one["status"] in ("inactive", "draining")}
     backups = [name for name in weights if servers[name]["backup"] and name not in out]
     return {
@@ -87,7 +88,7 @@ def _pool(pool: Data, servers: Data) -> dict[str, Any]:
     }
 
 
-def reading_check(world: Data, process: Data) -> Check:
+def reading_check(world: World, process: Process) -> Check:
     """Tell where the process has other servers than the file was read to say."""
     reasons: list[str] = []
     compared = 0
@@ -101,23 +102,23 @@ def reading_check(world: Data, process: Data) -> Check:
     return check("reading", title, PASS, numbers, few(reasons, "differences"))
 
 
-def _differences(name: str, read: Data, has: Data, resolved: set[str]) -> list[str]:
+def _differences(name: str, read: PoolFacts, has: PoolFacts, resolved: set[str]) -> list[str]:
     found = []
     for server in sorted({*read["endpoints"], *has["endpoints"]}):
-        here, there = read["endpoints"].get(server), has["endpoints"].get(server)
+        endpoint, there = read["endpoints"].get(server), has["endpoints"].get(server)
         subject = f"server {server} of pool {name}"
-        if here is None or there is None:
-            found.append(f"{subject} is in the {'process' if here is None else 'file'} alone")
+        if endpoint is None or there is None:
+            found.append(f"{subject} is in the {'process' if endpoint is None else 'file'} alone")
             continue
-        if here != there and here.rpartition(":")[0] not in resolved:
-            found.append(f"{subject}: {here} in the file, {there} in the process")
+        if endpoint != there and endpoint.rpartition(":")[0] not in resolved:
+            found.append(f"{subject}: {endpoint} in the file, {there} in the process")
         was, is_now = read["weights"].get(server, 0.0), has["weights"].get(server, 0.0)
         if was != is_now:
             found.append(f"{subject}: weight {was:g} in the file, {is_now:g} in the process")
     return found
 
 
-def inexact(world: Data, classes: Data) -> set[str]:
+def inexact(world: World, classes: Tallies) -> set[str]:
     """Give the pools whose turns were not exact, though every one of them should be.
 
     A server that missed a health check on a busy machine loses some turns; a second count tells
@@ -126,12 +127,12 @@ def inexact(world: Data, classes: Data) -> set[str]:
     found = set()
     for name, pool in world["pools"].items():
         counts = dict.fromkeys(pool["endpoints"], 0)
-        names = {here: server for server, here in pool["endpoints"].items()}
-        for kind in world["classes"]:
-            tally = classes.get(kind["name"]) if kind["pool"] == name else None
-            for here, number in (tally or {"servers": {}})["servers"].items():
-                if here in names:
-                    counts[names[here]] += number
+        names = {endpoint: server for server, endpoint in pool["endpoints"].items()}
+        for request_class in world["classes"]:
+            tally = classes.get(request_class["name"]) if request_class["pool"] == name else None
+            for endpoint, number in (tally["servers"] if tally else {}).items():
+                if endpoint in names:
+                    counts[names[endpoint]] += number
         if pool["rule"] != "exact" or not sum(counts.values()):
             continue
         if exact_share(counts, pool["weights"])["verdict"] != PASS:
@@ -139,32 +140,47 @@ def inexact(world: Data, classes: Data) -> set[str]:
     return found
 
 
-def recounted(first: Data, second: Data, numbers: Mapping[str, int], world: Data) -> dict[str, Any]:
+def recounted(first: Tallies, second: Tallies, numbers: Mapping[str, int], world: World) -> Tallies:
     """Give the counts of classes after a second count, of which `numbers` were to be sent.
 
     Shares are those of the second count. What failed in the first one is not forgotten: everything
     else is the sum of both. A pool of which the second count is not whole keeps the first.
     """
-    whole = {name for name, number in numbers.items() if second.get(name, _NONE)["sent"] == number}
-    torn = {kind["pool"] for kind in world["classes"] if kind["name"] in set(numbers) - whole}
-    mine = {kind["name"] for kind in world["classes"] if kind["pool"] not in torn} & whole
+    whole = {
+        name
+        for name, number in numbers.items()
+        if name in second and second[name]["sent"] == number
+    }
+    torn = {
+        request_class["pool"]
+        for request_class in world["classes"]
+        if request_class["name"] in set(numbers) - whole
+    }
+    mine = {
+        request_class["name"]
+        for request_class in world["classes"]
+        if request_class["pool"] not in torn
+    } & whole
     return {
         name: _sum_of(first[name], second[name]) if name in mine and name in first else tally
         for name, tally in first.items()
     }
 
 
-_NONE: dict[str, int] = {"sent": 0}
+def _sum_of(first: TallyRecord, second: TallyRecord) -> TallyRecord:
+    return {
+        **first,
+        "sent": first["sent"] + second["sent"],
+        "answered": first["answered"] + second["answered"],
+        "failed": first["failed"] + second["failed"],
+        "diverted": first["diverted"] + second["diverted"],
+        "again": first["again"] + second["again"],
+        "servers": second["servers"],
+        "statuses": _sums(first["statuses"], second["statuses"]),
+        "errors": _sums(first["errors"], second["errors"]),
+        "versions": _sums(first["versions"], second["versions"]),
+    }
 
 
-def _sum_of(first: Data, second: Data) -> dict[str, Any]:
-    made: dict[str, Any] = {**first, "servers": second["servers"]}
-    for key, value in second.items():
-        if isinstance(value, int):
-            made[key] = first[key] + value
-        elif key in ("statuses", "errors", "versions"):
-            made[key] = {
-                name: first[key].get(name, 0) + value.get(name, 0)
-                for name in sorted({*first[key], *value})
-            }
-    return made
+def _sums(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return {name: first.get(name, 0) + second.get(name, 0) for name in sorted({*first, *second})}

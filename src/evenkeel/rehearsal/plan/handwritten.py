@@ -9,37 +9,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from evenkeel.rehearsal.plan.from_process import by_process
+from evenkeel.rehearsal.protocol.measured_types import Measured, Phase, TallyRecord
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 
-Data = Mapping[str, Any]
 
-
-def as_measured(world: Data, measured: Data) -> dict[str, Any]:
+def as_measured(world: World, measured: Measured) -> World:
     """Give the world with classes and pools as they showed themselves; an intent's stays as it is.
 
     Pools that no class is left for go to `unreached`.
     """
-    if not world.get("by_hand") or not measured["after"]:
-        return dict(world)
-    world = by_process(world, measured["after"].get("process"))
+    after, before = measured["after"], measured["before"]
+    if not world["by_hand"] or not after:
+        return world
+    world = by_process(world, after["process"])
     owners: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
-        for here in pool["endpoints"].values():
-            owners.setdefault(here, []).append(name)
-    phases = [phase for phase in (measured["before"], measured["after"]) if phase]
-    classes = []
-    for kind in world["classes"]:
-        tallies = [phase["classes"].get(kind["name"], {}) for phase in phases]
-        excused = bool(measured["before"]) and _no_better(*tallies)
-        if excused and not tallies[0].get("servers"):
+        for endpoint in pool["endpoints"].values():
+            owners.setdefault(endpoint, []).append(name)
+    phases: list[Phase] = [before, after] if before else [after]
+    classes: list[RequestClass] = []
+    for request_class in world["classes"]:
+        tallies = [phase["classes"].get(request_class["name"]) for phase in phases]
+        excused = bool(before) and _no_better(*tallies)
+        if excused and not (tallies[0] and tallies[0]["servers"]):
             continue
-        pool = next(filter(None, (_pool(kind, one, owners) for one in tallies)), None)
-        if pool or any(tally.get("failed") for tally in tallies):
+        owner = next(
+            filter(None, (_pool(request_class, one, owners) for one in tallies if one)), None
+        )
+        if owner or any(tally and tally["failed"] for tally in tallies):
             # Of one that was refused in part, who answered the rest counts as before.
-            classes.append({**kind, "pool": pool or kind["pool"], "excused": excused})
-    judged = {kind["pool"] for kind in classes}
+            classes.append(
+                {**request_class, "pool": owner or request_class["pool"], "excused": excused}
+            )
+    judged = {request_class["pool"] for request_class in classes}
     return {
         **world,
         "classes": classes,
@@ -48,35 +52,42 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     }
 
 
-def unanswered(world: Data, before: Data | None) -> set[str]:
+def unanswered(world: World, before: Phase | None) -> set[str]:
     """Give the classes, by name, that nobody answered before: those that are judged by nothing.
 
     What they would add to a pool's requests must not be missing from those that are judged.
     `before` is what was measured of what is live, None where that is nothing.
     """
-    if not world.get("by_hand") or before is None:
+    if not world["by_hand"] or before is None:
         return set()
     return {
         name
         for name, tally in before["classes"].items()
-        if tally.get("failed") and not tally.get("servers")
+        if tally["failed"] and not tally["servers"]
     }
 
 
-def _no_better(before: Data, after: Data) -> bool:
+def _no_better(before: TallyRecord | None, after: TallyRecord | None = None) -> bool:
     """Whether requests failed before as they do after: it is not this change's doing."""
-    if not before.get("failed"):
+    if not before or not before["failed"]:
         return False
-    return bool(before["failed"] * after.get("sent", 0) >= after.get("failed", 0) * before["sent"])
+    sent, failed = (after["sent"], after["failed"]) if after else (0, 0)
+    return before["failed"] * sent >= failed * before["sent"]
 
 
-def _pool(kind: Data, tally: Data, owners: Mapping[str, list[str]]) -> str | None:
+def _pool(
+    request_class: RequestClass, tally: TallyRecord, owners: Mapping[str, list[str]]
+) -> str | None:
     """Give the pool whose servers answered most of a class; its own when that is one of several."""
     found: Counter[str] = Counter()
-    for here, count in tally.get("servers", {}).items():
-        for name in owners.get(here, []):
+    for endpoint, count in tally["servers"].items():
+        for name in owners.get(endpoint, []):
             found[name] += count
     if not found:
         return None
     most = max(found.values())
-    return kind["pool"] if found[kind["pool"]] == most else max(found, key=lambda one: found[one])
+    return (
+        request_class["pool"]
+        if found[request_class["pool"]] == most
+        else max(found, key=lambda one: found[one])
+    )

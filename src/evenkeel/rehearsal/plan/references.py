@@ -7,18 +7,16 @@ does not. Each gets a stand-in, so that both start in the container as they do i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from evenkeel.change.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.world_types import Plan, ReferencedPlan
 
 Files = Mapping[str, bytes]
 
 
-def with_all_named(
-    made: Mapping[str, Any], dialect: Dialect, live: Files, new: Files
-) -> dict[str, Any]:
+def with_all_named(made: Plan, dialect: Dialect, live: Files, new: Files) -> ReferencedPlan:
     """Give the world `made` with what the files `live` (empty: nothing is) and `new` name.
 
     Added are "names" that nobody had an address for, "addresses" that are listened at,
@@ -34,7 +32,7 @@ def with_all_named(
     servers = [
         {
             **server,
-            "here": endpoint(names.get(server["address"], server["address"]), server["port"]),
+            "here": endpoint_of(names.get(server["address"], server["address"]), server["port"]),
             "speaks": pool["speaks"],
         }
         for reading in readings
@@ -59,7 +57,7 @@ def with_all_named(
             {_place(one) for need in needs for one in need.get("nameservers", ())}
         ),
         "speaks": {one["here"]: one["speaks"] for one in servers if one["speaks"]},
-        "over_tls": sorted(here for here, tls in over_tls.items() if tls),
+        "over_tls": sorted(endpoint for endpoint, tls in over_tls.items() if tls),
         "unchanged": sorted(dialect.unchanged(new, live)) if live and dialect.unchanged else [],
     }
 

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from evenkeel.rehearsal.plan.intent_types import (
+    IntentBind,
+    IntentListener,
+    IntentPool,
+    IntentRoute,
+)
 from evenkeel.rehearsal.plan.request_mix import mixes, weight_of
 from evenkeel.rehearsal.plan.requests import ANY_HOST
-from evenkeel.rehearsal.protocol.http import endpoint
-
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.world_types import (
+    PoolFacts,
+    ProfileFacts,
+    ProfileRow,
+    RequestClass,
+    RouteRequests,
+    Target,
+)
 
 LEAST_REQUESTS = 300
 MOST_REQUESTS = 60_000
@@ -31,8 +42,11 @@ MOST_OF_A_CLIENT = 8
 
 
 def classes(
-    listeners: Sequence[Data], pools: Mapping[str, Data], profile: Data
-) -> list[dict[str, Any]]:
+    listeners: Sequence[IntentListener],
+    pools: Mapping[str, IntentPool],
+    profile: ProfileFacts,
+    rows: Sequence[ProfileRow],
+) -> list[RequestClass]:
     """Give the classes of all listeners, with the mix and the numbers of a profile's `facts`."""
     found = [
         _class(listener, bind, route, pools[route["pool"]])
@@ -40,41 +54,56 @@ def classes(
         for bind in _binds(listener)
         for route in _routes(listener)
     ]
-    asked = mixes(found, profile)
-    numbers = {
-        "clients": max(LEAST_CLIENTS, profile["clients"]),
-        **{
-            name: profile[name]
-            for name in ("requests_per_connection", "largest_header_bytes", "largest_body_bytes")
-        },
-    }
-    return [{**kind, "mix": asked[kind["name"]], **numbers} for kind in found]
+    asked = mixes(found, profile, rows)
+    return [
+        {
+            **route,
+            "mix": asked[route["name"]],
+            "clients": max(LEAST_CLIENTS, profile["clients"]),
+            "requests_per_connection": profile["requests_per_connection"],
+            "largest_header_bytes": profile["largest_header_bytes"],
+            "largest_body_bytes": profile["largest_body_bytes"],
+            "requests": 0,
+            "requests_before": 0,
+            "excused": False,
+        }
+        for route in found
+    ]
 
 
-def _binds(listener: Data) -> list[Data]:
+def _binds(listener: IntentListener) -> list[IntentBind]:
     """Give the places of a listener, each once."""
     return list({(bind["address"], bind["port"]): bind for bind in listener["binds"]}.values())
 
 
-def _place(listener: Data, bind: Data) -> str:
+def _place(listener: IntentListener, bind: IntentBind) -> str:
     """Give what a place is called: with its address where the port alone is not enough."""
     port = int(bind["port"])
     if sum(one["port"] == port for one in _binds(listener)) == 1:
         return f"{listener['name']}:{port}"
-    return f"{listener['name']}:{endpoint(bind['address'], port)}"
+    return f"{listener['name']}:{endpoint_of(bind['address'], port)}"
 
 
-def _routes(listener: Data) -> Iterator[Data]:
+def _routes(listener: IntentListener) -> Iterator[IntentRoute]:
     if listener["mode"] == "http":
         yield from listener["routes"]
     if listener["default_pool"]:
-        yield {"name": "default", "pool": listener["default_pool"]}
+        yield {
+            "name": "default",
+            "pool": listener["default_pool"],
+            "hosts": [],
+            "paths": [],
+            "path_prefixes": [],
+            "headers": [],
+        }
 
 
-def _class(listener: Data, bind: Data, route: Data, pool: Data) -> dict[str, Any]:
-    hosts = [_a_host(host) for host in route.get("hosts", [])] or [ANY_HOST]
-    paths = [[path, False] for path in route.get("paths", [])]
-    paths += [[prefix, True] for prefix in route.get("path_prefixes", [])]
+def _class(
+    listener: IntentListener, bind: IntentBind, route: IntentRoute, pool: IntentPool
+) -> RouteRequests:
+    hosts = [_a_host(host) for host in route["hosts"]] or [ANY_HOST]
+    paths = [(path, False) for path in route["paths"]]
+    paths += [(prefix, True) for prefix in route["path_prefixes"]]
     algorithm = pool["algorithm"]
     hashed = algorithm["key"] if algorithm["kind"] == "hash" else None
     tcp = "tcp" in (listener["mode"], pool["mode"])
@@ -84,8 +113,8 @@ def _class(listener: Data, bind: Data, route: Data, pool: Data) -> dict[str, Any
         "route": route["name"],
         "pool": pool["name"],
         "hosts": hosts,
-        "paths": paths or [["/", True]],
-        "headers": {header["name"]: header["value"] for header in route.get("headers", [])},
+        "paths": paths or [("/", True)],
+        "headers": {header["name"]: header["value"] for header in route["headers"]},
         "key": hashed,
         "key_header": algorithm["name"] if hashed == "header" else None,
         "key_cookie": algorithm["name"] if hashed == "cookie" else None,
@@ -101,7 +130,7 @@ def _a_host(match: str) -> str:
     return f"rehearsal{match[1:]}" if match.startswith("*.") else match
 
 
-def target(listener: Data, bind: Data) -> dict[str, Any]:
+def target(listener: IntentListener, bind: IntentBind) -> Target:
     """Give where the requests of one bind of a listener arrive."""
     wild = {"*": "127.0.0.1", "::": "::1"}
     return {
@@ -113,7 +142,7 @@ def target(listener: Data, bind: Data) -> dict[str, Any]:
     }
 
 
-def share_out(kinds: list[dict[str, Any]], pools: Mapping[str, Data]) -> None:
+def share_out(classes: Sequence[RequestClass], pools: Mapping[str, PoolFacts]) -> None:
     """Enter into each class its `requests`, its `requests_before`, and by how many `clients`.
 
     Each pool gets what is needed to tell its shares apart. Beyond that the learnt rows decide: a
@@ -121,22 +150,24 @@ def share_out(kinds: list[dict[str, Any]], pools: Mapping[str, Data]) -> None:
     """
     total = sum(pool["requests"] for pool in pools.values())
     scale = min(1.0, MOST_REQUESTS / max(1, total))
-    weights = {kind["name"]: weight_of(kind["mix"]) for kind in kinds}
+    weights = {request_class["name"]: weight_of(request_class["mix"]) for request_class in classes}
     whole = sum(weights.values())
     room = min(MOST_BEYOND, total)
     for name, pool in pools.items():
-        mine = [kind for kind in kinds if kind["pool"] == name]
-        part = sum(weights[kind["name"]] for kind in mine)
+        mine = [request_class for request_class in classes if request_class["pool"] == name]
+        part = sum(weights[request_class["name"]] for request_class in mine)
         needed = max(1.0, pool["requests"] * scale)
         wanted = max(needed, room * part / whole if whole else 0.0)
         before = min(wanted, max(LEAST_REQUESTS, MOST_REQUESTS_BEFORE * scale))
-        for kind in mine:
-            share = weights[kind["name"]] / part if part else 1 / len(mine)
-            kind["requests"] = _asked(wanted, share, len(mine))
-            kind["requests_before"] = _asked(before, share, len(mine))
-    least = math.ceil(sum(kind["requests"] for kind in kinds) / MOST_OF_A_CLIENT)
-    for kind in kinds:
-        kind["clients"] = max(kind["clients"], least)
+        for request_class in mine:
+            share = weights[request_class["name"]] / part if part else 1 / len(mine)
+            request_class["requests"] = _asked(wanted, share, len(mine))
+            request_class["requests_before"] = _asked(before, share, len(mine))
+    least = math.ceil(
+        sum(request_class["requests"] for request_class in classes) / MOST_OF_A_CLIENT
+    )
+    for request_class in classes:
+        request_class["clients"] = max(request_class["clients"], least)
 
 
 def _asked(requests: float, share: float, classes_of_pool: int) -> int:

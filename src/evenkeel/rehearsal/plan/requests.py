@@ -11,9 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.protocol.world_types import (
+    Manner,
+    Question,
+    RequestClass,
+    RequestTemplate,
+    RouteTest,
+    Subject,
+    TestRequest,
+    Words,
+    World,
+)
 
 MOST_WORDS = 60
 MOST_QUESTIONS = 300
@@ -25,8 +34,6 @@ MOST_BODY_BYTES = 4 * 1024 * 1024
 # Of the hosts, so many are asked for every path.
 _MAIN_HOSTS = 3
 _REDIRECT = 300
-# In a world: {subject: reason} of the waivers of what is asked.
-WAIVED = "waived_requests"
 _PLACEHOLDER = re.compile(r"\{[a-z]+\}")
 _PATH = re.compile(r"/[A-Za-z0-9_./-]{0,120}")
 _HOST = re.compile(r"\.?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}")
@@ -34,7 +41,7 @@ _HOST = re.compile(r"\.?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}")
 _FILES = ("/etc/", "/var/", "/dev/", "/run/", "/usr/", "/tmp/")  # noqa: S108 (no file is made)
 
 
-def words_of(text: str) -> dict[str, list[str]]:
+def words_of(text: str) -> Words:
     """Give the words of a configuration that could be URL paths and host names, each once."""
     paths: dict[str, None] = {}
     hosts: dict[str, None] = {}
@@ -48,22 +55,22 @@ def words_of(text: str) -> dict[str, list[str]]:
     return {"paths": list(paths)[:MOST_WORDS], "hosts": list(hosts)[:MOST_WORDS]}
 
 
-def binds(world: Data) -> list[dict[str, Any]]:
+def binds(world: World) -> list[RequestClass]:
     """Give each place that clients arrive at, once, as a class without host and path."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    for kind in world["classes"]:
-        found.setdefault((kind["address"], kind["port"]), dict(kind))
+    found: dict[tuple[str, int], RequestClass] = {}
+    for request_class in world["classes"]:
+        found.setdefault((request_class["address"], request_class["port"]), request_class)
     return list(found.values())
 
 
-def questions(world: Data) -> list[dict[str, Any]]:
+def questions(world: World) -> list[Question]:
     """Give the questions as classes of one host and one path each; its name says what is asked."""
-    found: dict[str, dict[str, Any]] = {}
-    words = world.get("words", {"paths": [], "hosts": []})
+    found: dict[str, Question] = {}
+    words = world["words"]
     for bind in binds(world):
-        here = [k for k in world["classes"] if (k["address"], k["port"]) == _place(bind)]
-        hosts = [host for kind in here for host in kind["hosts"]]
-        pairs = [(h, p, k["headers"]) for k in here for h in k["hosts"] for p, _ in k["paths"]]
+        endpoint = [k for k in world["classes"] if (k["address"], k["port"]) == _place(bind)]
+        hosts = [host for request_class in endpoint for host in request_class["hosts"]]
+        pairs = [(h, p, k["headers"]) for k in endpoint for h in k["hosts"] for p, _ in k["paths"]]
         pairs += [(_a_host(host), "/", {}) for host in words["hosts"]]
         main = list(dict.fromkeys(hosts))[:_MAIN_HOSTS]
         pairs += [(host, path, {}) for path in ("/", *words["paths"]) for host in main]
@@ -74,12 +81,12 @@ def questions(world: Data) -> list[dict[str, Any]]:
     return list(found.values())[:MOST_QUESTIONS]
 
 
-def manners(world: Data) -> list[dict[str, Any]]:
+def manners(world: World) -> list[Manner]:
     """Give one question for each way to speak to each place: TLS, HTTP/2, a PROXY header."""
-    found = []
+    found: list[Manner] = []
     for bind in binds(world):
         ways = {"plain": (False, False), "TLS": (True, False)}
-        if bind.get("h2"):
+        if bind["h2"]:
             ways["TLS with HTTP/2"] = True, True
         for way, (tls, h2) in ways.items():
             for proxy in (False, True):
@@ -91,8 +98,8 @@ def manners(world: Data) -> list[dict[str, Any]]:
     return found
 
 
-def _place(kind: Data) -> tuple[str, int]:
-    return kind["address"], kind["port"]
+def _place(request_class: RequestTemplate) -> tuple[str, int]:
+    return request_class["address"], request_class["port"]
 
 
 def _a_host(word: str) -> str:
@@ -100,13 +107,13 @@ def _a_host(word: str) -> str:
 
 
 def _question(
-    bind: Data, name: str, host: str, path: str, headers: Mapping[str, str]
-) -> dict[str, Any]:
+    bind: RequestClass, name: str, host: str, path: str, headers: Mapping[str, str]
+) -> Question:
     return {
         **bind,
         "name": name,
         "hosts": [host],
-        "paths": [[path, False]],
+        "paths": [(path, False)],
         "headers": dict(headers),
         "asked": {
             "listener": bind["listener"],
@@ -118,30 +125,33 @@ def _question(
     }
 
 
-def untested(world: Data) -> dict[str, list[str]]:
+def untested(world: World) -> dict[str, list[str]]:
     """Give {route of a class: its route tests}; the empty lists are routes that no test reaches.
 
     A test belongs to the first route of its listener that takes its request, as for the balancer.
     """
-    found: dict[str, list[str]] = {kind["name"]: [] for kind in world["classes"]}
+    found: dict[str, list[str]] = {request_class["name"]: [] for request_class in world["classes"]}
     for test in world["route_tests"]:
         for request in test["requests"]:
-            kinds = [k for k in world["classes"] if _place(k) == _place(request)]
-            kind = next((kind for kind in kinds if _takes(kind, request)), None)
-            if kind:
-                found[kind["name"]].append(test["name"])
+            at_place = [k for k in world["classes"] if _place(k) == _place(request)]
+            request_class = next(
+                (request_class for request_class in at_place if _takes(request_class, request)),
+                None,
+            )
+            if request_class:
+                found[request_class["name"]].append(test["name"])
     return found
 
 
-def _takes(kind: Data, request: Data) -> bool:
-    if kind.get("route") == "default":
+def _takes(request_class: RequestClass, request: TestRequest) -> bool:
+    if request_class["route"] == "default":
         return True
     host, path = request["hosts"][0], request["paths"][0][0]
     has = {name.lower(): value for name, value in request["headers"].items()}
     return (
-        any(is_host(host, one) for one in kind["hosts"])
-        and any(is_path(path, one, grows) for one, grows in kind["paths"])
-        and all(has.get(name.lower()) == value for name, value in kind["headers"].items())
+        any(is_host(host, one) for one in request_class["hosts"])
+        and any(is_path(path, one, grows) for one, grows in request_class["paths"])
+        and all(has.get(name.lower()) == value for name, value in request_class["headers"].items())
     )
 
 
@@ -158,7 +168,7 @@ def is_path(path: str, of_class: str, grows: bool) -> bool:
     return path == of_class or (grows and path.startswith(of_class.rstrip("/") + "/"))
 
 
-def declared(world: Data, asked: Data) -> list[Data]:
+def declared(tests: Iterable[RouteTest], asked: Subject) -> list[RouteTest]:
     """Give the route tests that ask for the same host, path and method: what the change wants.
 
     About what no route is meant for, a test of any host speaks, except on what is traffic
@@ -171,16 +181,16 @@ def declared(world: Data, asked: Data) -> list[Data]:
     """
     return [
         test
-        for test in world["route_tests"]
+        for test in tests
         for request in test["requests"][:1]
         if request["listener"] == asked["listener"]
-        and request.get("method", "GET") == asked.get("method", "GET")
+        and request["method"] == asked.get("method", "GET")
         and _is_of_host(test, request["hosts"][0], asked)
         and _covers(test, request["paths"][0][0].partition("?")[0], asked)
     ]
 
 
-def _is_of_host(test: Data, host: str, asked: Data) -> bool:
+def _is_of_host(test: RouteTest, host: str, asked: Subject) -> bool:
     if asked["host"].lower() == host.lower():
         return True
     if asked["host"] == ANY_HOST and not asked.get("of_traffic"):
@@ -191,35 +201,34 @@ def _is_of_host(test: Data, host: str, asked: Data) -> bool:
     return host == ANY_HOST and (says_no(test) or bool(asked.get("any_host")))
 
 
-def waiver_of(world: Data, asked: Data) -> str:
+def waiver_of(world: World, asked: Subject) -> str:
     """Give the reason of a waiver for what is asked, or "".
 
     The subject of a waiver is a method, a method and a host, or those and a path with all below it.
     """
     name = f"{asked['method']} {asked['host']}{asked['path']}/"
-    waivers: Mapping[str, str] = world.get(WAIVED, {})
-    for subject, reason in waivers.items():
+    for subject, reason in world["waived_requests"].items():
         method, _, rest = subject.partition(" ")
         if name.startswith(f"{method} {rest.rstrip('/')}/" if rest else f"{method} "):
             return reason
     return ""
 
 
-def says_no(test: Data) -> bool:
+def says_no(test: RouteTest) -> bool:
     """Whether a route test expects a redirect or an error: nothing that a server answers."""
     return (test["expect_status"] or 0) >= _REDIRECT
 
 
-def _covers(test: Data, tested: str, asked: Data) -> bool:
+def _covers(test: RouteTest, tested: str, asked: Subject) -> bool:
     path = asked["path"]
     if tested == path:
         return True
     is_entry = "prefixes" in asked
     is_below = path != "/" and tested.startswith(path.rstrip("/") + "/")
     # Where something below a path goes is where the path goes, as far as anybody has said.
-    if not is_entry or (is_below and test.get("expect_pool")):
+    if not is_entry or (is_below and test["expect_pool"]):
         return is_below
-    speaks = says_no(test) or bool(test.get("expect_pool"))
+    speaks = says_no(test) or bool(test["expect_pool"])
     below = speaks and any(is_path(tested, prefix, grows=True) for prefix in asked["prefixes"])
     return _leads_to(tested, path, below=below)
 
@@ -237,12 +246,12 @@ def _leads_to(tested: str, path: str, *, below: bool) -> bool:
     return below or (len(parts) == len(wanted) and same_end)
 
 
-def was_known(world: Data, asked: Data) -> bool:
+def was_known(world: World, asked: Subject) -> bool:
     """Whether what was live before speaks of a question's host, path and headers.
 
     What only the change names is new: it may go elsewhere than before, that is what it is for.
     """
-    words = world.get("base_words", {"paths": [], "hosts": [], "headers": []})
+    words = world["base_words"]
     hosts = [_a_host(word) for word in words["hosts"]]
     return (
         (asked["path"] == "/" or asked["path"] in words["paths"])
@@ -251,10 +260,10 @@ def was_known(world: Data, asked: Data) -> bool:
     )
 
 
-def words_of_all(texts: Iterable[str]) -> dict[str, list[str]]:
+def words_of_all(texts: Iterable[str]) -> Words:
     """Give the words of several files together, in their order."""
-    both: dict[str, list[str]] = {"paths": [], "hosts": []}
-    for text in texts:
-        for key, words in words_of(text).items():
-            both[key] += [word for word in words if word not in both[key]]
-    return both
+    found = [words_of(text) for text in texts]
+    return {
+        "paths": list(dict.fromkeys(path for words in found for path in words["paths"])),
+        "hosts": list(dict.fromkeys(host for words in found for host in words["hosts"])),
+    }

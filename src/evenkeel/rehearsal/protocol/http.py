@@ -101,6 +101,6 @@ def _take_version_2(buffer: bytearray) -> str | None:
     return "v2 unknown"
 
 
-def endpoint(address: str, port: int) -> str:
+def endpoint_of(address: str, port: int) -> str:
     """Give the one text that stands for an address and a port."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

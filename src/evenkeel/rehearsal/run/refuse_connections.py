@@ -34,9 +34,9 @@ def wildcard_ports() -> set[int]:
     return found
 
 
-def parts(here: str) -> tuple[str, int]:
+def split_endpoint(endpoint: str) -> tuple[str, int]:
     """Split an endpoint's text into its address and port."""
-    address, _, port = here.rpartition(":")
+    address, _, port = endpoint.rpartition(":")
     return address.strip("[]"), int(port)
 
 
@@ -52,8 +52,8 @@ def take_again(endpoints: Iterable[str]) -> None:
 
 def _rules(verb: str, endpoints: Iterable[str]) -> None:
     lines: dict[str, list[str]] = {"-4": [], "-6": []}
-    for here in sorted(set(endpoints)):
-        address, port = parts(here)
+    for endpoint in sorted(set(endpoints)):
+        address, port = split_endpoint(endpoint)
         lines["-6" if ":" in address else "-4"].append(
             f"rule {verb} pref {_OURS} to {address} ipproto {_TCP} dport {port} prohibit"
         )

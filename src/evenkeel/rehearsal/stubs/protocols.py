@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from evenkeel.rehearsal.protocol.world_types import Endpoint, SpeechFacts
 
 # As long as a client of a busy machine may need for its first byte; checks wait a second and more.
 GREETING_SECONDS = 0.5
@@ -28,14 +29,14 @@ class Speech:
         return next((said for begins, said in self.answers if asked.startswith(begins)), b"")
 
 
-def read(speeches: Mapping[str, Any]) -> dict[str, Speech]:
+def read(speeches: Mapping[Endpoint, SpeechFacts]) -> dict[str, Speech]:
     """Give {endpoint: its speech} of a world's `speaks`."""
     return {
-        here: Speech(
+        endpoint: Speech(
             bytes.fromhex(one["greets"]),
             [(bytes.fromhex(ask), bytes.fromhex(say)) for ask, say in one["answers"]],
         )
-        for here, one in speeches.items()
+        for endpoint, one in speeches.items()
     }
 
 

@@ -21,13 +21,13 @@ from evenkeel.rehearsal.protocol.http import (
     IP_FREEBIND,
     Head,
     WireError,
-    endpoint,
+    endpoint_of,
     take_head,
     take_proxy_header,
 )
 from evenkeel.rehearsal.stubs import protocols, tls
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, Faults
-from evenkeel.rehearsal.stubs.hold import Peak
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, Failures
+from evenkeel.rehearsal.stubs.peak import Peak
 
 # Long enough for requests to be with their servers at the same time, as real ones are.
 ANSWER_SECONDS = 0.003
@@ -46,7 +46,7 @@ class Stubs:
         self.listening: dict[tuple[str, int], asyncio.Server] = {}
         self.checked: set[str] = set()
         self.peak = Peak()
-        self.faults = Faults()
+        self.failures = Failures()
         self.speaks: dict[str, protocols.Speech] = {}
         # Endpoints that are spoken to by TLS, and what they share.
         self.over_tls: set[str] = set()
@@ -89,9 +89,9 @@ class Stubs:
 
     def release(self, ports: list[int]) -> list[tuple[str, int]]:
         """Stop listening at every endpoint with one of these ports and give those endpoints."""
-        released = [here for here in self.listening if here[1] in ports]
-        for here in released:
-            self.listening.pop(here).close()
+        released = [endpoint for endpoint in self.listening if endpoint[1] in ports]
+        for endpoint in released:
+            self.listening.pop(endpoint).close()
         return released
 
 
@@ -114,20 +114,20 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
         self.transport = transport
         address, port = transport.get_extra_info("sockname")[:2]
-        self.here = endpoint(address, port)
-        self.stubs.faults.opened(self.here, self)
-        if self.stubs.tls and self.here in self.stubs.over_tls:
+        self.endpoint = endpoint_of(address, port)
+        self.stubs.failures.opened(self.endpoint, self)
+        if self.stubs.tls and self.endpoint in self.stubs.over_tls:
             self.session = tls.Session(self.stubs.tls)
-        self.speech = self.stubs.speaks.get(self.here)
+        self.speech = self.stubs.speaks.get(self.endpoint)
         if self.speech and self.speech.greets:
             loop = asyncio.get_running_loop()
             loop.call_later(protocols.GREETING_SECONDS, self.greet)
 
     def greet(self) -> None:
         """Speak first, to a health check that waits for it."""
-        well = self.stubs.faults.mode(self.here) not in (HANG, ERRORS)
+        well = self.stubs.failures.mode(self.endpoint) not in (HANG, ERRORS)
         if self.speech and well and not self.buffer and not self.transport.is_closing():
-            self.stubs.checked.add(self.here)
+            self.stubs.checked.add(self.endpoint)
             self.say(self.speech.greets)
 
     def replied(self) -> bool:
@@ -135,8 +135,8 @@ class Connection(asyncio.Protocol):
         said = self.speech.reply(bytes(self.buffer)) if self.speech else b""
         if said:
             self.buffer.clear()
-            self.stubs.checked.add(self.here)
-            if self.stubs.faults.mode(self.here) not in (HANG, ERRORS):
+            self.stubs.checked.add(self.endpoint)
+            if self.stubs.failures.mode(self.endpoint) not in (HANG, ERRORS):
                 self.say(said)
         return bool(said)
 
@@ -148,9 +148,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take a connection without a word for what it is: a TCP health check."""
         del exc
-        self.stubs.faults.closed(self.here, self)
+        self.stubs.failures.closed(self.endpoint, self)
         if not self.said_something:
-            self.stubs.checked.add(self.here)
+            self.stubs.checked.add(self.endpoint)
         self.stubs.peak.forget(self)
 
     def data_received(self, data: bytes) -> None:
@@ -214,11 +214,11 @@ class Connection(asyncio.Protocol):
     def obey(self, head: Head) -> None:
         """Answer a request that is here as a whole, in its time."""
         if OURS not in head.headers:
-            self.stubs.checked.add(self.here)
-            self.stubs.faults.asked.add(self.here)
+            self.stubs.checked.add(self.endpoint)
+            self.stubs.failures.asked.add(self.endpoint)
         else:
             self.stubs.note(head)
-        mode = self.stubs.faults.mode(self.here)
+        mode = self.stubs.failures.mode(self.endpoint)
         loop = asyncio.get_running_loop()
         if SLOW in head.headers:
             # Whatever becomes of the server while it works on this.
@@ -241,13 +241,13 @@ class Connection(asyncio.Protocol):
         path = words[1].partition("?")[0] if len(words) > 1 else "/"
         status = 200
         if OURS not in head.headers:
-            status = self.stubs.health.get(self.here, {}).get(path, 200)
-        if self.stubs.faults.mode(self.here) == ERRORS and SLOW not in head.headers:
+            status = self.stubs.health.get(self.endpoint, {}).get(path, 200)
+        if self.stubs.failures.mode(self.endpoint) == ERRORS and SLOW not in head.headers:
             status = 500
         body = b"ok\n"
         if ECHO in head.headers:
             echo = {
-                "server": self.here,
+                "server": self.endpoint,
                 "line": head.first_line,
                 "headers": head.headers,
                 "proxy": self.proxy,
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
         if words[0] == "HEAD" or status in (204, 304):
             body = b""
         self.say(
-            f"HTTP/1.1 {status} Stub\r\nX-Evenkeel-Server: {self.here}\r\n"
+            f"HTTP/1.1 {status} Stub\r\nX-Evenkeel-Server: {self.endpoint}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body
         )

@@ -4,11 +4,11 @@ import asyncio
 import json
 
 import pytest
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
-from unit.rehearsal.measured import world_of
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.measured import SHIPPED, world_of
 
 from evenkeel.rehearsal.checks import answers
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.plan import requests
 from evenkeel.rehearsal.run import single_requests
 
@@ -244,7 +244,7 @@ def test_what_a_server_was_told_is_kept_so_that_it_can_be_compared():
 
     async def scene():
         await stubs_at(port)
-        made = {"classes": [{**kind(port), "listener": "www"}], "route_tests": []}
+        made = {**SHIPPED, "classes": [kind(port)], "route_tests": []}
         return await single_requests.ask(client.Client(1), Driver(), made)
 
     found = json.loads(json.dumps(asyncio.run(scene())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,11 @@ from evenkeel.judge.fixed import diverse_share, exact_share
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, PASS
 from evenkeel.rehearsal.checks import effect as effects
 from evenkeel.rehearsal.plan import concurrent_shares
-from evenkeel.rehearsal.plan.waivers import KEY, is_declared
-from evenkeel.rehearsal.protocol.check import Check, Data, check, few, verdict_for
+from evenkeel.rehearsal.plan.waivers import is_declared
+from evenkeel.rehearsal.protocol.check import Check, check, few, verdict_for
+from evenkeel.rehearsal.protocol.effect_types import PoolEffect
+from evenkeel.rehearsal.protocol.measured_types import Concurrent, Measured
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
 # A server that should have had so many requests and had none is not unlucky (e^-20).
 _SURE_OF_TRAFFIC = 20
@@ -32,13 +35,13 @@ class _Counted:
 
     counts: effects.Counts
     state: str
-    found: Data
+    found: Concurrent | None
     together: effects.Counts | None
     alike: bool
 
 
 def share_checks(
-    name: str, world: Data, measured: Data, counts: effects.Counts, effect: Data
+    name: str, world: World, measured: Measured, counts: effects.Counts, effect: PoolEffect
 ) -> Iterator[Check]:
     """Give the checks of the shares of pool `name`; `counts` are those with a few requests."""
     pool = world["pools"][name]
@@ -57,10 +60,10 @@ def share_checks(
     yield _shift(name, pool, intended if exact and counted.alike else effect)
 
 
-def _counted(name: str, world: Data, measured: Data, counts: effects.Counts) -> _Counted:
+def _counted(name: str, world: World, measured: Measured, counts: effects.Counts) -> _Counted:
     pool, before, after = world["pools"][name], measured["before"], measured["after"]
-    if not concurrent_shares.shows_under_load_only(pool):
-        return _Counted(counts, _ANY_LOAD, {}, None, alike=True)
+    if not after or not concurrent_shares.shows_under_load_only(pool):
+        return _Counted(counts, _ANY_LOAD, None, None, alike=True)
     found = concurrent_shares.found_in(after, name)
     state = concurrent_shares.state(pool, found)
     if world["by_hand"] and not found:
@@ -70,10 +73,10 @@ def _counted(name: str, world: Data, measured: Data, counts: effects.Counts) -> 
     return _Counted(counts, state, found, effects.at_one_time(world, after, name), alike)
 
 
-def _share(name: str, pool: Data, counted: _Counted, effect: Data) -> Check:
+def _share(name: str, pool: PoolFacts, counted: _Counted, effect: PoolEffect) -> Check:
     """Shares against the weights: exactly for round robin, within the tolerance for the others."""
     title, counts = f"Shares of pool {name} are the intended ones", counted.counts
-    numbers: dict[str, Any] = {"requests": counts.total, "algorithm": pool["algorithm"]}
+    numbers: dict[str, object] = {"requests": counts.total, "algorithm": pool["algorithm"]}
     elsewhere = counts.elsewhere + (counted.together or effects.Counts({})).elsewhere
     reasons = []
     if elsewhere:
@@ -88,7 +91,8 @@ def _share(name: str, pool: Data, counted: _Counted, effect: Data) -> Check:
         numbers["rule"] = "none: not enough of its requests can be under way for weights to show"
         return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
     if counted.state != _ANY_LOAD:
-        numbers |= {"rule": _EXACT[1], "at_one_time": counted.found.get("reached", 0)}
+        reached = counted.found["reached"] if counted.found else 0
+        numbers |= {"rule": _EXACT[1], "at_one_time": reached}
         result = _of_requests_at_one_time(name, pool, counted)
     elif pool["rule"] == "exact":
         numbers["rule"] = _EXACT[0]
@@ -102,20 +106,21 @@ def _share(name: str, pool: Data, counted: _Counted, effect: Data) -> Check:
     return check(f"share:{name}", title, verdict, numbers, reasons)
 
 
-def _of_requests_at_one_time(name: str, pool: Data, counted: _Counted) -> dict[str, Any]:
+def _of_requests_at_one_time(name: str, pool: PoolFacts, counted: _Counted) -> Mapping[str, Any]:
     if counted.together:
         weights = pool["weights"]
         return exact_share(counted.together.servers, weights, concurrent_shares.SLACK, pool=name)
-    asked, reached = (counted.found.get(key, 0) for key in ("asked", "reached"))
+    found: Concurrent = counted.found or {"asked": 0, "reached": 0, "servers": {}}
+    asked, reached = found["asked"], found["reached"]
     reason = (
         f"of {asked} requests to pool {name} at one time {reached} reached a server together and"
-        f" {concurrent_shares.answered(pool, counted.found)} were answered by its own, wanted all"
+        f" {concurrent_shares.answered(pool, found)} were answered by its own, wanted all"
         f" and at least {concurrent_shares.needed(pool)} to tell its shares"
     )
     return {"verdict": INCONCLUSIVE, "reasons": [reason]}
 
 
-def _with_move(reason: str, effect: Data) -> str:
+def _with_move(reason: str, effect: PoolEffect) -> str:
     """Add before → after to a reason that begins with "server NAME "."""
     words = reason.split(" ", 2)
     if words[0] != "server" or words[1] not in effect["servers"]:
@@ -123,7 +128,7 @@ def _with_move(reason: str, effect: Data) -> str:
     return f"{reason} ({effects.move(effect['servers'][words[1]])})"
 
 
-def _idle(name: str, pool: Data, counts: effects.Counts) -> Check:
+def _idle(name: str, pool: PoolFacts, counts: effects.Counts) -> Check:
     """No server that should have traffic is without any."""
     intended = effects.intended(pool)
     sure = [s for s, share in intended.items() if share * counts.total >= _SURE_OF_TRAFFIC]
@@ -139,7 +144,7 @@ def _idle(name: str, pool: Data, counts: effects.Counts) -> Check:
     return check(f"idle:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 
-def _guarded(name: str, pool: Data, seen: list[Data]) -> Check:
+def _guarded(name: str, pool: PoolFacts, seen: list[PoolEffect]) -> Check:
     """No share is far from the fair one, whatever the weights say: wrong ones are intended too.
 
     Each of the effects `seen` has to keep near it.
@@ -148,7 +153,7 @@ def _guarded(name: str, pool: Data, seen: list[Data]) -> Check:
     rows = [row for effect in seen for row in effects.against_fair(pool, effect)]
     for row in rows:
         ratio, fair = row["ratio"], row["fair"]
-        if is_declared(pool, row):
+        if is_declared(pool, row["server"], row["before"], row["after"]):
             continue
         if ratio > guards["largest_fair_ratio"] or ratio < guards["least_fair_ratio"]:
             bound = (
@@ -168,7 +173,7 @@ def _guarded(name: str, pool: Data, seen: list[Data]) -> Check:
     return check(f"spread:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 
-def _shift(name: str, pool: Data, effect: Data) -> Check:
+def _shift(name: str, pool: PoolFacts, effect: PoolEffect) -> Check:
     """Servers that take traffic before and after keep their part of what they take together.
 
     A server that joins or leaves moves everybody's share, which is what it is for; so shares are
@@ -180,16 +185,20 @@ def _shift(name: str, pool: Data, effect: Data) -> Check:
     if not stay:
         nothing = {"largest_shift_points": None, "compared": 0}
         return check(f"shift:{name}", title, PASS, nothing, [])
-    reasons = [
-        f"server {row['server']} of pool {name}: {effects.move(row)}, {row['points']:+.1f} points"
-        f" among the servers that stay, wanted at most {limit:g}"
-        for row in stay
-        if abs(row["points"]) > limit and not is_declared(pool, row, row["points"])
-    ]
-    numbers: dict[str, Any] = {
+    reasons = []
+    for row in stay:
+        server, points = row["server"], row["points"]
+        share = effect["servers"][server]
+        declared = is_declared(pool, server, share["before"], share["after"], points)
+        if abs(points) > limit and not declared:
+            reasons.append(
+                f"server {server} of pool {name}: {effects.move(share)}, {points:+.1f} points"
+                f" among the servers that stay, wanted at most {limit:g}"
+            )
+    numbers: dict[str, object] = {
         "largest_shift_points": max(abs(row["points"]) for row in stay),
         "compared": len(stay),
     }
-    if pool.get(KEY):
-        numbers["declared"] = sorted(pool[KEY])
+    if pool["declared_shifts"]:
+        numbers["declared"] = sorted(pool["declared_shifts"])
     return check(f"shift:{name}", title, verdict_for(reasons), numbers, few(reasons))

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load import request_maker
 from evenkeel.rehearsal.stubs.control import StubControl, main, obey
 from evenkeel.rehearsal.stubs.server import Stubs
@@ -23,17 +23,30 @@ def free_port():
 def kind(port, **more):
     return {
         "name": "c",
+        "route": "default",
         "pool": "web",
+        "listener": "www",
         "address": HERE,
         "port": port,
         "tls": False,
         "accept_proxy": False,
         "hosts": ["shop.example"],
-        "paths": [["/", True]],
+        "paths": [("/", True)],
         "headers": {},
+        "key": None,
+        "key_header": None,
+        "key_cookie": None,
         "may_keep": True,
+        "web": False,
+        "h2": False,
+        "mix": [],
+        "clients": 0,
+        "requests_per_connection": 8.0,
         "largest_header_bytes": 8000,
         "largest_body_bytes": 262144,
+        "requests": 0,
+        "requests_before": 0,
+        "excused": False,
         **more,
     }
 
@@ -123,7 +136,7 @@ def test_a_new_connection_that_closes_without_an_answer_is_a_failed_request():
 def test_the_balancer_s_own_answers_are_no_share(status, counted):
     tally = traffic.Tally()
     tally.note(traffic.Answer(status, "", [], b""), 0.01)
-    shown = tally.as_dict()
+    shown = tally.as_record()
     assert (shown[counted], shown["answered"], shown["servers"]) == (1, 0, {})
 
 
@@ -200,9 +213,9 @@ def test_stubs_are_steered_over_their_socket(tmp_path):
         def steer():
             stubs = StubControl(control)
             return (
-                stubs.order("serve", stubs=[[HERE, port], ["192.0.2.1", 80]]),
-                stubs.order("release", ports=[port]),
-                stubs.order("report"),
+                stubs.serve([(HERE, port), ("192.0.2.1", 80)]),
+                stubs.release([port]),
+                stubs.report(),
             )
 
         answers = await asyncio.to_thread(steer)
@@ -211,7 +224,7 @@ def test_stubs_are_steered_over_their_socket(tmp_path):
 
     port, (served, released, report) = asyncio.run(scene())
     assert served == {"missing": ["192.0.2.1:80"], "added": 1}
-    assert released == {"released": [[HERE, port]]}
+    assert released == [[HERE, port]]
     assert report == {
         "checked": [],
         "peak": 0,

@@ -10,12 +10,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from evenkeel.rehearsal.load.event_loop import Connections, Sockets
 from evenkeel.rehearsal.load.exchange import Answer, Exchange, NoAnswer, Way, server_name
 from evenkeel.rehearsal.load.request_maker import Maker, Request
 from evenkeel.rehearsal.protocol.headers import ECHO, HOLD
+from evenkeel.rehearsal.protocol.measured_types import Tallies, TallyRecord
+from evenkeel.rehearsal.protocol.world_types import RequestClass, RequestTemplate, TestRequest
 
 # Nothing is learnt from a listener that has refused so many requests on end.
 HOPELESS = 96
@@ -50,7 +51,7 @@ class Tally:
             self.failed += 1
             self.errors[f"status {answer.status}"] += 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_record(self) -> TallyRecord:
         """The counts as JSON; times in milliseconds."""
         times = sorted(self.seconds)
 
@@ -93,7 +94,7 @@ class Client:
 
     async def one(
         self,
-        kind: dict[str, Any],
+        request_class: RequestTemplate,
         request: Request,
         kept: Kept | None = None,
         *,
@@ -102,21 +103,25 @@ class Client:
         """Send one request and count it; None when no answer came.
 
         Without `kept` it goes over a new connection that nobody keeps. HTTP/2 is offered if `h2`
-        says so and the class allows it; the listener chooses.
+        says so; the listener chooses.
         """
-        tally = self.tallies.get(kind["name"]) or self.tallies.setdefault(kind["name"], Tally())
+        tally = self.tallies.get(request_class["name"]) or self.tallies.setdefault(
+            request_class["name"], Tally()
+        )
         tally.sent += 1
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            answer = await self._send(_way(kind, request, h2), request, kept, tally)
+            answer = await self._send(_way(request_class, request, h2), request, kept, tally)
         except NoAnswer as error:
             tally.failed += 1
             tally.errors[str(error)] += 1
-            self.on_end[kind["name"]] = self.on_end.get(kind["name"], 0) + 1
+            self.on_end[request_class["name"]] = self.on_end.get(request_class["name"], 0) + 1
             return None
         tally.note(answer, loop.time() - began)
-        self.on_end[kind["name"]] = 0 if answer.server else self.on_end.get(kind["name"], 0) + 1
+        self.on_end[request_class["name"]] = (
+            0 if answer.server else self.on_end.get(request_class["name"], 0) + 1
+        )
         return answer
 
     async def _send(self, way: Way, request: Request, kept: Kept | None, tally: Tally) -> Answer:
@@ -125,7 +130,7 @@ class Client:
         A request on a kept connection that was closed before a byte of its answer is sent again on
         a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
         """
-        connections = kept.connections if kept else Sockets.here().for_once()
+        connections = kept.connections if kept else Sockets.of_running_loop().for_once()
         place = way.place
         is_open = kept is not None and place in kept.places
         exchange = connections.exchange()
@@ -146,12 +151,12 @@ class Client:
             connections.idle.append(exchange)
 
     async def upload(
-        self, kind: dict[str, Any], body_bytes: int, late_seconds: float
+        self, request_class: RequestClass, body_bytes: int, late_seconds: float
     ) -> Answer | None:
         """Send a body in two halves, the second one late, and count nothing; None: no answer."""
-        request = replace(self.maker.request(kind, vary=False), method="POST")
-        connections, exchange = Sockets.here().for_once(), Exchange()
-        exchange.prepare(_way(kind, request), request, fresh=True, keep=False)
+        request = replace(self.maker.plain(request_class), method="POST")
+        connections, exchange = Sockets.of_running_loop().for_once(), Exchange()
+        exchange.prepare(_way(request_class, request), request, fresh=True, keep=False)
         go_on = exchange.late(body_bytes, body_bytes // 2)
         sending = asyncio.create_task(connections.send(exchange))
         try:
@@ -170,12 +175,12 @@ class Client:
 
     async def run(
         self,
-        kinds: Iterable[dict[str, Any]],
+        classes: Iterable[RequestClass],
         *,
         concurrency: int,
         seconds: float,
         pause: float = 0.0,
-        heard: Callable[[dict[str, Any], Answer], None] | None = None,
+        heard: Callable[[RequestClass, Answer], None] | None = None,
     ) -> None:
         """Send one request for each class that `kinds` yields, so many at the same time.
 
@@ -186,7 +191,7 @@ class Client:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        visits = self.maker.visits(kinds, whole=not pause)
+        visits = self.maker.visits(classes, whole=not pause)
         turns: Counter[bool] = Counter()
 
         async def client() -> None:
@@ -195,14 +200,16 @@ class Client:
                 turns[keeps] += 1
                 h2 = bool(turns[keeps] % 2)
                 kept = Kept() if keeps else None
-                for kind, request in visit:
+                for request_class, request in visit:
                     if loop.time() > deadline:
                         break
-                    if not pause and self.on_end.get(kind["name"], 0) >= HOPELESS:
+                    if not pause and self.on_end.get(request_class["name"], 0) >= HOPELESS:
                         continue
-                    answer = await self.one(kind, request, kept, h2=h2)
+                    answer = await self.one(
+                        request_class, request, kept, h2=h2 and request_class["h2"]
+                    )
                     if answer and heard:
-                        heard(kind, answer)
+                        heard(request_class, answer)
                     if pause:
                         await asyncio.sleep(pause)
                 if kept:
@@ -212,31 +219,34 @@ class Client:
 
         await asyncio.gather(*(client() for _ in range(concurrency)))
 
-    async def peak(self, kind: dict[str, Any], wanted: int) -> None:
+    async def peak(self, request_class: RequestClass, wanted: int) -> None:
         """Have `wanted` requests of one class under way at the same time; the stubs count them."""
         extra = {HOLD: str(wanted)}
         await asyncio.gather(
-            *(self.one(kind, self.maker.request(kind, extra)) for _ in range(wanted))
+            *(
+                self.one(request_class, self.maker.request(request_class, extra))
+                for _ in range(wanted)
+            )
         )
 
-    async def echo(self, kind: dict[str, Any]) -> Answer | None:
-        """Send one request as it is, without varied keys, and have its headers sent back."""
-        return await self.one(kind, self.maker.request(kind, {ECHO: "1"}, vary=False))
+    async def echo(self, test: TestRequest) -> Answer | None:
+        """Send the request of a route test, and have its headers sent back."""
+        return await self.one(test, self.maker.of_test(test, {ECHO: "1"}))
 
-    def take(self) -> dict[str, dict[str, Any]]:
+    def take(self) -> Tallies:
         """Give the counts per class and begin anew."""
-        taken = {name: tally.as_dict() for name, tally in sorted(self.tallies.items())}
+        taken = {name: tally.as_record() for name, tally in sorted(self.tallies.items())}
         self.tallies.clear()
         self.on_end.clear()
         return taken
 
 
-def _way(kind: dict[str, Any], request: Request, h2: bool = False) -> Way:
+def _way(request_class: RequestTemplate, request: Request, h2: bool = False) -> Way:
     return Way(
         request.source,
-        kind["address"],
-        kind["port"],
-        name=server_name(request, kind["hosts"][0]) if kind["tls"] else None,
-        h2=h2 and bool(kind.get("h2")),
-        proxy=kind["accept_proxy"],
+        request_class["address"],
+        request_class["port"],
+        name=server_name(request, request_class["hosts"][0]) if request_class["tls"] else None,
+        h2=h2,
+        proxy=request_class["accept_proxy"],
     )

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE
-
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.plan.intent_types import IntentCheck
+from evenkeel.rehearsal.protocol.measured_types import FailurePlan, PoolParts
+from evenkeel.rehearsal.protocol.world_types import CheckFacts, PoolFacts, World
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE
 
 # At most so many servers of a pool fail while the others are well.
 MOST_VICTIMS = 24
@@ -26,8 +26,8 @@ _SECOND = (ERRORS, REFUSE)
 
 
 def plan(
-    world: Data, listening: Iterable[str], pools: Iterable[str], asked: Iterable[str]
-) -> dict[str, Any]:
+    world: World, listening: Iterable[str], pools: Iterable[str], asked: Iterable[str]
+) -> FailurePlan:
     """Give {"first": {endpoint: mode}, "second": {endpoint: mode}, "pools": {pool: its servers}}.
 
     `listening` are the endpoints that have a stub server, `asked` those whose answers were seen to
@@ -53,7 +53,7 @@ def plan(
         ends = world["pools"][name]["endpoints"]
         fresh = [ends[s] for s in servers if ends[s] not in first and ends[s] not in second]
         modes = modes_of(world["pools"][name], answers, _SECOND)
-        second |= {here: modes[number % len(modes)] for number, here in enumerate(fresh)}
+        second |= {endpoint: modes[number % len(modes)] for number, endpoint in enumerate(fresh)}
     return {
         "first": first,
         "second": second,
@@ -64,7 +64,7 @@ def plan(
     }
 
 
-def refusing_at_first(world: Data, made: Data) -> list[str]:
+def refusing_at_first(world: World, made: FailurePlan) -> list[str]:
     """Give the endpoints of a plan `made` that refuse connections before anybody has noticed.
 
     All that fail and do not hang, but only one of a hash. A request that a server of a consistent
@@ -72,20 +72,29 @@ def refusing_at_first(world: Data, made: Data) -> list[str]:
     two dead neighbours it finds no third. So are hashes, and no change is to blame for it.
     """
     first = made["first"]
-    quick = {here for here, mode in first.items() if mode != HANG}
+    quick = {endpoint for endpoint, mode in first.items() if mode != HANG}
     for name, parts in made["pools"].items():
         pool = world["pools"][name]
-        if pool.get("algorithm") == "hash":
-            own = [here for here in map(pool["endpoints"].get, parts["victims"]) if here in quick]
-            quick -= set(sorted(own, key=lambda here: first[here] != REFUSE)[1:])
-    return [here for here in first if here in quick]
+        if pool["algorithm"] == "hash":
+            own = [
+                endpoint
+                for endpoint in map(pool["endpoints"].get, parts["victims"])
+                if endpoint in quick
+            ]
+            quick -= set(sorted(own, key=lambda endpoint: first[endpoint] != REFUSE)[1:])
+    return [endpoint for endpoint in first if endpoint in quick]
 
 
-def check_facts(check: Data) -> dict[str, Any]:
+def check_facts(check: IntentCheck) -> CheckFacts:
     """Give how often a pool's servers are checked, and how long a change may go unnoticed."""
     if check["kind"] == "none":
-        waits = dict.fromkeys(("noticed_seconds", "hang_seconds", "back_seconds"), 0.0)
-        return {"check": "none", "check_seconds": None, **waits}
+        return {
+            "check": "none",
+            "check_seconds": None,
+            "noticed_seconds": 0.0,
+            "hang_seconds": 0.0,
+            "back_seconds": 0.0,
+        }
     every = check["interval_seconds"]
     return {
         "check": check["kind"],
@@ -97,7 +106,7 @@ def check_facts(check: Data) -> dict[str, Any]:
     }
 
 
-def in_use(pool: Data, there: set[str]) -> list[str]:
+def in_use(pool: PoolFacts, there: set[str]) -> list[str]:
     """Give the servers of a pool that take traffic and have a stub server."""
     up = set(pool["expected_up"])
     return [
@@ -126,39 +135,43 @@ def _candidates(servers: list[str], seed: int) -> list[str]:
 
 
 def _leaves_enough(
-    world: Data, used: Mapping[str, list[str]], first: Mapping[str, str], here: str
+    world: World, used: Mapping[str, list[str]], first: Mapping[str, str], endpoint: str
 ) -> bool:
     """Whether every pool that has the endpoint keeps enough servers when it fails too."""
     for name, servers in used.items():
         ends = world["pools"][name]["endpoints"]
-        if here not in (ends[s] for s in servers):
+        if endpoint not in (ends[s] for s in servers):
             continue
-        failing = sum(1 for s in servers if ends[s] in first or ends[s] == here)
+        failing = sum(1 for s in servers if ends[s] in first or ends[s] == endpoint)
         if failing > most_victims(len(servers)):
             return False
     return True
 
 
-def modes_of(pool: Data, answers: set[str], modes: tuple[str, ...]) -> tuple[str, ...]:
+def modes_of(pool: PoolFacts, answers: set[str], modes: tuple[str, ...]) -> tuple[str, ...]:
     """Give the ways to fail that a pool can be asked to notice.
 
     Where no check looks at answers, neither before the change nor after it, and in a TCP pool,
     nobody expects a server that answers wrongly or not at all to be noticed.
     """
-    looks = any(here in answers for here in pool["endpoints"].values())
-    return modes if looks and pool.get("mode") != "tcp" else (REFUSE,)
+    looks = any(endpoint in answers for endpoint in pool["endpoints"].values())
+    return modes if looks and pool["mode"] != "tcp" else (REFUSE,)
 
 
 def _parts(
-    pool: Data, servers: list[str], first: Data, second: Data, there: set[str]
-) -> dict[str, list[str]]:
+    pool: PoolFacts,
+    servers: list[str],
+    first: Mapping[str, str],
+    second: Mapping[str, str],
+    there: set[str],
+) -> PoolParts:
     ends = pool["endpoints"]
     return {
         "victims": [s for s in servers if ends[s] in first],
         "rest": [s for s in servers if ends[s] not in first],
         "backups": [
             s
-            for s in pool.get("backups", [])
+            for s in pool["backups"]
             if ends[s] in there and ends[s] not in first and ends[s] not in second
         ],
     }

@@ -3,15 +3,15 @@
 import asyncio
 
 import pytest
-from unit.rehearsal.load.test_client import kind
+from unit.rehearsal.load.test_load_client import kind
 from unit.rehearsal.measured import counts, measured, world_of
 
 from evenkeel.rehearsal.checks import affinity as affinity_checks
 from evenkeel.rehearsal.checks import effect as effects
-from evenkeel.rehearsal.checks.pool import pool_checks
+from evenkeel.rehearsal.checks.pool_checks import pool_checks
 from evenkeel.rehearsal.load.exchange import Answer
 from evenkeel.rehearsal.load.request_maker import Maker
-from evenkeel.rehearsal.run import affinity
+from evenkeel.rehearsal.run import affinity_clients as affinity
 
 HASH = {"algorithm": "hash", "cookie": None}
 TURNS = {"algorithm": "round_robin", "cookie": None}
@@ -119,7 +119,7 @@ def test_in_turns_nobody_is_asked_after_the_change():
 
 def test_the_effect_tells_it_for_the_pool_that_answers_the_class():
     made = world_of({"algorithm": {"kind": "hash", "key": "source"}})
-    met = {"class": "www:80/default", **before("aabb")}
+    met = {"class_name": "www:80/default", **before("aabb")}
     found = measured(made, counts(2, 2), counts(3, 1))
     found["before"]["visitors"] = {"guessed": met}
     found["after"]["visitors"] = {"guessed": {**met, "met": list("aaab")}}

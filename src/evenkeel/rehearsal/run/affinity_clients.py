@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from evenkeel.rehearsal.checks.affinity import has_meaning, is_tied
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.request_maker import Request
 from evenkeel.rehearsal.plan.request_mix import calm
+from evenkeel.rehearsal.protocol.measured_types import (
+    MetByClass,
+    MetTwice,
+    MetTwiceByClass,
+    Tallies,
+)
 from evenkeel.rehearsal.protocol.seeded import Draws
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 
 # Clients of one pool, and of all pools together.
 CLIENTS = 120
@@ -25,9 +31,6 @@ LEAST_CLIENTS = 24
 FIRST_CLIENTS = 12
 AT_ONCE = 16
 
-Data = Mapping[str, Any]
-Kind = dict[str, Any]
-
 
 class Visitors:
     """Clients of each pool, who remember their cookies from before the change."""
@@ -35,47 +38,63 @@ class Visitors:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.cookies: dict[str, list[str]] = {}
-        self.kinds: dict[str, Kind] = {}
+        self.classes: dict[str, RequestClass] = {}
 
-    async def before(self, client: Client, kinds: Sequence[Kind], counted: Data) -> dict[str, Any]:
+    async def before(
+        self, client: Client, classes: Sequence[RequestClass], counted: Tallies
+    ) -> dict[str, MetTwiceByClass]:
         """Have the clients of each pool ask twice.
 
-        Gives {pool: {"class", "met": [endpoint], "again": [endpoint]}}.
+        Gives {pool: {"class_name", "met": [endpoint], "again": [endpoint]}}.
         """
-        self.kinds = _chosen(kinds, counted)
-        number = max(LEAST_CLIENTS, min(CLIENTS, ALL_CLIENTS // max(1, len(self.kinds))))
-        found = {}
-        for pool, kind in self.kinds.items():
+        self.classes = _chosen(classes, counted)
+        number = max(LEAST_CLIENTS, min(CLIENTS, ALL_CLIENTS // max(1, len(self.classes))))
+        found: dict[str, MetTwiceByClass] = {}
+        for pool, request_class in self.classes.items():
             self.cookies[pool] = [""] * number
-            met = await self._twice(client, kind, range(FIRST_CLIENTS))
+            met = await self._twice(client, request_class, range(FIRST_CLIENTS))
             if is_tied(met):
-                rest = await self._twice(client, kind, range(FIRST_CLIENTS, number))
-                met = {name: met[name] + rest[name] for name in met}
-            found[pool] = {"class": kind["name"], **met}
+                rest = await self._twice(client, request_class, range(FIRST_CLIENTS, number))
+                met = {"met": met["met"] + rest["met"], "again": met["again"] + rest["again"]}
+            found[pool] = {
+                "class_name": request_class["name"],
+                "met": met["met"],
+                "again": met["again"],
+            }
         return found
 
-    async def _twice(self, client: Client, kind: Kind, numbers: range) -> dict[str, list[str]]:
-        met = await self._ask(client, kind, numbers)
+    async def _twice(self, client: Client, request_class: RequestClass, numbers: range) -> MetTwice:
+        met = await self._ask(client, request_class, numbers)
         # In another order: who is served in turns must not meet the same server by that.
         order = sorted(numbers, key=lambda n: Draws(self.seed, n).below(1 << 32))
-        again = await self._ask(client, kind, order)
+        again = await self._ask(client, request_class, order)
         return {"met": [met[n] for n in numbers], "again": [again[n] for n in numbers]}
 
-    async def after(self, client: Client, before: Data | None, world: Data) -> dict[str, Any]:
+    async def after(
+        self, client: Client, before: Mapping[str, MetTwiceByClass] | None, world: World
+    ) -> dict[str, MetByClass]:
         """Have the same clients ask once more, of pools where it has a meaning."""
-        found = {}
-        for pool, kind in self.kinds.items():
+        found: dict[str, MetByClass] = {}
+        for pool, request_class in self.classes.items():
             if before and has_meaning(world["pools"][pool], before[pool]):
                 numbers = range(len(before[pool]["met"]))
-                met = await self._ask(client, kind, numbers)
-                found[pool] = {"class": kind["name"], "met": [met[n] for n in numbers]}
+                met = await self._ask(client, request_class, numbers)
+                found[pool] = {
+                    "class_name": request_class["name"],
+                    "met": [met[n] for n in numbers],
+                }
         return found
 
-    async def _ask(self, client: Client, kind: Kind, order: Sequence[int]) -> dict[int, str]:
+    async def _ask(
+        self, client: Client, request_class: RequestClass, order: Sequence[int]
+    ) -> dict[int, str]:
         """Give which server each of the clients met, by their numbers; "" where none answered."""
-        room, cookies = asyncio.Semaphore(AT_ONCE), self.cookies[kind["pool"]]
+        room, cookies = asyncio.Semaphore(AT_ONCE), self.cookies[request_class["pool"]]
         # Their own names, so that they are nobody who asked before for another reason.
-        named = {**calm(kind), "name": f"visitors of {kind['pool']}"}
+        named: RequestClass = {
+            **calm(request_class),
+            "name": f"visitors of {request_class['pool']}",
+        }
         met = dict.fromkeys(order, "")
 
         async def one(number: int) -> None:
@@ -86,7 +105,7 @@ class Visitors:
             if answer and answer.server:
                 met[number] = answer.server
                 if not cookies[number]:
-                    cookies[number] = _kept(answer.cookies, tls=bool(kind["tls"]))
+                    cookies[number] = _kept(answer.cookies, tls=bool(request_class["tls"]))
 
         await asyncio.gather(*(one(number) for number in order))
         return met
@@ -102,11 +121,11 @@ def _kept(lines: Sequence[str], *, tls: bool) -> str:
     return "; ".join(kept)
 
 
-def _chosen(kinds: Sequence[Kind], counted: Data) -> dict[str, Kind]:
+def _chosen(classes: Sequence[RequestClass], counted: Tallies) -> dict[str, RequestClass]:
     """Give a class for each pool whose requests were all answered; a plain one where there is."""
-    found: dict[str, Kind] = {}
-    for kind in sorted(kinds, key=lambda one: bool(one["tls"])):
-        tally = counted.get(kind["name"])
+    found: dict[str, RequestClass] = {}
+    for request_class in sorted(classes, key=lambda one: bool(one["tls"])):
+        tally = counted.get(request_class["name"])
         if tally and tally["answered"] == tally["sent"] > 0:
-            found.setdefault(kind["pool"], kind)
+            found.setdefault(request_class["pool"], request_class)
     return found

@@ -5,16 +5,16 @@ from collections import Counter
 
 import pytest
 from unit.rehearsal.changes import servers
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
 from unit.rehearsal.measured import world_of
 
 from evenkeel.rehearsal.checks import failures
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.load.paced import Paced, Trickle
-from evenkeel.rehearsal.plan.failures import check_facts, plan, refusing_at_first
+from evenkeel.rehearsal.plan.failure_plan import check_facts, plan, refusing_at_first
 from evenkeel.rehearsal.run import refuse_connections
 from evenkeel.rehearsal.stubs.control import obey
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, REFUSE, WELL
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE, WELL
 
 HTTP = {"check": {"kind": "http", "path": "/health"}}
 
@@ -202,7 +202,7 @@ def test_a_change_that_takes_the_checks_away_does_not_hurry_what_was_before():
     classes = {"www:80/default": {"servers": {"10.20.0.1:80": 9}}}
     pool = failures.as_before(world, classes)["pools"]["web"]
     assert world["pools"]["web"]["noticed_seconds"] == 0
-    assert "noticed_seconds" not in pool
+    assert pool["noticed_seconds"] == failures.USUAL_WAITS["noticed_seconds"]
 
 
 def test_a_stub_server_refuses_hangs_answers_500_and_is_well_again():
@@ -214,7 +214,7 @@ def test_a_stub_server_refuses_hangs_answers_500_and_is_well_again():
             close = [here] if mode == REFUSE else []
             await obey(stubs, {"order": "fail", "modes": {here: mode}, "close": close})
             await paced.one(kind(port), 0.2)
-            counts = paced.take()["web"].as_dict()
+            counts = paced.take()["web"].as_record()
             seen.append([key for key in ("answered", "wrong", "hung", "lost") if counts[key]])
         back = {"order": "well", "modes": {here: WELL}, "stubs": [[HERE, port]]}
         assert await obey(stubs, back) == {"missing": []}
@@ -230,7 +230,7 @@ def test_a_trickle_goes_on_past_requests_that_hang():
     async def scene():
         port = free_port()
         stubs = await stubs_at(port)
-        stubs.faults.set({f"{HERE}:{port}": HANG})
+        stubs.failures.set({f"{HERE}:{port}": HANG})
         paced = Paced(client.Client(1))
         async with Trickle(paced, [kind(port)]) as trickle:
             while not paced.met or paced.met["web"].sent < 5:
@@ -243,8 +243,8 @@ def test_a_trickle_goes_on_past_requests_that_hang():
 
 
 def test_an_endpoint_s_text_is_split_into_address_and_port():
-    assert refuse_connections.parts("[fd00::1]:80") == ("fd00::1", 80)
-    assert refuse_connections.parts("10.0.0.1:8080") == ("10.0.0.1", 8080)
+    assert refuse_connections.split_endpoint("[fd00::1]:80") == ("fd00::1", 80)
+    assert refuse_connections.split_endpoint("10.0.0.1:8080") == ("10.0.0.1", 8080)
 
 
 def test_a_slow_request_that_was_answered_before_has_to_be_answered():
@@ -267,7 +267,7 @@ def test_a_slow_answer_is_not_cut_off_by_the_failure_of_its_server():
         paced = Paced(client.Client(1))
         asking = asyncio.create_task(paced.slow([kind(port)], 0.3))
         here = f"{HERE}:{port}"
-        while not any(one.head for one in stubs.faults.connections.get(here, ())):
+        while not any(one.head for one in stubs.failures.connections.get(here, ())):
             await asyncio.sleep(0.01)
         await obey(stubs, {"order": "fail", "modes": {here: REFUSE}, "close": [here]})
         return await asking

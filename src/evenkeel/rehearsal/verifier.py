@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from evenkeel.containers import names
 from evenkeel.errors import EvenkeelError
-from evenkeel.judge.verdict import FAIL, PASS
+from evenkeel.rehearsal.protocol.check import Check, check, verdict_for
 
 # Control characters of ASCII, of Latin-1, and those that turn the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -41,26 +42,21 @@ def verified(results: Path) -> dict[str, dict[str, str]]:
         name, _, rest = case.get("name", "").partition("[")
         if not case.get("classname", "").endswith("test_container"):
             continue
-        faults = [*case.iter("failure"), *case.iter("error")]
-        said = " ".join(str(faults[0].get("message")).split())[:300] if faults else ""
-        found.setdefault(rest.rstrip("]"), {})[name] = said or ("failed" if faults else "")
+        failures = [*case.iter("failure"), *case.iter("error")]
+        said = " ".join(str(failures[0].get("message")).split())[:300] if failures else ""
+        found.setdefault(rest.rstrip("]"), {})[name] = said or ("failed" if failures else "")
     return found
 
 
-def container_check(verified: dict[str, str]) -> dict[str, Any]:
+def container_check(verified: Mapping[str, str]) -> Check:
     """Give the check that the container was what it claims to be."""
     reasons = [
         f"{test.removeprefix('test_').replace('_', ' ')}: {said}"
         for test, said in sorted(verified.items())
         if said
     ]
-    return {
-        "id": "container",
-        "title": "The container holds these bytes and runs them, with no network",
-        "verdict": FAIL if reasons else PASS,
-        "numbers": {"tests": len(verified)},
-        "reasons": reasons,
-    }
+    title = "The container holds these bytes and runs them, with no network"
+    return check("container", title, verdict_for(reasons), {"tests": len(verified)}, reasons)
 
 
 def trouble(results: Path) -> EvenkeelError:

@@ -6,19 +6,30 @@ from collections.abc import Iterator
 
 from evenkeel.judge.verdict import FAIL, NO_DATA
 from evenkeel.rehearsal.checks import effect as effects
-from evenkeel.rehearsal.checks.shares import share_checks
-from evenkeel.rehearsal.protocol.check import Check, Data, check, few, verdict_for
+from evenkeel.rehearsal.checks.share_checks import share_checks
+from evenkeel.rehearsal.protocol.check import Check, check, few, verdict_for
+from evenkeel.rehearsal.protocol.effect_types import PoolEffect
+from evenkeel.rehearsal.protocol.measured_types import (
+    CandidatePhase,
+    Measured,
+    Peak,
+    Sticky,
+    Switch,
+)
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
 # Half the room that there was is no rounding error.
 _LEAST_ROOM = 0.5
 _NAMED = 4
 
 
-def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterator[Check]:
+def pool_checks(name: str, world: World, measured: Measured, effect: PoolEffect) -> Iterator[Check]:
     """Give every check of the pool `name`; `effect` is its part of `effect.effect`."""
     pool = world["pools"][name]
-    after = measured["after"]
-    yield _in_use(name, pool, after, measured["switch"])
+    after, before, switch = measured["after"], measured["before"], measured["switch"]
+    if not after or not switch:
+        return
+    yield _in_use(name, pool, after, switch)
     counts = effects.counts(world, after, name)
     if not counts.total:
         where = ", ".join(sorted(counts.elsewhere)[:_NAMED]) or "nowhere"
@@ -31,12 +42,12 @@ def pool_checks(name: str, world: Data, measured: Data, effect: Data) -> Iterato
     if name in after["sticky"]:
         yield _sticky(name, after["sticky"][name])
     if name in after["peak"]:
-        before = (measured["before"] or {}).get("peak", {}).get(name)
-        yield _room(name, pool, after["peak"][name], before)
-        yield _queue(name, after["peak"][name], before)
+        peak = before["peak"].get(name) if before else None
+        yield _room(name, pool, after["peak"][name], peak)
+        yield _queue(name, after["peak"][name], peak)
 
 
-def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
+def _in_use(name: str, pool: PoolFacts, after: CandidatePhase, switch: Switch) -> Check:
     """The balancer itself takes the servers for what the intent says; all of them are well."""
     seen = after["health"].get(name, {})
     reasons = [
@@ -45,11 +56,12 @@ def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
         for server in pool["expected_up"]
         if seen.get(server) != "active"
     ]
-    settled = switch["answers"].get("settle", {}).get("unchecked", [])
+    settle = switch["answers"].get("settle")
+    unchecked = settle.get("unchecked", []) if settle else []
     numbers = {
         "active": sum(1 for status in seen.values() if status == "active"),
         "servers": len(pool["endpoints"]),
-        "not_checked_yet": len(set(settled) & set(pool["endpoints"].values())),
+        "not_checked_yet": len(set(unchecked) & set(pool["endpoints"].values())),
     }
     least = pool["guards"]["minimum_active_servers"]
     used = sum(1 for server, weight in pool["weights"].items() if weight and seen.get(server))
@@ -64,7 +76,7 @@ def _in_use(name: str, pool: Data, after: Data, switch: Data) -> Check:
     )
 
 
-def _moved(name: str, pool: Data, effect: Data) -> Iterator[Check]:
+def _moved(name: str, pool: PoolFacts, effect: PoolEffect) -> Iterator[Check]:
     """Clients keep their server, as far as a guardrail says so; without one it is only shown."""
     limit, found = pool["guards"]["most_moved_clients_percent"], effect.get("moved_clients")
     if limit is None or not found:
@@ -77,7 +89,7 @@ def _moved(name: str, pool: Data, effect: Data) -> Iterator[Check]:
     yield check(f"moved:{name}", title, verdict_for(reasons), found, reasons)
 
 
-def _sticky(name: str, found: Data) -> Check:
+def _sticky(name: str, found: Sticky) -> Check:
     """A client that comes back with its cookie meets its server again."""
     title = f"Clients of pool {name} stay on their server"
     reasons = [
@@ -92,7 +104,7 @@ def _sticky(name: str, found: Data) -> Check:
     return check(f"sticky:{name}", title, verdict_for(reasons), numbers, few(reasons))
 
 
-def _room(name: str, pool: Data, peak: Data, before: Data | None) -> Check:
+def _room(name: str, pool: PoolFacts, peak: Peak, before: Peak | None) -> Check:
     """Requests that arrive together are served together, as far as the intent lets them."""
     asked, reached = peak["asked"], peak["reached"]
     places = asked if pool["places"] is None else min(asked, pool["places"])
@@ -113,12 +125,12 @@ def _room(name: str, pool: Data, peak: Data, before: Data | None) -> Check:
     return check(f"room:{name}", title, verdict_for(reasons), numbers, reasons)
 
 
-def _queue(name: str, peak: Data, before: Data | None) -> Check:
+def _queue(name: str, peak: Peak, before: Peak | None) -> Check:
     """Who finds all servers full waits in a queue, and gets through in time."""
-    asked, answered = peak["asked"], peak.get("answered", peak["asked"])
-    lost = asked - answered
-    lost_before = before["asked"] - before.get("answered", before["asked"]) if before else 0
-    what = ", ".join(f"{n} x {kind}" for kind, n in sorted(peak.get("errors", {}).items()))
+    asked = peak["asked"]
+    lost = asked - peak["answered"]
+    lost_before = before["asked"] - before["answered"] if before else 0
+    what = ", ".join(f"{n} x {error}" for error, n in sorted(peak["errors"].items()))
     text = f"{lost} of {asked} requests to pool {name} at one time are lost ({what})"
     reasons = [text] if lost > lost_before else []
     told = [f"as before: {text}"] if lost and not reasons else []
@@ -127,7 +139,7 @@ def _queue(name: str, peak: Data, before: Data | None) -> Check:
         "waited": asked - peak["reached"],
         "lost": lost,
         "lost_before": lost_before if before else None,
-        "longest_milliseconds": peak.get("milliseconds"),
+        "longest_milliseconds": peak["milliseconds"],
     }
     title = f"Requests that wait for pool {name} get through"
     return check(f"queue:{name}", title, verdict_for(reasons), numbers, [*reasons, *told])
