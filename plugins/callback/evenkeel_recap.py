@@ -62,7 +62,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats):  # noqa: ARG002 - Ansible's name
         if self.recap:
             # Loaded already, by the plugin that made the recap.
-            from evenkeel.doorway import typed
+            from evenkeel.ansible_base import typed
 
             self._display.display("\n" + typed(self.recap))
         if self.no_hosts:

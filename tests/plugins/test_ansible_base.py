@@ -6,7 +6,7 @@ import pytest
 from ansible import context
 from ansible.plugins.action import ActionBase
 
-from evenkeel.doorway import ROOT, Doorway, typed
+from evenkeel.ansible_base import ROOT, EvenkeelAction, typed
 from evenkeel.errors import EXIT_REFUSED, Refused
 
 
@@ -16,7 +16,7 @@ from evenkeel.errors import EXIT_REFUSED, Refused
 def test_an_answer_of_another_shape_is_refused_without_a_traceback(fault, monkeypatch):
     monkeypatch.setattr(ActionBase, "run", lambda *_: {})
 
-    class Plugin(Doorway):
+    class Plugin(EvenkeelAction):
         def act(self, args, task_vars):
             raise fault
 
@@ -24,14 +24,14 @@ def test_an_answer_of_another_shape_is_refused_without_a_traceback(fault, monkey
     plugin._task = SimpleNamespace(args={"verb": "plan", "change": "c1"}, action="evenkeel_change")
     result = plugin.run(None, {})
     assert result["failed"] and result["evenkeel"]["exit_code"] == EXIT_REFUSED
-    assert result["msg"].startswith("plan met what it cannot read\n  where:  c1\n")
+    assert result["msg"].startswith("plan found data that it cannot read\n  where:  c1\n")
     assert "Traceback" not in result["msg"]
 
 
 def test_what_is_shown_of_a_change_or_a_host_moves_no_cursor(monkeypatch):
     shown = []
-    monkeypatch.setattr("evenkeel.doorway.display.display", shown.append)
-    Doorway.show(None, "pool web\x1b[2J:\u202e 33 %")
+    monkeypatch.setattr("evenkeel.ansible_base.display.display", shown.append)
+    EvenkeelAction.show(None, "pool web\x1b[2J:\u202e 33 %")
     assert shown == ["pool web\N{REPLACEMENT CHARACTER}[2J:\N{REPLACEMENT CHARACTER} 33 %"]
 
 
@@ -46,7 +46,7 @@ def test_what_a_refusal_tells_to_type_names_the_inventory_that_was_given(invento
     inventory("/etc/evenkeel/my hosts", str(ROOT / "inventories" / "example"))
     monkeypatch.setattr(ActionBase, "run", lambda *_: {})
 
-    class Plugin(Doorway):
+    class Plugin(EvenkeelAction):
         def act(self, args, task_vars):
             raise Refused("no", next_step="run: ansible-playbook playbooks/render.yml")
 

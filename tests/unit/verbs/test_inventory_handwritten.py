@@ -7,8 +7,8 @@ import pytest
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.containers.names import ROOT
 from evenkeel.errors import Faults, Refused
-from evenkeel.verbs.by_hand import configurations, demand_one_template
 from evenkeel.verbs.host_facts import Host, hosts_from_status
+from evenkeel.verbs.inventory import configurations, require_one_template
 from evenkeel.verbs.render import Request, render
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
@@ -85,11 +85,11 @@ def test_the_bundle_holds_the_bytes_and_the_forecast_claims_nothing(tmp_path):
 
 def test_one_template_for_every_host_of_a_change_or_none():
     own = {"balancer_haproxy_template": "own.j2"}
-    demand_one_template(["lb1", "lb2"], {"lb1": own, "lb2": dict(own)}, "haproxy")
-    demand_one_template(
+    require_one_template(["lb1", "lb2"], {"lb1": own, "lb2": dict(own)}, "haproxy")
+    require_one_template(
         ["lb1", "lb2"], {"lb1": {}, "lb2": {"balancer_haproxy_template": ""}}, "haproxy"
     )
     for hosts in ({"lb1": own, "lb2": {}}, {"lb1": {}, "lb2": own}):
         with pytest.raises(Faults, match="do not agree on a template") as refusal:
-            demand_one_template(["lb1", "lb2"], hosts, "haproxy")
+            require_one_template(["lb1", "lb2"], hosts, "haproxy")
         assert "none, own.j2" in str(refusal.value)

@@ -16,8 +16,8 @@ from evenkeel.rehearsal.plan.waivers import Policy, waived_requests
 from evenkeel.report import page
 from evenkeel.terminal import plain
 from evenkeel.verbs.host_facts import Host
-from evenkeel.verbs.policy import declared_in
 from evenkeel.verbs.render import Request, render
+from evenkeel.verbs.waivers import declared_in
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
 UNCHECKED = intent(pools=[pool(check={"kind": "none"})])
