@@ -64,8 +64,9 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
         except EvenkeelError as error:
             result.update(failed=True, msg=str(error), evenkeel=error.as_dict())
         except UNREADABLE as fault:
+            verb = self._task.args.get("verb") or self._task.action
             unreadable = Refused(
-                f"{self._task.args.get('verb') or self._task.action} found data that it cannot read",
+                f"{verb} found data that it cannot read",
                 where=str(self._task.args.get("change") or ""),
                 got=f"{type(fault).__name__}: {str(fault)[:300]}",
                 next_step="look for an edited file in the change's folder; -vvv shows where",
@@ -106,13 +107,13 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
         """Run one verb of the on-host program over this task's connection, in one round trip."""
 
         def channel(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
-            # A terminal spoils binary input; with data ssh opens none.
+            # With data ssh opens no terminal, which spoils binary.
             code, out, err = self._connection.exec_command(
                 shlex.join(words), in_data=data or b"\n", sudoable=False
             )
             return int(code), bytes(out), bytes(err)
 
-        # Verbose connections print answers, and configurations hold secrets.
+        # Answers hold secrets; no_log also hides connection errors.
         if options.get("files") and display.verbosity >= CONNECTION_VERBOSITY:
             self._connection._play_context.no_log = True
         return call(

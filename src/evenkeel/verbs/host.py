@@ -31,7 +31,7 @@ from evenkeel.verbs.results import (
 
 ARGUMENTS = tuple(HostArguments.__annotations__)
 
-# Large, and Ansible walks all that is registered: rollbacks wait.
+# Ansible walks all registered values: large ones delay rollbacks.
 _NOT_REGISTERED = ("servers", "snapshots")
 
 
