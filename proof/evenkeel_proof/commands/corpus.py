@@ -18,7 +18,7 @@ from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, Refused, U
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.terminal import say, show
-from evenkeel.verbs.by_hand import read_files
+from evenkeel.verbs.inventory import read_files
 from evenkeel_proof.corpus import cases, containers, tables
 from evenkeel_proof.corpus.cases import Case
 from evenkeel_proof.corpus.road import Result, Road

@@ -25,8 +25,8 @@ from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.plan import world
 from evenkeel.rehearsal.plan.waivers import Policy
 from evenkeel.rehearsal.protocol import paths
-from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.inventory import read_files
 from evenkeel.verbs.render import Request, render
 from evenkeel_proof.corpus.cases import CANARY, RENDER, STAGING, Case
 from evenkeel_proof.corpus.containers import PROGRAM, Container, container_tests

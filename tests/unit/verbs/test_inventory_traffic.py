@@ -12,8 +12,8 @@ from evenkeel.profile.model import DEFAULT
 from evenkeel.rehearsal import bundles, ship
 from evenkeel.rehearsal.bundles import Settings
 from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.inventory import profile_diff, profile_of, traffic_lines
 from evenkeel.verbs.render import Request, render
-from evenkeel.verbs.traffic import profile_diff, profile_of, traffic_lines
 
 TEXT = DEFAULT.model_copy(update={"clients": 700}).model_dump_json(indent=2).encode() + b"\n"
 

@@ -5,7 +5,7 @@ import pytest
 from evenkeel.canary.plan import DEFAULT_STAGES
 from evenkeel.change.rollout import DEFAULT_HOLD_SECONDS, Rollout
 from evenkeel.errors import Faults
-from evenkeel.verbs.rollout import freezes, from_inventory
+from evenkeel.verbs.inventory import freezes, from_inventory
 
 
 def rollout(*variables, **of_all) -> Rollout:

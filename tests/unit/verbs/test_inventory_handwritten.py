@@ -7,8 +7,8 @@ import pytest
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.containers.names import ROOT
 from evenkeel.errors import Faults, Refused
-from evenkeel.verbs.by_hand import configurations, require_one_template
 from evenkeel.verbs.host_facts import Host, hosts_from_status
+from evenkeel.verbs.inventory import configurations, require_one_template
 from evenkeel.verbs.render import Request, render
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
