@@ -17,7 +17,7 @@ from evenkeel.intent.differences import (
     moves_in_words,
 )
 from evenkeel.intent.guardrails import Finding, intent_findings, shift_findings
-from evenkeel.intent.shares import Shares, Spread, shares
+from evenkeel.intent.share_forecast import Shares, Spread, shares
 
 UNKNOWN = "unknown"
 NOTHING = "Nothing changes."
@@ -27,7 +27,7 @@ Data = Mapping[str, Any]
 def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> dict[str, Any]:
     """Compare two normalised intents; `before` is None when what is live has no intent.
 
-    `spread` is what the balancer's role knows of hashes (see `intent.shares`).
+    `spread` is what the balancer's role knows of hashes (see `intent.share_forecast`).
 
     Gives JSON data:
     `base` ("known" or "unknown"), `pools` (name to `change`, `basis`, `why`, `servers` with share

@@ -23,7 +23,7 @@ from evenkeel.change.folder import PROFILE_KEY
 from evenkeel.change.printer import Printer
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.host.state.archive import release_digest
-from evenkeel.intent.by_hand import completed
+from evenkeel.intent.handwritten_defaults import completed
 from evenkeel.intent.parse import normalise, parse_intent, refusal
 from evenkeel.records import SCHEMA_VERSION, canonical_json, sha256_of
 

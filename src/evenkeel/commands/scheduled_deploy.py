@@ -14,8 +14,8 @@ from typing import Any
 from evenkeel.change.windows import require_open
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
-from evenkeel.schedule.deploy import deploy
 from evenkeel.schedule.due import Settings, due
+from evenkeel.schedule.run_due import deploy
 from evenkeel.schedule.runner import RunPlaybook, playbooks, read_settings
 from evenkeel.terminal import say
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from evenkeel.intent.shares import UNKNOWN, Spread, fair_shares, shares, taking_traffic
+from evenkeel.intent.share_forecast import UNKNOWN, Spread, fair_shares, shares, taking_traffic
 
 Finding = dict[str, Any]
 # Shares come from divisions; a shift that equals the limit is within it.

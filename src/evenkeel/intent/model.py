@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evenkeel.intent.values import (
+from evenkeel.intent.value_types import (
     Address,
     BindAddress,
     CheckPath,

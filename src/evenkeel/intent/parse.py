@@ -17,7 +17,7 @@ from evenkeel.errors import Fault, Faults
 from evenkeel.intent.model import Intent
 from evenkeel.intent.plain import plain
 from evenkeel.intent.rules import broken_rules
-from evenkeel.intent.values import WANTED
+from evenkeel.intent.value_types import WANTED
 
 _TYPES = {
     "string_type": "text",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenkeel.intent.routing import ask_of_test, asks_of, reached
-from evenkeel.intent.shares import UNKNOWN, shares, taking_traffic
+from evenkeel.intent.share_forecast import UNKNOWN, shares, taking_traffic
 
 STOP, TELL = "stop", "tell"
 Data = Mapping[str, Any]

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from evenkeel.intent import values
+from evenkeel.intent import value_types
 from evenkeel.intent.model import Intent, Part
 
 REFERENCE_FILE = Path("docs/reference/intent.md")
@@ -30,7 +30,7 @@ is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part i
 type, and its default where it has one. A key that is not here is refused. Editors read
 [intent.schema.json](intent.schema.json).
 """
-# How a line calls each value type of values.py, and what its pattern or its bounds do not say.
+# How a line calls each value type of value_types.py, and what its pattern or its bounds do not say.
 _CALLED = {
     "Address": ("an address", "an IP address or a host name"),
     "BindAddress": ("an address to listen on", "`*` or an IP address"),
@@ -149,8 +149,8 @@ def _type(hint: Any) -> str:
 
 
 def _name(hint: Any) -> str:
-    """Give the name that a value type has in values.py, or nothing."""
-    return next((name for name, value in vars(values).items() if value is hint), "")
+    """Give the name that a value type has in value_types.py, or nothing."""
+    return next((name for name, value in vars(value_types).items() if value is hint), "")
 
 
 def _bounds(hint: Any) -> str:
@@ -170,11 +170,11 @@ def _bounds(hint: Any) -> str:
 def _values() -> Iterator[str]:
     """Say each named value type, by its pattern in words or its bounds."""
     for name, (called, words) in sorted(_CALLED.items(), key=lambda item: item[1]):
-        value = getattr(values, name)
+        value = getattr(value_types, name)
         pattern = TypeAdapter(value).json_schema().get("pattern")
         said = (
             words
-            or values.WANTED.get(str(pattern))
+            or value_types.WANTED.get(str(pattern))
             or f"{_type(get_args(value)[0])}{_bounds(value)}"
         )
         line = f"- **{called}**: {said}"

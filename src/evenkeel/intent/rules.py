@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evenkeel.errors import Fault
-from evenkeel.intent.values import canonical_address, canonical_bind
+from evenkeel.intent.value_types import canonical_address, canonical_bind
 
 _Item = dict[str, Any]
 _Seen = dict[object, str]

@@ -15,7 +15,7 @@ from typing import Any
 
 from evenkeel.errors import Refused
 from evenkeel.profile.lines import Format, Line, format_of, read_line
-from evenkeel.profile.model import DEFAULT, Heaviness, Profile, Row, Source
+from evenkeel.profile.traffic_profile import DEFAULT, Heaviness, Profile, Row, Source
 
 # Rows of the profile, by default; the rest is one share.
 TOP = 100

@@ -8,7 +8,7 @@ from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Fault, Faults, Refused
-from evenkeel.profile.model import parse_profile, read_profile, words_of
+from evenkeel.profile.traffic_profile import parse_profile, read_profile, words_of
 from evenkeel.records import check_change_id, plain
 
 VARIABLE = "traffic_profile"

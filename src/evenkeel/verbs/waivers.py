@@ -11,7 +11,7 @@ from evenkeel.change.declared import Declared, read
 from evenkeel.change.dialect import Dialect
 from evenkeel.errors import Fault, Faults
 from evenkeel.host.state.archive import release_digest
-from evenkeel.intent.shares import SPREAD_OTHERWISE
+from evenkeel.intent.share_forecast import SPREAD_OTHERWISE
 from evenkeel.records import canonical_json, plain, sha256_of
 from evenkeel.verbs.host_facts import Host
 

@@ -9,7 +9,7 @@ from evenkeel.errors import Refused
 from evenkeel.profile import learn as learning
 from evenkeel.profile.learn import Distinct, Learner, learn
 from evenkeel.profile.lines import group_path, host_of, read_line
-from evenkeel.profile.model import parse_profile
+from evenkeel.profile.traffic_profile import parse_profile
 
 KEY = b"k" * 32
 

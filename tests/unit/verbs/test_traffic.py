@@ -8,7 +8,7 @@ from unit.rehearsal.changes import ROLE
 
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_REFUSED, Faults, Refused
-from evenkeel.profile.model import DEFAULT
+from evenkeel.profile.traffic_profile import DEFAULT
 from evenkeel.rehearsal import bundles, ship
 from evenkeel.rehearsal.bundles import Settings
 from evenkeel.verbs.host_facts import Host

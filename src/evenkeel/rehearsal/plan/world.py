@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evenkeel.judge.settings import DEFAULT_TOLERANCE
-from evenkeel.profile.model import DEFAULT, Profile, facts
+from evenkeel.profile.traffic_profile import DEFAULT, Profile, facts
 from evenkeel.rehearsal.plan import health, request_classes
 from evenkeel.rehearsal.plan.concurrent_shares import shows_under_load_only
 from evenkeel.rehearsal.plan.failures import check_facts

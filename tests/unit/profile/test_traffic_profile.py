@@ -3,7 +3,7 @@ import json
 import pytest
 
 from evenkeel.errors import Faults, Refused
-from evenkeel.profile.model import DEFAULT, parse_profile, read_profile
+from evenkeel.profile.traffic_profile import DEFAULT, parse_profile, read_profile
 
 
 def test_every_fault_of_a_profile_is_reported_at_once():
