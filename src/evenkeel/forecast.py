@@ -1,7 +1,7 @@
-"""What a change will do, from the intent before and after: a pure comparison, nothing is started.
+"""Forecast the effect of a change by comparing two intents; nothing is started.
 
-The forecast says which pools, routes and listeners a change touches and how each server's share
-moves. Where a share depends on the traffic it says `unknown` and why: the rehearsal and the canary
+The forecast lists the pools, routes and listeners that a change touches and how each server's share
+moves. A share that depends on the traffic is `unknown`, with the reason: rehearsal and canaries
 measure it.
 """
 
@@ -27,17 +27,16 @@ Data = Mapping[str, Any]
 def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> dict[str, Any]:
     """Compare two normalised intents; `before` is None when what is live has no intent.
 
-    `spread` is what the balancer's role knows of hashes (see `intent.share_forecast`).
+    `spread` is the role's knowledge of hashes (see `intent.share_forecast`).
 
     Gives JSON data:
     `base` ("known" or "unknown"), `pools` (name to `change`, `basis`, `why`, `servers` with share
     `before` and `after` as fractions or "unknown", and `shift_points`; `moved`, the servers that
     get another address or port; `largest_shift_points`),
-    `routes` and `listeners` (`added`, `removed`, `changed`; of routes also the listeners where they
-    are `reordered`), `settings` (changed parts that every
-    pool feels), `extra` (sections whose extra lines change, with how many are added and removed),
-    `touched_pools`, `largest_shift_points`, `guardrails` (findings) and `summary` (lines for a
-    person).
+    `routes` and `listeners` (`added`, `removed`, `changed`; for routes also the listeners where
+    they are `reordered`), `settings` (changed parts that affect every pool), `extra` (sections
+    whose extra lines change, with the counts added and removed), `touched_pools`,
+    `largest_shift_points`, `guardrails` (findings) and `summary` (lines for people).
     """
     old = {pool["name"]: pool for pool in before["pools"]} if before else {}
     new = {pool["name"]: pool for pool in after["pools"]}
@@ -48,7 +47,8 @@ def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> 
     routes = _compare(_routes(before), _routes(after))
     routes["reordered"] = _reordered(_routes(before), _routes(after))
     listeners = _compare(_listeners(before), _listeners(after))
-    settings = _settings(before, after)
+    parts = ("timeouts", "limits", "extra")
+    settings = [name for name in parts if before and before[name] != after[name]]
     result: dict[str, Any] = {
         "schema_version": 1,
         "base": "known" if before else UNKNOWN,
@@ -115,7 +115,7 @@ def _server(before: float | str, after: float | str) -> dict[str, Any]:
 
 
 def _largest(points: Iterable[float | str]) -> float | str:
-    """Give the largest shift; "unknown" only when not one is known."""
+    """Give the largest known shift; "unknown" when none is known."""
     values = list(points)
     numbers = [abs(one) for one in values if isinstance(one, (int, float))]
     if numbers:
@@ -147,7 +147,7 @@ def _compare(old: Data, new: Data) -> dict[str, list[str]]:
 
 
 def _reordered(old: Data, new: Data) -> list[str]:
-    """Give the listeners whose common routes are asked in another order: the first match wins."""
+    """Give the listeners whose common routes have another order: the first match wins."""
     listeners = {path.split("/")[0] for path in new}
     common = [[path for path in one if path in old and path in new] for one in (old, new)]
     return sorted(
@@ -155,11 +155,6 @@ def _reordered(old: Data, new: Data) -> list[str]:
         for name in listeners
         if len({tuple(p for p in paths if p.split("/")[0] == name) for paths in common}) > 1
     )
-
-
-def _settings(before: Data | None, after: Data) -> list[str]:
-    names = ("timeouts", "limits", "extra")
-    return [name for name in names if before and before[name] != after[name]]
 
 
 def _reached(listener: Data) -> set[str]:
@@ -170,14 +165,14 @@ def _reached(listener: Data) -> set[str]:
 def _touched(
     before: Data | None, after: Data, pools: Mapping[str, Data], settings: list[str]
 ) -> list[str]:
-    """Give the pools whose traffic the change can alter and that a listener still sends to."""
+    """Give the pools whose traffic can change and that a listener still reaches."""
     reached = set().union(*(_reached(listener) for listener in after["listeners"]))
     if before is None or settings:
         return sorted(reached)
     touched = {name for name, pool in pools.items() if pool["change"] != "same"}
     old = {listener["name"]: listener for listener in before["listeners"]}
     for listener in after["listeners"]:
-        # A route takes from those after it and from the default, so one change can alter all.
+        # One route's change can move requests of all others.
         was = old.get(listener["name"])
         if was != listener:
             touched |= _reached(listener) | (_reached(was) if was else set())
@@ -200,7 +195,7 @@ def _guardrails(
 def _summary(result: Data) -> list[str]:
     lines = []
     if result["base"] == UNKNOWN:
-        lines.append("What is live has no intent: shares before this change are unknown.")
+        lines.append("The live release has no intent: shares before this change are unknown.")
     for name, pool in result["pools"].items():
         if pool["change"] != "same":
             lines.append(f"Pool {name}: {_pool_words(pool)}")
@@ -210,7 +205,7 @@ def _summary(result: Data) -> list[str]:
             if names and result["base"] != UNKNOWN:
                 lines.append(f"{kind.capitalize()} {change}: {', '.join(names)}")
     if result["settings"]:
-        lines.append(f"Settings that every pool feels: {', '.join(result['settings'])}")
+        lines.append(f"Settings that affect every pool: {', '.join(result['settings'])}")
     lines += [extra_in_words(row) for row in result["extra"]]
     lines += [f"Guardrail: {finding['message']}" for finding in result["guardrails"]]
     return lines or [NOTHING]
@@ -224,7 +219,7 @@ def _pool_words(pool: Data) -> str:
     count = f"{old} → {new} servers" if change == "changed" and old != new else f"{new} servers"
     words = ", ".join(one for one in (change, algorithm, count) if one != UNKNOWN)
     if pool["basis"] == UNKNOWN:
-        return f"{words}; its shares cannot be known beforehand: {pool['why']}"
+        return f"{words}; its shares cannot be forecast: {pool['why']}"
     if pool["largest_shift_points"] == UNKNOWN:
         return f"{words}; {pool['why']}"
     moved = {k: v for k, v in pool["servers"].items() if v["shift_points"] != UNKNOWN}

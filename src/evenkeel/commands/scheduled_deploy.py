@@ -73,7 +73,7 @@ def only_one(changes: Path) -> Iterator[None]:
     """
     if not changes.is_dir():
         raise Refused(
-            "There is no folder of changes",
+            "The folder of changes is missing",
             where=str(changes),
             next_step="set evenkeel_changes_dir in the inventory",
         )

@@ -1,4 +1,4 @@
-"""What is wanted of a balancer: the model, its rules and its guardrails.
+"""The intent of a balancer: its model, rules and guardrails.
 
 intent = parse_intent(data, where="lb1")   # model.py, rules.py: raises Faults, all at once
 data = normalise(intent)                   # JSON data, every default filled in

@@ -1,7 +1,7 @@
-"""Read an intent: check all of it, report every fault at once, give the model.
+"""Read an intent: check all of it, report all faults at once, give the model.
 
-`parse_intent` takes what the inventory holds; `normalise` gives the same intent as plain data with
-every default filled in, which is what is written into a change and compared between changes.
+`parse_intent` takes the inventory's value. `normalise` gives the same intent as plain data with
+every default filled in; changes store and compare that form.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _GOT_LENGTH = 80
 
 
 def parse_intent(data: object, *, where: str = "") -> Intent:
-    """Give the intent that `data` (nested dicts and lists, as YAML gives them) describes.
+    """Give the intent that `data` describes: nested dicts and lists, as from YAML.
 
-    `where` names the source in the message (a host, a file). Raises Faults with every fault found,
-    each with its path (`intent.pools[1].servers[0].address`), what was wanted and what was found.
+    `where` names the source in the message (a host, a file). Raises Faults with all faults; each
+    has its path (`intent.pools[1].servers[0].address`), the wanted value and the found one.
     """
     faults: list[Fault] = []
     clean = plain(data, "intent", faults)
@@ -63,7 +63,7 @@ def parse_intent(data: object, *, where: str = "") -> Intent:
 
 
 def refusal(faults: Sequence[Fault], where: str = "") -> Faults:
-    """Give the error that reports all `faults` of an intent."""
+    """Give the error with all `faults` of an intent."""
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     return Faults(
         f"The intent has {count}",
@@ -74,7 +74,10 @@ def refusal(faults: Sequence[Fault], where: str = "") -> Faults:
 
 
 def normalise(intent: Intent) -> dict[str, Any]:
-    """Give `intent` as plain JSON data with every default filled in; parsing it changes nothing."""
+    """Give `intent` as plain JSON data with every default filled in.
+
+    Parsing the result and normalising it again gives the same data.
+    """
     data = intent.model_dump(mode="json", by_alias=True)
     for listener in data["listeners"]:
         if listener["forwarded_for"] is None:
@@ -136,7 +139,7 @@ def _got(value: object) -> str:
 
 
 def _known_keys(location: Sequence[int | str]) -> str:
-    """Say which keys the model at `location` has, the nearest to the unknown one first."""
+    """Suggest the known key most like the unknown one, or list all keys."""
     model: Any = Intent
     for step in location[:-1]:
         if isinstance(step, str):

@@ -1,7 +1,7 @@
-"""Make plain data of what YAML and Ansible hand over, and find unsafe text on the way.
+"""Convert values from YAML and Ansible to plain types, and find unsafe text.
 
-Ansible's values are subclasses of str, int, dict and list; the model sees only the plain types. No
-text anywhere in an intent, not even a key, may hold a character that ends a line or is not printed.
+Ansible's values are subclasses of str, int, dict and list; the model gets the plain types. No text
+in an intent, keys included, may hold a line break or an unprintable character.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from typing import Any
 
 from evenkeel.errors import Fault
 
-# Deeper than any intent: what nests further is no intent, and must not exhaust the stack.
+# No intent nests deeper; more could exhaust the stack.
 _DEEPEST = 20
-# Python refuses to print a whole number of thousands of digits, so such a one cannot be reported.
+# Python cannot print integers of thousands of digits.
 _LARGEST_NUMBER = 2**63
 
 
 def plain(value: object, path: str, faults: list[Fault]) -> Any:
     """Give `value` as plain dict, list, str, int, float, bool or None; `path` names it in faults.
 
-    Adds to `faults` each text with a character that is not printed, each whole number that is far
-    beyond any, and each key that is no text.
-    A value of another type is given back as it is: the model says what it wanted there.
+    Adds to `faults` each text with an unprintable character, each whole number out of range, and
+    each key that is not text. Values of other types stay: the model refuses them.
     """
     if isinstance(value, str):
         text = str.__str__(value)
@@ -32,7 +31,7 @@ def plain(value: object, path: str, faults: list[Fault]) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
-        faults.append(Fault(path, "a number of at most 18 digits", "a longer one"))
+        faults.append(Fault(path, "a number of at most 18 digits", "more digits"))
         return None
     for kind in (int, float):
         if isinstance(value, kind):
@@ -51,8 +50,10 @@ def _plain_mapping(value: Mapping[object, object], path: str, faults: list[Fault
     result: dict[str, Any] = {}
     for key, item in value.items():
         if not isinstance(key, str):
-            hint = " (YAML reads on, off, yes and no so)" if isinstance(key, bool) else ""
-            faults.append(Fault(path, "keys that are text", f"the key {_key(key)}"[:80] + hint))
+            hint = " (YAML reads on, off, yes and no as booleans)" if isinstance(key, bool) else ""
+            long = isinstance(key, int) and abs(key) >= _LARGEST_NUMBER
+            shown = "that is a long number" if long else repr(key)
+            faults.append(Fault(path, "keys that are text", f"the key {shown}"[:80] + hint))
             continue
         name = str.__str__(key)
         if not name.isprintable():
@@ -62,16 +63,11 @@ def _plain_mapping(value: Mapping[object, object], path: str, faults: list[Fault
     return result
 
 
-def _key(key: object) -> str:
-    long = isinstance(key, int) and abs(key) >= _LARGEST_NUMBER
-    return "that is a long number" if long else repr(key)
-
-
 def _unprintable(text: str, path: str) -> Fault:
     position = next(index for index, letter in enumerate(text) if not letter.isprintable())
-    what = "a line break" if text[position] in "\n\r" else "a character that is not printed"
+    what = "a line break" if text[position] in "\n\r" else "an unprintable character"
     return Fault(
         path,
-        "text on one line, of characters that are printed",
+        "text on one line, of printable characters",
         f"{what} ({text[position]!r}) at character {position + 1}",
     )

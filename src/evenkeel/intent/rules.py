@@ -1,7 +1,7 @@
-"""The rules between an intent's values: unique names, pools that exist, modes that fit.
+"""The rules between an intent's values: unique names, existing pools, matching modes.
 
-They read the plain data before the model has accepted it, so that one run reports a wrong type here
-and a duplicate name there. What the model refuses anyway is passed over in silence.
+They read the plain data before the model accepts it, so one run reports wrong types and duplicate
+names together. Values that the model refuses are skipped.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _text(value: object) -> bool:
 
 
 def _items(data: _Item, key: str, path: str = "intent") -> Iterator[tuple[str, _Item]]:
-    """Give each mapping of the list at `key` with its path; nothing where there is no list."""
+    """Give each mapping of the list at `key` with its path; nothing without a list."""
     value = data.get(key)
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -53,17 +53,14 @@ def _part(data: _Item, key: str) -> _Item:
 
 
 def _once(seen: _Seen, value: object, path: str, what: str) -> Iterator[Fault]:
-    """Fault the second and every later use of `value`, naming where it was first used."""
+    """Report every use of `value` but the first, and name the first."""
     if value in seen:
-        yield Fault(path, f"{what} used once", f"{_show(value)}, as in {seen[value]}")
+        shown = repr(value)[:80]
+        if isinstance(value, tuple):
+            shown = ":".join(f"[{part}]" if ":" in str(part) else str(part) for part in value)
+        yield Fault(path, f"{what} used once", f"{shown}, as in {seen[value]}")
     else:
         seen[value] = path
-
-
-def _show(value: object) -> str:
-    if isinstance(value, tuple):
-        return ":".join(f"[{part}]" if ":" in str(part) else str(part) for part in value)
-    return repr(value)[:80]
 
 
 def _unique_names(data: _Item, key: str, path: str, what: str) -> Iterator[Fault]:
@@ -74,7 +71,7 @@ def _unique_names(data: _Item, key: str, path: str, what: str) -> Iterator[Fault
 
 
 def _pool_of(name: object, mode: object, pools: dict[str, _Item], path: str) -> Iterator[Fault]:
-    """Fault a pool's name that stands for none, or for one of another mode."""
+    """Report the name of a pool that does not exist or has another mode."""
     if not _text(name):
         return
     if name not in pools:
@@ -178,11 +175,11 @@ def _tls(tls: object, path: str) -> Iterator[Fault]:
     if verified and named is None:
         yield Fault(
             f"{path}.authorities",
-            "the file of those who are trusted; or verified: false",
+            "the file of the trusted authorities, or verified: false",
             "nothing",
         )
     if not verified and named is not None:
-        yield Fault(f"{path}.authorities", "nothing: nobody is verified", repr(named)[:80])
+        yield Fault(f"{path}.authorities", "nothing: nothing is verified", repr(named)[:80])
 
 
 def _route_tests(

@@ -69,7 +69,7 @@ def put(data, path, value):
             "pools.0.tls",
             {"verified": False, "authorities": "/etc/ssl/ca.pem"},
             "intent.pools[0].tls.authorities",
-            "nobody is verified",
+            "nothing is verified",
             "/etc/ssl/ca.pem",
         ),
         (
@@ -131,7 +131,7 @@ def test_refuses_a_character_that_is_not_printed_anywhere(path, letter):
     text = f"option x{letter}backend evil"
     value = [text] if path.rsplit(".", 1)[-1] in ("extra", "global", "defaults") else text
     found = faults_of(put(intent(), path, value))
-    assert any("not printed" in one.got or "line break" in one.got for one in found.values())
+    assert any("unprintable" in one.got or "line break" in one.got for one in found.values())
 
 
 def test_refuses_a_line_break_in_a_key():
@@ -262,7 +262,7 @@ def test_names_the_host_and_the_next_step():
 @pytest.mark.parametrize("path", ["pools.0.servers.0.weight", "pools.0.extra", "colour"])
 def test_refuses_a_number_that_cannot_even_be_printed(path, value):
     at = "intent." + path.replace("pools.0", "pools[0]").replace("servers.0", "servers[0]")
-    assert faults_of(put(intent(), path, value))[at].got == "a longer one"
+    assert faults_of(put(intent(), path, value))[at].got == "more digits"
 
 
 def test_refuses_a_key_that_is_a_number_too_long_to_print():

@@ -195,7 +195,7 @@ def test_bad_lines_are_counted_and_told():
 
 @pytest.mark.parametrize("lines", [[], ["nothing\n"] * 10, [haproxy(), *["x\n"] * 5]])
 def test_a_log_of_mostly_bad_lines_is_refused(lines):
-    with pytest.raises(Refused, match="not an access log"):
+    with pytest.raises(Refused, match="unknown format"):
         learn(lines, KEY)
 
 

@@ -170,4 +170,4 @@ def test_the_hosts_of_a_change_declare_together():
 def test_lines_that_stick_clients_make_the_forecast_unknown(folder):
     sticky = ["stick-table type ip size 1m expire 10m", "stick on src"]
     said = rendered(folder, intent(pools=[pool(extra=sticky)]))["summary"]
-    assert any("cannot be known beforehand" in line and "stick on src" in line for line in said)
+    assert any("cannot be forecast" in line and "stick on src" in line for line in said)
