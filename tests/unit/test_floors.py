@@ -49,7 +49,6 @@ INNER_FLOORS = {
 PROOF_FLOORS = {
     "house": 1,
     "lab": 1,
-    "house": 1,
     "simulation": 1,
     "corpus": 2,
     "fault_injection": 2,

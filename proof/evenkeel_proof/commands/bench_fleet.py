@@ -26,8 +26,8 @@ from evenkeel.remote import PROGRAM
 from evenkeel.verbs import render
 from evenkeel.verbs.host_facts import hosts_from_status
 from evenkeel_proof.commands.bench_lab import cold_connections, lab_intent, marked, served
-from evenkeel_proof.lab.fleet import Fleet
 from evenkeel_proof.lab.inventory import listing
+from evenkeel_proof.lab.running import Fleet
 
 BASE = "base"
 LEASE_SECONDS = "600"

@@ -20,7 +20,7 @@ from evenkeel_proof import lab
 from evenkeel_proof.commands.bench import machine
 from evenkeel_proof.commands.canary_changes import FAST, FAULTY, FORBIDDEN_SERVER, HARMLESS, Edit
 from evenkeel_proof.commands.canary_runs import Row, Runs, go
-from evenkeel_proof.lab import client, production
+from evenkeel_proof.lab import client_unit, production
 
 RATE = 150.0
 LONGEST_SECONDS = 4 * 3600
@@ -81,7 +81,7 @@ def bring_up(changes: Path) -> Runs:
     production.forbid(fleet, next(iter(fleet.hosts)), FORBIDDEN_SERVER)
     runs = Runs(fleet, changes, say)
     runs.install()
-    client.start(fleet, rate=RATE, seconds=LONGEST_SECONDS)
+    client_unit.start(fleet, rate=RATE, seconds=LONGEST_SECONDS)
     runs.take_over()
     return runs
 

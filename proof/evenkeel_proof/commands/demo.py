@@ -16,7 +16,7 @@ from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.playbook import Playbooks
 from evenkeel_proof.commands.story import Story, Surprise
-from evenkeel_proof.lab import client
+from evenkeel_proof.lab import client_unit
 
 ROOT = Path(__file__).resolve().parents[3]
 RATE = 100.0
@@ -49,11 +49,11 @@ def main(arguments: list[str]) -> int:
     if code:
         say(f"the on-host program could not be installed; see {changes / 'demo.log'}")
         return 1
-    client.start(fleet, rate=RATE)
+    client_unit.start(fleet, rate=RATE)
     try:
         steps = tell(story)
     finally:
-        totals = client.stop(fleet)
+        totals = client_unit.stop(fleet)
     return finish(steps, totals or {})
 
 
@@ -62,12 +62,12 @@ def tell(story: Story) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     for number, (title, step) in enumerate(_steps(story), 1):
         say(f"\n{number}. {title}")
-        before, began = client.read(story.fleet), time.monotonic()
+        before, began = client_unit.read(story.fleet), time.monotonic()
         try:
             outcome, as_told = step(), True
         except (Surprise, EvenkeelError) as surprise:
             outcome, as_told = f"NOT AS TOLD: {surprise}", False
-        after = client.read(story.fleet)
+        after = client_unit.read(story.fleet)
         steps.append(
             {
                 "name": title,

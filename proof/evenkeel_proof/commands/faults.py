@@ -17,14 +17,14 @@ from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.bench import machine
 from evenkeel_proof.commands.playbook import Playbooks
-from evenkeel_proof.fault_injection import crash, lease, reloads, traffic
-from evenkeel_proof.fault_injection.host import FaultHost
+from evenkeel_proof.fault_injection import crash, reloads, silence, under_traffic
+from evenkeel_proof.fault_injection.fault_host import FaultHost
 from evenkeel_proof.fault_injection.tally import Tally, rows
 
 PARTS: dict[str, Callable[[FaultHost, Tally, bool], None]] = {
-    "traffic": traffic.run,
+    "traffic": under_traffic.run,
     "reload": reloads.run,
-    "lease": lease.run,
+    "lease": silence.run,
     "crash": crash.run,
 }
 EXIT_STRANDED = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evenkeel.judge.compare import compare_errors
+from evenkeel.judge.error_rates import compare_errors
 from evenkeel.judge.guards import connections_problem
 from evenkeel.judge.latency import LatencyComparison
 from evenkeel.judge.verdict import FAIL, PASS, worst

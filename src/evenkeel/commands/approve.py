@@ -23,9 +23,9 @@ from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, UsageError, readable
 from evenkeel.records import check_change_id
 from evenkeel.report import page, write_report
-from evenkeel.report.effect import PoolEffect
+from evenkeel.report.effect_rows import PoolEffect
 from evenkeel.report.page import Page, diff_parts
-from evenkeel.report.words import STYLES
+from evenkeel.report.tones import STYLES
 from evenkeel.schedule.runner import read_settings
 from evenkeel.terminal import draws, say, show, text
 

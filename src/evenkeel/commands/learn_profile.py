@@ -20,7 +20,7 @@ from evenkeel.profile.learn import TOP, Learner
 from evenkeel.profile.traffic_profile import MOST_ROWS
 from evenkeel.records import write_atomically
 
-# A line that is longer is cut; what is cut off is no second line.
+# Longer lines are cut; the rest is no second line.
 LONGEST_LINE_BYTES = 64 * 1024
 _GZIP = b"\x1f\x8b"
 _KEY_BYTES = 32

@@ -21,7 +21,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import Refused
 from evenkeel.records import check_change_id
-from evenkeel.report.live import Picture, View, look, news
+from evenkeel.report.live_view import Picture, View, look, news
 from evenkeel.schedule.runner import read_settings
 from evenkeel.terminal import console, draws, say
 

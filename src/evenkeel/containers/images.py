@@ -22,9 +22,9 @@ from evenkeel.containers.names import ROOT
 from evenkeel.errors import Refused, UsageError
 
 SUITE = "bookworm"
-# The rehearsal must be the host that it stands for, so both are one image.
+# The rehearsal uses the host's own image.
 IMAGES = {"host": "host", "staging": "host"}
-# How the image is made counts as a part of its definition: raise this when `_debian` changes.
+# Part of an image's identity: raise it when `_debian` changes.
 _RECIPE = "2"
 _BUILD_SECONDS = 900
 _WITHOUT = ("doc", "info", "locale", "man")

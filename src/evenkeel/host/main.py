@@ -17,7 +17,7 @@ from evenkeel.host.errors import (
     HostError,
     Refused,
 )
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.state.store import ROOT, Store
 from evenkeel.host.system import driver
 from evenkeel.host.system.lease import Clock

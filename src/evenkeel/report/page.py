@@ -12,11 +12,11 @@ from evenkeel.change.ledger import furthest_station, next_after, next_command
 from evenkeel.change.signature import fingerprint
 from evenkeel.errors import Refused
 from evenkeel.records import Record, sha256_of
-from evenkeel.report.effect import GroupEffect, effects, traffic
+from evenkeel.report.effect_rows import GroupEffect, effects, traffic
 from evenkeel.report.reading import Reading, read
-from evenkeel.report.rollout import rollout_lines
+from evenkeel.report.rollout_words import rollout_lines
 from evenkeel.report.stages import StageRow, stages
-from evenkeel.report.words import clock, few, said, tone, took, when
+from evenkeel.report.tones import clock, few, said, tone, took, when
 
 Object = Mapping[str, Any]
 

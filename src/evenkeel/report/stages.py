@@ -7,9 +7,9 @@ from typing import Any, TypedDict
 
 from evenkeel.change.difference import redact
 from evenkeel.records import Record
+from evenkeel.report.bars import BandRow, band_rows, shares_over_time
 from evenkeel.report.reading import Reading, Stage
-from evenkeel.report.shares import BandRow, band_rows, shares_over_time
-from evenkeel.report.words import said, tone
+from evenkeel.report.tones import said, tone
 
 Object = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from evenkeel.host.errors import Refused
 from evenkeel.host.state import archive, signers
 from evenkeel.host.state.approval_policy import Policy, own_file
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable, process
 from evenkeel.host.system.sha256 import sha256_of
 

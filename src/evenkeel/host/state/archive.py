@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import re
 from types import MappingProxyType
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from evenkeel.host.errors import Refused
-from evenkeel.host.system.sha256 import sha256_of
-from evenkeel.host.system.stdin import Stream
+from evenkeel.host.system.sha256 import canonical, sha256_of
+
+if TYPE_CHECKING:
+    from evenkeel.host.system.stdin import Stream
 
 MANIFEST = "manifest.json"
 # A configuration with 50,000 servers is about 5 MiB.
@@ -49,14 +51,6 @@ class Release(NamedTuple):
     change_digest: str
     # Name in the archive -> approved bytes; empty without approvals.
     approved: Mapping[str, bytes] = MappingProxyType({})
-
-
-def canonical(value: object) -> bytes:
-    """Give `value` as its one JSON text: sorted keys, no spaces, one newline at the end."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode() + b"\n"
 
 
 def release_digest(files: Dict[str, bytes]) -> str:

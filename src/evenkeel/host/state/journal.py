@@ -19,8 +19,8 @@ import os
 from typing import Any, Dict, List, Optional, Tuple, Type
 
 from evenkeel.host.errors import RollbackFailed
-from evenkeel.host.state.archive import canonical
 from evenkeel.host.system import durable
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.system.steps import Steps
 
 SCHEMA_VERSION = 1

@@ -7,8 +7,8 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from evenkeel.host.errors import BalancerError, Refused
 from evenkeel.host.state.archive import LARGEST_ARCHIVE_BYTES, Release, release_digest
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 
 

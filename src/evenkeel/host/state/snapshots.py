@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 
 
 def take(

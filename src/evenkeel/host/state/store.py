@@ -20,13 +20,12 @@ from evenkeel.host.state.archive import (
     LARGEST_ARCHIVE_BYTES,
     MANIFEST,
     Release,
-    canonical,
     is_digest,
     is_file_name,
     release_digest,
 )
 from evenkeel.host.system import durable
-from evenkeel.host.system.sha256 import sha256_of
+from evenkeel.host.system.sha256 import canonical, sha256_of
 from evenkeel.host.system.steps import Steps
 
 ROOT = "/var/lib/evenkeel"

@@ -6,8 +6,8 @@ from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import HostError, Refused, Reverted
 from evenkeel.host.state import live, snapshots
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, STARTED, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import grant, remaining
 from evenkeel.host.verbs import confirm, reload_proof, revert
 

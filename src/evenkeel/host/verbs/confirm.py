@@ -6,8 +6,8 @@ from typing import Any, Dict
 
 from evenkeel.host.errors import Refused, Reverted
 from evenkeel.host.state import live, snapshots
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import grant, remaining
 from evenkeel.host.verbs import drains, reload_proof, retention, revert
 

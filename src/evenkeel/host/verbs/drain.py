@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Optional
 
 from evenkeel.host.errors import BalancerError, Refused
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.verbs import drains, revert
 
 Answer = Dict[str, Any]

@@ -10,8 +10,8 @@ import contextlib
 from typing import Any, Dict, List, Optional
 
 from evenkeel.host.errors import BalancerError, HostError
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import iso, seconds_of
 
 # Drains on record wait this long after a boot: the balancer starts first.

@@ -7,7 +7,7 @@ import re
 from typing import Any, Dict, List, Optional
 
 from evenkeel.host.errors import Refused
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.verbs.status import status as status_of
 

@@ -13,16 +13,15 @@ from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError, Refused, Reverted
 from evenkeel.host.state import live
-from evenkeel.host.state.archive import canonical
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import LARGEST_WATCH_BYTES, Machine
 from evenkeel.host.system import durable
 from evenkeel.host.system.probe import Probe, open_probe
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.verbs import confirm, reload_proof, revert
+from evenkeel.judge.host_watch import HostWatch
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel.judge.watch import HostWatch
 
 SAMPLE_SECONDS = 1.0
-LARGEST_STATE_BYTES = 64 * 1024 * 1024
 
 Answer = Dict[str, Any]
 
@@ -137,7 +136,7 @@ def _wait(machine: Machine, until: float, probe: Optional[Probe]) -> None:
 
 def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch, Dict[str, Any]]":
     """Give the watch so far and what was saved beside it: the saved ones, or new and nothing."""
-    data = None if fresh else durable.read_if_there(path, LARGEST_STATE_BYTES)
+    data = None if fresh else durable.read_if_there(path, LARGEST_WATCH_BYTES)
     try:
         new = HostWatch(policy)
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:

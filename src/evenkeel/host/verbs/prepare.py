@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 
 from evenkeel.host.errors import Refused
 from evenkeel.host.state import archive
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.driver import Check
 from evenkeel.host.system.stdin import Stream
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.live import difference
+from evenkeel.host.state.machine import Machine
 
 # A start time is exact to a clock tick (10 ms).
 TICK_SECONDS = 0.02

@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 from evenkeel.host.errors import Refused, UsageError
 from evenkeel.host.state import live, snapshots
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.system.lease import iso
 from evenkeel.host.verbs import revert

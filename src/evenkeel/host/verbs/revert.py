@@ -11,8 +11,8 @@ from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError, RollbackFailed
 from evenkeel.host.state import live
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, GOING_BACK, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import is_over
 from evenkeel.host.verbs import drains, reload_proof
 

@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Optional
 from evenkeel.host.errors import BalancerError, Refused, RollbackFailed
 from evenkeel.host.state import live
 from evenkeel.host.state.archive import Release
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, GOING_BACK, ROLLBACK, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.system.lease import remaining
 from evenkeel.host.verbs import drains, reload_proof, revert

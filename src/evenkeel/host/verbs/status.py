@@ -6,8 +6,8 @@ from typing import Any, Dict, List
 
 from evenkeel.host.errors import BalancerError, Refused
 from evenkeel.host.state import live
-from evenkeel.host.state.host import VERSION, Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import VERSION, Machine
 from evenkeel.host.system import fingerprint
 from evenkeel.host.system.lease import remaining
 from evenkeel.host.verbs import drains, reload_proof

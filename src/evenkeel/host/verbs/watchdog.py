@@ -12,14 +12,13 @@ import os
 from typing import Any, Dict, Optional, Tuple
 
 from evenkeel.host.errors import BalancerDown, BalancerError
-from evenkeel.host.state.archive import canonical
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, Journal
+from evenkeel.host.state.machine import LARGEST_WATCH_BYTES, Machine
 from evenkeel.host.system import durable
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.verbs import reload_proof
-from evenkeel.host.verbs.observe import LARGEST_STATE_BYTES
+from evenkeel.judge.host_watch import WORKER, HostWatch
 from evenkeel.judge.verdict import FAIL
-from evenkeel.judge.watch import WORKER, HostWatch
 
 # The timer takes the next look after this.
 LOOK_SECONDS = 30.0
@@ -73,7 +72,7 @@ def _look(machine: Machine, pending: Dict[str, Any], path: str) -> str:
 
 def _saved(path: str) -> Optional[Dict[str, Any]]:
     """Give what the last watch left; None when it is damaged: then there is nothing to go on."""
-    data = durable.read_if_there(path, LARGEST_STATE_BYTES)
+    data = durable.read_if_there(path, LARGEST_WATCH_BYTES)
     try:
         saved: Dict[str, Any] = json.loads(data or b"")
         return saved if all(key in saved["previous"] for key in WORKER) else None

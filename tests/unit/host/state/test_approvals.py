@@ -519,6 +519,6 @@ def test_the_controllers_own_approval_is_believed_on_the_host(
     machine = host.machine("haproxy", Steps())
     asked = approval_policy.read(str(host.policy))
     received = unpack(io.BytesIO(release_archive(sample.path, "lb2")))
-    change = approvals.demand(machine, asked, sample.change_id, received.digest, received.approved)
+    change = approvals.require(machine, asked, sample.change_id, received.digest, received.approved)
     entry = json.loads(sample.folder.manifest_json.read_bytes())["hosts"]["lb2"]
     assert change == (sample.change_id, sample.folder.digest(), AUTHOR, entry["base"])

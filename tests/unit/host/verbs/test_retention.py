@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from unit.host.fakes import SECOND, THIRD, Host, digest
 
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.steps import Steps
 
 DAY = 86400

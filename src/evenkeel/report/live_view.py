@@ -27,8 +27,8 @@ from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, readable
 from evenkeel.records import read_json
-from evenkeel.report.shares import BandRow, band_rows
-from evenkeel.report.words import STYLES, said, tone
+from evenkeel.report.bars import BandRow, band_rows
+from evenkeel.report.tones import STYLES, said, tone
 from evenkeel.terminal import plain, text
 
 Object = Mapping[str, Any]

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from evenkeel_proof.lab import inside
+from evenkeel_proof.lab import enter
 
 ID = "c0ffee" * 10 + "c0ff"
 
@@ -14,9 +14,9 @@ ID = "c0ffee" * 10 + "c0ff"
 def answers(monkeypatch):
     """Gives a way to say what podman answers when it is asked for a container's process."""
     said = {}
-    monkeypatch.setattr(inside, "_known", {})
+    monkeypatch.setattr(enter, "_known", {})
     monkeypatch.setattr(
-        inside.subprocess,
+        enter.subprocess,
         "run",
         lambda words, **_: subprocess.CompletedProcess(words, said["code"], said["out"], b""),
     )
@@ -28,13 +28,13 @@ def own_group():
 
 
 def enters(name="lab-lb1"):
-    return "nsenter" in inside.command(name)
+    return "nsenter" in enter.command(name)
 
 
 def test_the_first_process_of_a_container_is_entered(answers):
     # What stands in a process's control group is for podman the container's name in full.
     answers(0, f"{os.getpid()} {own_group()}\n")
-    assert f"--target={os.getpid()}" in inside.command("lab-lb1")
+    assert f"--target={os.getpid()}" in enter.command("lab-lb1")
 
 
 def test_a_number_that_another_process_has_by_now_is_not_entered(answers):
@@ -53,8 +53,8 @@ def test_a_container_that_was_started_again_is_looked_up_again(answers):
     assert enters()
     with subprocess.Popen(["true"]) as ended:
         pass
-    inside._known["lab-lb1"] = inside._First(ended.pid, "1", "-all")
-    assert f"--target={os.getpid()}" in inside.command("lab-lb1")
+    enter._known["lab-lb1"] = enter._First(ended.pid, "1", "-all")
+    assert f"--target={os.getpid()}" in enter.command("lab-lb1")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_container_that_was_started_again_is_looked_up_again(answers):
     [(-9, b"", 137), (1, b"nsenter: cannot open /proc/7/ns/mnt", 125), (1, b"", 1), (0, b"", 0)],
 )
 def test_exit_codes_are_those_that_podman_would_give(code, said, wanted, monkeypatch):
-    monkeypatch.setattr(inside, "command", lambda _: [])
+    monkeypatch.setattr(enter, "command", lambda _: [])
     done = subprocess.CompletedProcess([], code, b"", said)
-    monkeypatch.setattr(inside.subprocess, "run", lambda *_, **__: done)
-    assert inside.run("lab-lb1", ["true"]).returncode == wanted
+    monkeypatch.setattr(enter.subprocess, "run", lambda *_, **__: done)
+    assert enter.run("lab-lb1", ["true"]).returncode == wanted

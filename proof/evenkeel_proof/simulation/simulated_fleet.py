@@ -22,8 +22,8 @@ from typing import Any
 from evenkeel.canary.plan import Plan, Stage
 from evenkeel.canary.stage import judge_results
 from evenkeel.canary.watch import CANARY, CONTROL
+from evenkeel.judge.host_watch import HostWatch
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel.judge.watch import HostWatch
 from evenkeel_proof.simulation.fleet_faults import EVEN, RARE, SERVERS, WEB, Fault
 
 ALPHA = 0.01

@@ -25,7 +25,7 @@ from evenkeel.rehearsal.protocol.paths import FOLDER
 from evenkeel.rehearsal.protocol.seeded import Draws
 from evenkeel.rehearsal.run import container
 from evenkeel.rehearsal.run.main import Rehearsal
-from evenkeel_proof.corpus import rates
+from evenkeel_proof.corpus import client_rates
 
 # Where what the cases change is kept as it was.
 _KEPT = Path("/var/lib/evenkeel-corpus")
@@ -226,7 +226,7 @@ def main() -> int:
             elif verb == "native":
                 found = native(world)
             elif verb == "rates":
-                found = rates.measure(world, int(sys.argv[2]), int(sys.argv[3]))
+                found = client_rates.measure(world, int(sys.argv[2]), int(sys.argv[3]))
             else:
                 found = asyncio.run(in_production(world, json.load(sys.stdin)))
     except (container.Trouble, OSError, HostError, subprocess.TimeoutExpired) as error:

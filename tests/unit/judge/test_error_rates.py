@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from evenkeel.judge.compare import ErrorComparison, compare_errors, error_budget
+from evenkeel.judge.error_rates import ErrorComparison, compare_errors, error_budget
 
 
 def test_a_rate_within_the_budget_passes_when_enough_was_seen():

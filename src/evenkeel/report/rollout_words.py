@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from evenkeel.canary.plan import plan
 from evenkeel.change.rollout import BY_STAGE, HOLD, STANDBY, Rollout
-from evenkeel.report.words import few
+from evenkeel.report.tones import few
 
 MOST_HOSTS = 12
 

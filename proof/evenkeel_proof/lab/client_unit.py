@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.errors import Refused
-from evenkeel_proof.lab.fleet import Fleet
-from evenkeel_proof.lab.traffic import CONTROL_PORT
+from evenkeel_proof.lab.client_program import CONTROL_PORT
+from evenkeel_proof.lab.running import Fleet
 
 RATE = 80.0
 SECONDS = 3600.0
@@ -27,7 +27,7 @@ def start(fleet: Fleet, *, rate: float = RATE, seconds: float = SECONDS) -> None
     start.
     """
     _halt(fleet)
-    program = Path(__file__).with_name("traffic.py").read_bytes()
+    program = Path(__file__).with_name("client_program.py").read_bytes()
     for left in (progress_file(fleet), _totals_file(fleet)):
         left.unlink(missing_ok=True)
     _run(fleet, ["install", "-m", "644", "/dev/stdin", _PROGRAM], stdin=program)

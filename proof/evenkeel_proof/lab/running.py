@@ -15,7 +15,7 @@ from typing import Any
 from evenkeel.containers import podman
 from evenkeel.containers.names import ROOT, lab_name, label, resource, state_folder
 from evenkeel.errors import Refused, UsageError
-from evenkeel_proof.lab import inside
+from evenkeel_proof.lab import enter
 
 READY_SECONDS = 60.0
 _BETWEEN_TRIES = 0.02
@@ -107,11 +107,11 @@ class Fleet:
 
         Raises subprocess.TimeoutExpired.
         """
-        return inside.run(self.container(machine), arguments, stdin=stdin, timeout=timeout)
+        return enter.run(self.container(machine), arguments, stdin=stdin, timeout=timeout)
 
     def started(self, machine: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command as root in a machine and give it; its output comes through a pipe."""
-        return inside.start(self.container(machine), arguments)
+        return enter.start(self.container(machine), arguments)
 
     def cut(self, machine: str) -> None:
         """Cut a machine off: nothing reaches it and nothing leaves it, while it runs on."""
@@ -207,11 +207,11 @@ def wait_until_ready(name: str, machine: str, ports: Iterable[tuple[str, int]]) 
     # podman calls internal would also have no way in from this machine.)
     sealed = "ip route flush default && exec systemctl is-system-running --wait"
     try:
-        done = inside.run(container, ["sh", "-c", sealed], timeout=READY_SECONDS)
+        done = enter.run(container, ["sh", "-c", sealed], timeout=READY_SECONDS)
     except subprocess.TimeoutExpired:
         raise Refused(f"{machine} did not boot within {READY_SECONDS:.0f} s") from None
     if done.returncode:
-        failed = inside.run(container, ["systemctl", "--failed", "--plain", "--no-legend"])
+        failed = enter.run(container, ["systemctl", "--failed", "--plain", "--no-legend"])
         raise Refused(
             f"{machine} booted, but not everything on it runs",
             wanted="running",

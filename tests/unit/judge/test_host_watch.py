@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from evenkeel.judge.watch import HostWatch
+from evenkeel.judge.host_watch import HostWatch
 
 
 class Balancer:

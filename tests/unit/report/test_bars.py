@@ -1,5 +1,5 @@
 from evenkeel.canary.history import LARGEST_HISTORY, extend
-from evenkeel.report.shares import band_rows, effect_rows, shares_over_time
+from evenkeel.report.bars import band_rows, effect_rows, shares_over_time
 
 
 def row_of(share, low, high, **more):

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from evenkeel_proof.fault_injection import client
+from evenkeel_proof.fault_injection import load_program
 
 WHOLE = b"HTTP/1.1 200 OK\r\nX-Served-By: web1\r\nContent-Length: 4\r\n\r\ndone"
 SHORT = WHOLE[:-2]
@@ -27,11 +27,11 @@ def driven(answers, requests):
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        counting = client.Client("127.0.0.1")
+        counting = load_program.Client("127.0.0.1")
 
         async def connect(tls):
             loop = asyncio.get_running_loop()
-            return (await loop.create_connection(client.Connection, "127.0.0.1", port))[1]
+            return (await loop.create_connection(load_program.Connection, "127.0.0.1", port))[1]
 
         counting.connect = connect
         note = counting._answered, counting._lost

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from evenkeel.remote import PROGRAM
 from evenkeel_proof.fault_injection import boot, checks
-from evenkeel_proof.fault_injection.host import FaultHost, Release
+from evenkeel_proof.fault_injection.fault_host import FaultHost, Release
 from evenkeel_proof.fault_injection.tally import Note, Tally, demand
 
 EXPIRE = "evenkeel-expire-*"

@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from evenkeel_proof.simulation.fleet import Fleet, poisson
 from evenkeel_proof.simulation.fleet_faults import FAULTS, GOOD
 from evenkeel_proof.simulation.fleet_study import cell
+from evenkeel_proof.simulation.simulated_fleet import Fleet, poisson
 
 from evenkeel.canary.plan import plan
 

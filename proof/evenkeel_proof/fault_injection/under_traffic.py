@@ -14,10 +14,10 @@ from typing import Any
 from evenkeel.errors import Refused
 from evenkeel.remote import PROGRAM
 from evenkeel_proof.fault_injection import checks, role
-from evenkeel_proof.fault_injection.host import FaultHost, Release
+from evenkeel_proof.fault_injection.fault_host import FaultHost, Release
 from evenkeel_proof.fault_injection.reloads import CERTIFICATE, certificate
 from evenkeel_proof.fault_injection.tally import Tally, demand
-from evenkeel_proof.lab.client import FOLDER
+from evenkeel_proof.lab.client_unit import FOLDER
 
 RELOADS, REQUESTS = 100, 1_000_000
 FAST_RELOADS, FAST_REQUESTS = 8, 10_000
@@ -183,7 +183,7 @@ class Client:
         demand(time.time() - path.stat().st_mtime < 10, "the client writes no totals any more")
 
     def _start(self, machine: str, words: list[str]) -> None:
-        program = Path(__file__).with_name("client.py").read_bytes()
+        program = Path(__file__).with_name("load_program.py").read_bytes()
         command = ["sh", "-c", _START, "sh", _PROGRAM, _PROGRAM, *words]
         done = self._fleet.exec(machine, command, stdin=program)
         if done.returncode:

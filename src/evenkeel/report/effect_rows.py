@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from evenkeel.report.bars import EffectRow, effect_rows
 from evenkeel.report.reading import Reading
-from evenkeel.report.shares import EffectRow, effect_rows
 
 Object = Mapping[str, Any]
 

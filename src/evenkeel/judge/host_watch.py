@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from .guards import worker_problem
-from .pool import PoolWatch
+from .pool_watch import PoolWatch
 from .settings import checked_policy, pool_policy
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, worst
 

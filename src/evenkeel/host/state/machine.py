@@ -21,6 +21,8 @@ VERSION = "0.1.0"
 LOCK_SECONDS = 20.0
 EXPIRE_LOCK_SECONDS = 150.0
 RELOAD_SECONDS = 60.0
+# The saved state of a watch.
+LARGEST_WATCH_BYTES = 64 * 1024 * 1024
 # Long connections keep replaced workers; at this many, no more reloads.
 MOST_LEAVING = 20
 

@@ -20,12 +20,13 @@ from typing import Any
 from evenkeel.change.bundle import render_files
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
-from evenkeel.host.state.archive import canonical, pack, release_digest
+from evenkeel.host.state.archive import pack, release_digest
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.remote import PROGRAM, arguments
 from evenkeel_proof.fault_injection.tally import Stranded, demand
 from evenkeel_proof.lab import guests
-from evenkeel_proof.lab.fleet import Fleet, served_by
+from evenkeel_proof.lab.running import Fleet, served_by
 
 INJECT = "/root/evenkeel-inject.py"
 # Runs commands one after the other, each with its own standard input: going into a container

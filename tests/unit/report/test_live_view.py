@@ -9,7 +9,7 @@ from unit.change.build import Sample, observed
 from evenkeel.canary import hold as holds
 from evenkeel.canary.progress import write_progress
 from evenkeel.errors import Refused
-from evenkeel.report.live import Picture, View, host_line, look, news
+from evenkeel.report.live_view import Picture, View, host_line, look, news
 from evenkeel.terminal import console
 
 NOW = datetime(2024, 6, 20, 13, 0, 10, tzinfo=UTC)

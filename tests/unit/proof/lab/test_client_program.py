@@ -4,7 +4,7 @@ import socket
 import threading
 
 import pytest
-from evenkeel_proof.lab.traffic import Totals, Worker, start_workers
+from evenkeel_proof.lab.client_program import Totals, Worker, start_workers
 
 GOOD = b"HTTP/1.1 200 OK\r\nX-Served-By: web1\r\nContent-Length: 2\r\n\r\nok"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .compare import error_budget
+from .error_rates import error_budget
 from .guards import active_problem, burst_problem, few_clients_problem, silent_problem
 from .inputs import intended_shares
 from .pool_counters import PoolCounters
