@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from evenkeel.change import declared
-from evenkeel.change.declared import Declared
+from evenkeel.change import declarations
+from evenkeel.change.declarations import Declared
 from evenkeel.errors import Faults, UsageError
 from evenkeel_proof.corpus import edits
 
@@ -165,7 +165,7 @@ def load_declared(path: Path) -> Declared:
 
 def _declared(values: Mapping[str, Any], where: str) -> Declared:
     try:
-        return declared.read(values)
+        return declarations.read(values)
     except Faults as error:
         first = error.faults[0]
         raise _wrong(f"{where}: {first.path}", first.wanted, first.got) from None

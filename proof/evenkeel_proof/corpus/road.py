@@ -12,7 +12,7 @@ from typing import Any
 
 from evenkeel.canary.service import down_by_change
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Faults, Refused, UsageError

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evenkeel.canary import compare, fleet_shares
+from evenkeel.canary.change_outcome import outcome, recap
 from evenkeel.canary.hold import let_go_on, may_be_held
-from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
 from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger

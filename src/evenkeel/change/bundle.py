@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change.archive import release_archive
-from evenkeel.change.declared import KEY
+from evenkeel.change.declarations import KEY
 from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import redact, unified_diff
 from evenkeel.change.folder import PROFILE_KEY
 from evenkeel.change.printer import Printer
+from evenkeel.change.release_archive import release_archive
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.host.state.archive import release_digest
 from evenkeel.intent.handwritten_defaults import completed

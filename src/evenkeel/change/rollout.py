@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evenkeel.change.canary_probe import Probe, probe_faults
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.probe import Probe, probe_faults
 from evenkeel.errors import Fault, Faults, Refused
 from evenkeel.records import canonical_json, read_json
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenkeel.canary import plan as plans
+from evenkeel.canary.change_outcome import recap
 from evenkeel.canary.hold import open_hold
 from evenkeel.canary.host_results import ACTIVATE, CONFIRM, ROLLBACK, host_results, write_outcome
-from evenkeel.canary.outcome import recap
 from evenkeel.canary.stage import require_passed
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED
-from evenkeel.canary.rollback import change_to_undo
+from evenkeel.canary.change_outcome import FAILED, REVERTED, UNTOUCHED
+from evenkeel.canary.undo_target import change_to_undo
 from evenkeel.change import ledger
 from evenkeel.errors import (
     EXIT_OK,

@@ -16,11 +16,11 @@ from evenkeel import __version__
 from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.change import findings, ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
-from evenkeel.change.declared import Declared
+from evenkeel.change.canary_probe import misplaced
+from evenkeel.change.declarations import Declared
 from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
 from evenkeel.errors import Faults, Refused

@@ -7,7 +7,7 @@ from typing import Any
 
 from evenkeel.canary import plan as plans
 from evenkeel.canary.order import order
-from evenkeel.change.probe import Probe, completed
+from evenkeel.change.canary_probe import Probe, completed
 from evenkeel.change.rollout import (
     ACTIVE,
     BY_CHANGE,

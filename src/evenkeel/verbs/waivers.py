@@ -7,7 +7,7 @@ from typing import Any
 
 from evenkeel.change import findings
 from evenkeel.change.bundle import FleetBundle
-from evenkeel.change.declared import Declared, read
+from evenkeel.change.declarations import Declared, read
 from evenkeel.change.dialect import Dialect
 from evenkeel.errors import Fault, Faults
 from evenkeel.host.state.archive import release_digest

@@ -7,7 +7,7 @@ from unit.intent.intents import intent, pool, server
 
 from evenkeel.change import findings
 from evenkeel.change.approval_view import bound
-from evenkeel.change.declared import Declared, Shift, Waiver, of_manifest, read
+from evenkeel.change.declarations import Declared, Shift, Waiver, of_manifest, read
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands.approve import summary

@@ -1,4 +1,4 @@
-"""The page of policy rules for people: `python -m evenkeel.change.catalogue` writes it anew.
+"""The page of policy rules for people: `python -m evenkeel.change.policy_page` rewrites it.
 
 It is made from the rules themselves, those about intents and those of each balancer's role, so it
 cannot say something else; a test holds it up to date.
@@ -21,7 +21,7 @@ _GRADES = {
 _HEAD = """\
 # Policy rules
 
-Made from the rules by `python -m evenkeel.change.catalogue`; do not edit.
+Made from the rules by `python -m evenkeel.change.policy_page`; do not edit.
 
 Some faults show in no rehearsal: a check that is missing does no harm until a server dies. Policy rules look for them
 when a change is rendered, in the intent and in the exact files that the balancer gets, so that a template of your own,
