@@ -8,9 +8,11 @@ measure it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from evenkeel.intent.differences import (
+    ExtraChange,
+    Move,
     extra_in_words,
     extra_lines,
     moved_servers,
@@ -22,21 +24,56 @@ from evenkeel.intent.share_forecast import Shares, Spread, shares
 UNKNOWN = "unknown"
 NOTHING = "Nothing changes."
 Data = Mapping[str, Any]
+# A number, or "unknown".
+Known = float | str
 
 
-def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> dict[str, Any]:
-    """Compare two normalised intents; `before` is None when what is live has no intent.
+class ServerForecast(TypedDict):
+    """A server's shares as fractions of 1, and the shift in percentage points."""
+
+    before: Known
+    after: Known
+    shift_points: Known
+
+
+class PoolForecast(TypedDict):
+    """One pool; `algorithm` and `server_count` are pairs: before and after."""
+
+    change: str
+    algorithm: list[str | None]
+    server_count: list[int]
+    basis: str
+    why: str
+    servers: dict[str, ServerForecast]
+    moved: list[Move]
+    largest_shift_points: Known
+
+
+class Forecast(TypedDict):
+    """The JSON data of a forecast.
+
+    `base` is "known" or "unknown". `routes` and `listeners` map added, removed and changed to
+    names; routes also have the listeners where they are reordered. `settings` are changed parts
+    that affect every pool.
+    """
+
+    schema_version: int
+    base: str
+    pools: dict[str, PoolForecast]
+    routes: dict[str, list[str]]
+    listeners: dict[str, list[str]]
+    settings: list[str]
+    extra: list[ExtraChange]
+    touched_pools: list[str]
+    largest_shift_points: Known
+    guardrails: list[Finding]
+    summary: list[str]
+
+
+def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> Forecast:
+    """Compare two normalised intents; `before` is None when the live release has no intent.
 
     `spread` is the role's knowledge of hashes (see `intent.share_forecast`).
-
-    Gives JSON data:
-    `base` ("known" or "unknown"), `pools` (name to `change`, `basis`, `why`, `servers` with share
-    `before` and `after` as fractions or "unknown", and `shift_points`; `moved`, the servers that
-    get another address or port; `largest_shift_points`),
-    `routes` and `listeners` (`added`, `removed`, `changed`; for routes also the listeners where
-    they are `reordered`), `settings` (changed parts that affect every pool), `extra` (sections
-    whose extra lines change, with the counts added and removed), `touched_pools`,
-    `largest_shift_points`, `guardrails` (findings) and `summary` (lines for people).
     """
     old = {pool["name"]: pool for pool in before["pools"]} if before else {}
     new = {pool["name"]: pool for pool in after["pools"]}
@@ -49,7 +86,7 @@ def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> 
     listeners = _compare(_listeners(before), _listeners(after))
     parts = ("timeouts", "limits", "extra")
     settings = [name for name in parts if before and before[name] != after[name]]
-    result: dict[str, Any] = {
+    result: Forecast = {
         "schema_version": 1,
         "base": "known" if before else UNKNOWN,
         "pools": pools,
@@ -60,13 +97,15 @@ def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> 
         "touched_pools": _touched(before, after, pools, settings),
         "largest_shift_points": _largest(pool["largest_shift_points"] for pool in pools.values()),
         "guardrails": _guardrails(after, old, new, spread),
+        "summary": [],
     }
-    return result | {"summary": _summary(result)}
+    result["summary"] = _summary(result)
+    return result
 
 
 def _pool(
     old: Data | None, new: Data | None, spread: Spread | None, *, known: bool
-) -> dict[str, Any]:
+) -> PoolForecast:
     """Give one pool's change and each server's share before and after."""
     was, will = (shares(pool, spread) if pool else None for pool in (old, new))
     names = sorted({server["name"] for pool in (old, new) if pool for server in pool["servers"]})
@@ -97,7 +136,7 @@ def _change(old: Data | None, new: Data | None, *, known: bool) -> str:
     return "same" if old == new else "changed"
 
 
-def _share(known_shares: Shares | None, name: str, *, known: bool) -> float | str:
+def _share(known_shares: Shares | None, name: str, *, known: bool) -> Known:
     if not known:
         return UNKNOWN
     if known_shares is None:
@@ -107,14 +146,14 @@ def _share(known_shares: Shares | None, name: str, *, known: bool) -> float | st
     return UNKNOWN
 
 
-def _server(before: float | str, after: float | str) -> dict[str, Any]:
-    points: float | str = UNKNOWN
+def _server(before: Known, after: Known) -> ServerForecast:
+    points: Known = UNKNOWN
     if isinstance(before, float) and isinstance(after, float):
         points = round((after - before) * 100, 2)
     return {"before": before, "after": after, "shift_points": points}
 
 
-def _largest(points: Iterable[float | str]) -> float | str:
+def _largest(points: Iterable[Known]) -> Known:
     """Give the largest known shift; "unknown" when none is known."""
     values = list(points)
     numbers = [abs(one) for one in values if isinstance(one, (int, float))]
@@ -163,7 +202,7 @@ def _reached(listener: Data) -> set[str]:
 
 
 def _touched(
-    before: Data | None, after: Data, pools: Mapping[str, Data], settings: list[str]
+    before: Data | None, after: Data, pools: Mapping[str, PoolForecast], settings: list[str]
 ) -> list[str]:
     """Give the pools whose traffic can change and that a listener still reaches."""
     reached = set().union(*(_reached(listener) for listener in after["listeners"]))
@@ -192,7 +231,7 @@ def _guardrails(
     return found
 
 
-def _summary(result: Data) -> list[str]:
+def _summary(result: Forecast) -> list[str]:
     lines = []
     if result["base"] == UNKNOWN:
         lines.append("The live release has no intent: shares before this change are unknown.")
@@ -200,8 +239,8 @@ def _summary(result: Data) -> list[str]:
         if pool["change"] != "same":
             lines.append(f"Pool {name}: {_pool_words(pool)}")
         lines += moves_in_words(name, pool["moved"])
-    for kind in ("listeners", "routes"):
-        for change, names in result[kind].items():
+    for kind, changes in (("listeners", result["listeners"]), ("routes", result["routes"])):
+        for change, names in changes.items():
             if names and result["base"] != UNKNOWN:
                 lines.append(f"{kind.capitalize()} {change}: {', '.join(names)}")
     if result["settings"]:
@@ -211,7 +250,7 @@ def _summary(result: Data) -> list[str]:
     return lines or [NOTHING]
 
 
-def _pool_words(pool: Data) -> str:
+def _pool_words(pool: PoolForecast) -> str:
     change, (old, new) = pool["change"], pool["server_count"]
     if change == "removed":
         return f"removed, with {old} servers"
@@ -222,9 +261,10 @@ def _pool_words(pool: Data) -> str:
         return f"{words}; its shares cannot be forecast: {pool['why']}"
     if pool["largest_shift_points"] == UNKNOWN:
         return f"{words}; {pool['why']}"
-    moved = {k: v for k, v in pool["servers"].items() if v["shift_points"] != UNKNOWN}
-    name, server = max(moved.items(), key=lambda one: abs(one[1]["shift_points"]))
-    return (
-        f"{words}; largest shift {abs(server['shift_points']):.1f} points "
-        f"({name} {server['before']:.1%} → {server['after']:.1%})"
-    )
+    moved: list[tuple[float, str, float, float]] = [
+        (abs(float(one["shift_points"])), name, float(one["before"]), float(one["after"]))
+        for name, one in pool["servers"].items()
+        if one["shift_points"] != UNKNOWN
+    ]
+    points, name, share, later = max(moved, key=lambda row: row[0])
+    return f"{words}; largest shift {points:.1f} points ({name} {share:.1%} → {later:.1%})"

@@ -19,7 +19,7 @@ from evenkeel.host.system.fingerprint import word_of
 from evenkeel.records import write_atomically
 
 NAME = "evenkeel-host"
-# -I ignores the caller's environment and folder, -S site packages.
+# -I ignores the caller's environment, -S site packages.
 FIRST_LINE = b"#!/usr/bin/python3 -IS\n"
 ROOMS = ("host", "judge")
 # The folders of a role's `files/` that hosts get.

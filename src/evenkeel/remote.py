@@ -18,7 +18,7 @@ from evenkeel.errors import EvenkeelError, Refused
 PROGRAM = "/usr/local/sbin/evenkeel-host"
 # The program never answers with more.
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
-# Verbs that only read; they also run in check mode.
+# Verbs that only read also run in check mode.
 READING_VERBS = frozenset({"status"})
 
 Channel = Callable[[list[str], bytes], tuple[int, bytes, bytes]]

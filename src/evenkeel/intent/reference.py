@@ -30,7 +30,7 @@ is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part i
 type, and its default where it has one. A key that is not here is refused. Editors read
 [intent.schema.json](intent.schema.json).
 """
-# Each value type's name in a line, and further rules.
+# Each value type's name and its further rules.
 _CALLED = {
     "Address": ("an address", "an IP address or a host name"),
     "BindAddress": ("an address to listen on", "`*` or an IP address"),

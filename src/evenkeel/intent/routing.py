@@ -8,7 +8,7 @@ from typing import Any
 
 Data = Mapping[str, Any]
 DEFAULT = "default"
-# A reserved name (RFC 6761), so no route matches it.
+# Reserved (RFC 6761), so no route matches it.
 _NO_HOST = "evenkeel.invalid"
 
 

@@ -172,7 +172,7 @@ class Learner:
     def _rows(self, top: int) -> tuple[list[Row], float]:
         least = min(LEAST_CLIENTS, self.clients.distinct)
         named = [one for one in self.groups.items() if len(one[1].clients) >= least]
-        # Ties sort by name, so equal logs give equal bytes.
+        # Ties sort by name for reproducible bytes.
         named.sort(key=lambda one: (-one[1].requests, one[0]))
         rows = [
             Row(

@@ -27,7 +27,7 @@ _NGINX = re.compile(
     r"(?:^|\s)(?P<client>[0-9A-Fa-f.:]+) - .{0,256}? \[(?P<date>[^\]]{20,40})\]"
     r' "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) (?P<bytes>\d+|-)(?: |$)'
 )
-# Short labels and a word at the end, as people choose.
+# Short labels that end in a word are readable.
 _HOST = re.compile(r"(?:[a-z0-9-]{1,30}\.){1,6}[a-z]{2,18}")
 _ADDRESS_HOST = re.compile(r"[0-9.]+|\[[0-9a-f:]*\]")
 # Only words that a programmer would choose are kept.

@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Host = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9*._:\[\]-]*$")]
-# A grouped path has no query; braces mark replaced values.
+# Braces mark replaced values; queries are removed.
 Path_ = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/._{}~-]*$")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -25,8 +25,7 @@ from evenkeel.records import utc_now
 from evenkeel.report import write_report
 from evenkeel.schedule.runner import Call, Ran, RunPlaybook
 
-# After so many attempts an operator has to look.
-# A deploy that reached no host does not count.
+# Only attempts that reached a host count.
 MOST_ATTEMPTS = 3
 KEPT_OUT = "kept-out"
 

@@ -22,10 +22,10 @@ import ansible_runner
 from evenkeel.errors import Refused
 from evenkeel.records import write_atomically
 
-# A stage prints progress every few seconds, so silence means a hang.
+# A stage prints often, so silence means a hang.
 IDLE_SECONDS = 300
 LONGEST_SECONDS = 6 * 3600
-# The runner's other files repeat these or hold the environment.
+# Other files repeat these or hold the environment.
 KEPT = ("stdout", "stderr", "rc", "status")
 _NOISE = re.compile(
     r"\[WARNING\]|Failed to parse|<<<|Origin:|Standard error|where:|wanted:|got:|Inventory script"
@@ -70,8 +70,7 @@ def playbooks(root: Path, inventory: str, fleet: str, show: Callable[[str], None
         # Made before the run, because these folders count attempts.
         with _said(show, kept):
             kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The runner reads settings and facts from its folders.
-        # No approval binds them, so each run gets new ones.
+        # The runner reads settings there, which no approval binds.
         with tempfile.TemporaryDirectory(prefix="evenkeel-runner-") as private:
             try:
                 runner = ansible_runner.run(
