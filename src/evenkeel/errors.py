@@ -30,7 +30,7 @@ UNREADABLE = (
     TypeError,
     ValueError,
 )
-MOST_FAULTS_SHOWN = 50
+MOST_PROBLEMS_SHOWN = 50
 # The column of a part's text.
 _PART = 10
 
@@ -167,8 +167,8 @@ class Inconclusive(EvenkeelError):
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One fault of an input: its path, the wanted value, the found value."""
+class Problem:
+    """One problem of an input: its path, the wanted value, the found value."""
 
     path: str
     wanted: str
@@ -178,28 +178,28 @@ class Fault:
         return indented(f"{self.path}: wanted {self.wanted}; got {self.got}", _PART)
 
 
-class Faults(Refused):
-    """All faults of one input, reported at once."""
+class Problems(Refused):
+    """All problems of one input, reported at once."""
 
     def __init__(
-        self, what: str, faults: Sequence[Fault], *, where: str = "", next_step: str = ""
+        self, what: str, problems: Sequence[Problem], *, where: str = "", next_step: str = ""
     ) -> None:
         super().__init__(what, where=where, next_step=next_step)
-        self.faults = tuple(faults)
+        self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        """The sentence, a line for each fault, then the next step."""
+        """The sentence, a line for each problem, then the next step."""
         lines = [indented(self.what, _PART)]
         if self.where:
             lines.append(f"  where:  {indented(self.where, _PART)}")
-        lines += [f"  - {fault}" for fault in self.faults[:MOST_FAULTS_SHOWN]]
-        if len(self.faults) > MOST_FAULTS_SHOWN:
-            lines.append(f"  and {len(self.faults) - MOST_FAULTS_SHOWN} more")
+        lines += [f"  - {problem}" for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
+        if len(self.problems) > MOST_PROBLEMS_SHOWN:
+            lines.append(f"  and {len(self.problems) - MOST_PROBLEMS_SHOWN} more")
         if self.next_step:
             lines.append(f"  next:   {indented(self.next_step, _PART)}")
         return printable("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:
-        """The parts for machines, with the faults that are shown."""
-        shown = self.faults[:MOST_FAULTS_SHOWN]
-        return super().as_dict() | {"faults": [vars(fault) for fault in shown]}
+        """The parts for machines, with the problems that are shown."""
+        shown = self.problems[:MOST_PROBLEMS_SHOWN]
+        return super().as_dict() | {"faults": [vars(problem) for problem in shown]}

@@ -14,7 +14,7 @@ import yaml
 
 from evenkeel.change import declarations
 from evenkeel.change.declarations import Declared
-from evenkeel.errors import Faults, UsageError
+from evenkeel.errors import Problems, UsageError
 from evenkeel_proof.corpus import edits
 
 RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "alert")
@@ -166,8 +166,8 @@ def load_declared(path: Path) -> Declared:
 def _declared(values: Mapping[str, Any], where: str) -> Declared:
     try:
         return declarations.read(values)
-    except Faults as error:
-        first = error.faults[0]
+    except Problems as error:
+        first = error.problems[0]
         raise _wrong(f"{where}: {first.path}", first.wanted, first.got) from None
 
 

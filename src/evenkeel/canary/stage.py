@@ -170,7 +170,7 @@ def _row(result: Result | None) -> dict[str, Any]:
     status = str(result.get("status") or "failed")
     if status != "ok" or answer.get("reverted") or verdict not in ORDER:
         verdict = FAIL
-        reasons = reasons or [_fault(result, answer)]
+        reasons = reasons or [_problem(result, answer)]
     return {
         "status": status,
         "verdict": verdict,
@@ -196,7 +196,7 @@ def _counted(pool: Result) -> dict[str, Any]:
     return {key: pool.get(key) for key in ("unit", "assumption")}
 
 
-def _fault(result: Result, answer: Result) -> str:
+def _problem(result: Result, answer: Result) -> str:
     error = answer.get("error") or {}
     said = error.get("what") if isinstance(error, Mapping) else None
     if said:

@@ -1,6 +1,6 @@
 """The intent of a balancer: its model, rules and guardrails.
 
-intent = parse_intent(data, where="lb1")   # model.py, rules.py: raises Faults, all at once
+intent = parse_intent(data, where="lb1")   # model.py, rules.py: raises Problems, all at once
 data = normalise(intent)                   # JSON data, every default filled in
 shares(pool), fair_shares(pool)            # share_forecast.py: expected and fair shares
 intent_findings(data), shift_findings(...) # guardrails.py: what breaks a guardrail

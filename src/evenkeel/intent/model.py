@@ -1,6 +1,6 @@
 """The model of an intent: all keys, with their types and defaults.
 
-Every model is strict (`"80"` is not 80, `true` is not 1), closed (an unknown key is a fault) and
+Every model is strict (`"80"` is not 80, `true` is not 1), closed (an unknown key is a problem) and
 frozen. `rules.py` has the rules between values; a dialect reports what its balancer lacks.
 """
 

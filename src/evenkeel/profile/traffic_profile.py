@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 
 # A profile has a few hundred rows at most.
 LARGEST_PROFILE_BYTES = 1024 * 1024
@@ -122,26 +122,26 @@ def words_of(profile: Profile) -> str:
 def parse_profile(data: object, *, where: str = "") -> Profile:
     """Give the profile that `data` describes: a value, or the bytes of its JSON.
 
-    Raises Faults with all faults at once.
+    Raises Problems for wrong values.
     """
     try:
         return Profile.model_validate_json(data if isinstance(data, bytes) else json.dumps(data))
     except ValidationError as error:
-        faults = [
-            Fault(
+        problems = [
+            Problem(
                 ".".join(["profile", *(str(step) for step in item["loc"])]),
                 item["msg"][:1].lower() + item["msg"][1:],
                 "nothing" if item["type"] == "missing" else repr(item["input"])[:_LONGEST_SHOWN],
             )
             for item in error.errors(include_url=False)
         ]
-    raise Faults("The traffic profile cannot be used", faults, where=where, next_step=_NEXT)
+    raise Problems("The traffic profile cannot be used", problems, where=where, next_step=_NEXT)
 
 
 def read_profile(path: Path) -> tuple[Profile, bytes]:
     """Give the profile in the file at `path` and its bytes.
 
-    Raises Refused for a file that is missing, too large or not JSON, Faults for wrong values.
+    Raises Refused for a file that is missing, too large or not JSON, Problems for wrong values.
     """
     try:
         with path.open("rb") as stream:

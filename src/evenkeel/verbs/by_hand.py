@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.dialect import load_dialect
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.records import plain
 
 LARGEST_BYTES = 16 * 1024 * 1024
@@ -49,16 +49,16 @@ def one_kind(names: list[str], hostvars: Mapping[str, Any]) -> str:
 
 
 def require_one_template(names: list[str], hostvars: Mapping[str, Any], kind: str) -> None:
-    """Raise Faults when the hosts do not have the same `balancer_<kind>_template`, or all none.
+    """Raise Problems when the hosts do not have the same `balancer_<kind>_template`, or all none.
 
     A change is rendered once for all of its hosts, with one template.
     """
     variable = f"balancer_{kind}_template"
     found = {str(plain(hostvars[name].get(variable)) or "none") for name in names}
     if len(found) > 1:
-        raise Faults(
+        raise Problems(
             "The hosts of the change do not agree on a template",
-            [Fault(variable, "the same on every host of one change", ", ".join(sorted(found)))],
+            [Problem(variable, "the same on every host of one change", ", ".join(sorted(found)))],
             where="the inventory, or -e",
             next_step="set it for the whole group, or make it a change of its own with --limit",
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 
 _REASON = re.compile(r"(?=.*[!-~])[ -~]{1,200}")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
@@ -17,20 +17,22 @@ _MINUTES = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 def drain_options(args: Mapping[str, Any]) -> dict[str, object]:
     """Give the options of `drain` from a task's arguments; the owner is by default the user's name.
 
-    Raises Faults with all that the host would not take, in the words of who typed them.
+    Raises Problems with all that the host would not take, in the words of who typed them.
     """
     owner = str(args.get("owner") or getpass.getuser())
     reason, minutes = str(args.get("reason") or ""), str(args.get("minutes") or "")
     faults = []
     if not _REASON.fullmatch(reason):
-        faults.append(Fault("reason", "1 to 200 printable characters of ASCII", repr(reason)[:120]))
+        faults.append(
+            Problem("reason", "1 to 200 printable characters of ASCII", repr(reason)[:120])
+        )
     if not _OWNER.fullmatch(owner):
-        faults.append(Fault("owner", "a person's name as in ann@example.com", repr(owner)[:80]))
+        faults.append(Problem("owner", "a person's name as in ann@example.com", repr(owner)[:80]))
     seconds = round(float(minutes) * 60) if _MINUTES.fullmatch(minutes) else 0
     if minutes and not seconds:
-        faults.append(Fault("minutes", "a number above 0, or nothing", repr(minutes)[:40]))
+        faults.append(Problem("minutes", "a number above 0, or nothing", repr(minutes)[:40]))
     if faults:
-        raise Faults(
+        raise Problems(
             "A drain has to say why, and on whose order",
             faults,
             next_step="correct these -e options and run the same command again",

@@ -17,8 +17,8 @@ from evenkeel.errors import (
     EXIT_REFUSED,
     EXIT_ROLLBACK_FAILED,
     EvenkeelError,
-    Fault,
-    Faults,
+    Problem,
+    Problems,
     printable,
 )
 from evenkeel.records import Record, check_change_id, read_record, utc_now, write_record
@@ -184,7 +184,7 @@ def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
 
     `said` is what the program on each host printed for `status` ("" without one), `builds` what it
     would become (see `program.build_of`). A program that does not answer may be replaced: nothing
-    else would mend it. Raises Faults.
+    else would mend it. Raises Problems.
     """
     faults = []
     for host, text in said.items():
@@ -195,9 +195,9 @@ def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
         except (ValueError, AttributeError, RecursionError):
             continue
         if pending and build != builds[host]:
-            faults.append(Fault(host, "no change under way", f"change {change} holds it"))
+            faults.append(Problem(host, "no change under way", f"change {change} holds it"))
     if faults:
-        raise Faults(
+        raise Problems(
             "Hosts would lose the program that watches over a change",
             faults,
             where=PROGRAM,

@@ -18,7 +18,7 @@ from evenkeel.change import approval, ledger, rollout
 from evenkeel.change.deploy_lock import take_deploy_lock
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import require_open
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.system.fingerprint import DIGITS
 from evenkeel.remote import PROGRAM
 
@@ -137,13 +137,13 @@ def _require_hosts(gate: Gate) -> None:
     for host in gate.hosts:
         answer = gate.answers.get(host)
         if host not in entries:
-            faults.append(Fault(host, "a host that the change was rendered for", "a new host"))
+            faults.append(Problem(host, "a host that the change was rendered for", "a new host"))
         elif not answer:
-            faults.append(Fault(host, "an answer to status", "none: it cannot be reached"))
+            faults.append(Problem(host, "an answer to status", "none: it cannot be reached"))
         else:
             faults += _faults_of_host(host, entries[host], answer, change)
     if faults:
-        raise Faults(
+        raise Problems(
             "The fleet is not as it was when the change was reviewed",
             faults,
             where=str(gate.folder.path),
@@ -164,14 +164,16 @@ def _require_build(gate: Gate) -> None:
         for host in gate.hosts
         if (build := gate.answers[host].get("build")) != gate.build
     }
-    faults = [Fault(host, f"build {gate.build}", _in_words(build)) for host, build in other.items()]
+    faults = [
+        Problem(host, f"build {gate.build}", _in_words(build)) for host, build in other.items()
+    ]
     if not faults:
         return
     next_step = "run playbooks/install.yml on the hosts that are named, then deploy again"
     if any(gate.answers[host].get("pending") for host in other):
         # No program is replaced under a change.
         next_step = "go on from the checkout that began it, or take it back: scripts/rollback"
-    raise Faults(
+    raise Problems(
         "Hosts have another on-host program, or another driver, than this controller",
         faults,
         where=PROGRAM,
@@ -187,18 +189,18 @@ def _in_words(build: object) -> str:
 
 def _faults_of_host(
     host: str, entry: Mapping[str, Any], answer: Mapping[str, Any], change: str
-) -> list[Fault]:
+) -> list[Problem]:
     live = answer.get("live") or {}
     pending = answer.get("pending") or {}
     holder = pending.get("change")
     if holder and holder != change:
-        return [Fault(host, "no change under way", f"change {holder} holds it")]
+        return [Problem(host, "no change under way", f"change {holder} holds it")]
     if answer.get("drift"):
-        return [Fault(host, "the live files as they were rendered", "files changed by hand")]
+        return [Problem(host, "the live files as they were rendered", "files changed by hand")]
     release = live.get("release")
     if release not in (entry["base"], entry["release"]):
         base = str(entry["base"])[:12]
         # So that who deploys sees at once who was faster.
         whose = f", of change {live['change']}" if live.get("change") else ""
-        return [Fault(host, f"base {base} live", f"{str(release)[:12]} live{whose}")]
+        return [Problem(host, f"base {base} live", f"{str(release)[:12]} live{whose}")]
     return []

@@ -23,7 +23,7 @@ from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
-from evenkeel.errors import Faults, Refused
+from evenkeel.errors import Problems, Refused
 from evenkeel.forecast import NOTHING, forecast
 from evenkeel.host.state.archive import release_digest
 from evenkeel.records import (
@@ -69,7 +69,7 @@ class Request:
 def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> dict[str, Any]:
     """Render the change for `hosts` and give its digest, summary lines and whether it is new.
 
-    With `write` False nothing is left behind. Raises Faults for an intent that is wrong, Refused
+    With `write` False nothing is left behind. Raises Problems for an intent that is wrong, Refused
     for a change that was deployed already.
     """
     check_text(request.author, "change_author")
@@ -142,7 +142,7 @@ def _manifest(request: Request, hosts: Mapping[str, Host], bundle: FleetBundle) 
 def _require_listeners(rollout: Rollout, bundle: FleetBundle) -> None:
     faults = misplaced(rollout.canary_probe, bundle.intents)
     if faults:
-        raise Faults(
+        raise Problems(
             "The probe has no listener that it could be sent to",
             faults,
             where="canary_probe in the inventory",

@@ -18,7 +18,7 @@ from evenkeel.change.rollout import (
     Rollout,
     check,
 )
-from evenkeel.errors import Fault, Faults
+from evenkeel.errors import Problem, Problems
 from evenkeel.records import plain
 
 Pick = Callable[[list[Any]], Any]
@@ -28,7 +28,7 @@ def from_inventory(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any
     """Give the rollout for the hosts `names`, in the order in which they are to be reached.
 
     Where the hosts of one change differ in what cannot be had both ways, the more careful one
-    decides. Raises Faults for a value that has no meaning.
+    decides. Raises Problems for a value that has no meaning.
     """
     values = _Values(names, hostvars)
     rows = zip(
@@ -87,12 +87,12 @@ class _Values:
 
 
 def _probe(found: Sequence[Any]) -> Probe | None:
-    """Give the one probe that every host is to have; raises Faults when they differ."""
+    """Give the one probe that every host is to have; raises Problems when they differ."""
     probes = [completed(value) for value in found]
     if any(probe != probes[0] for probe in probes):
-        raise Faults(
+        raise Problems(
             "The hosts of the change do not agree on a probe",
-            [Fault("canary_probe", "the same on every host of one change", "different ones")],
+            [Problem("canary_probe", "the same on every host of one change", "different ones")],
             where="the inventory, or -e",
             next_step="set it for the whole group",
         )
@@ -107,9 +107,9 @@ def whole(value: Any) -> Any:
 
 def _stages(names: Sequence[str], value: Any) -> tuple[Mapping[str, Any], ...]:
     if value is not None and not isinstance(value, list):
-        raise Faults(
+        raise Problems(
             "The canary stages cannot be planned",
-            [Fault("canary_stages", "a list of {hosts, bake_seconds, minimum_requests}",
+            [Problem("canary_stages", "a list of {hosts, bake_seconds, minimum_requests}",
                    repr(value)[:60])],
             where="canary_stages",
             next_step="correct canary_stages in the inventory",

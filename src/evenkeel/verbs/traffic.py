@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.profile.traffic_profile import parse_profile, read_profile, words_of
 from evenkeel.records import check_change_id, plain
 
@@ -18,7 +18,7 @@ def profile_of(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) 
     """Give the bytes of the hosts' traffic profile, checked; None where the inventory names none.
 
     A relative path is seen from the inventory's folder. Raises Refused for a file that cannot be
-    read, Faults for wrong values in it and for hosts that have different ones.
+    read, Problems for wrong values in it and for hosts that have different ones.
     """
     found: dict[Path, bytes] = {}
     chosen = set()
@@ -41,9 +41,9 @@ def profile_of(names: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) 
             found[path] = read_profile(path)[1]
         chosen.add(found[path])
     if len(chosen) > 1:
-        raise Faults(
+        raise Problems(
             "The hosts of the change do not agree on a traffic profile",
-            [Fault(VARIABLE, "the same on every host of one change", "different ones")],
+            [Problem(VARIABLE, "the same on every host of one change", "different ones")],
             where="the inventory, or -e",
             next_step="set it for the whole group",
         )
