@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.commands import ROOT, run
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, Refused, UsageError
 from evenkeel.judge.verdict import FAIL, PASS

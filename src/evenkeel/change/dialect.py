@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evenkeel.errors import Fault, Refused
+from evenkeel.errors import Problem, Refused
 
 _NAMES = (
     "FILES",
@@ -74,9 +74,9 @@ class Dialect:
     spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
     unchanged: Callable[[Files, Files], list[str]] | None = None
 
-    def broken(self, intent: Data) -> list[Fault]:
+    def broken(self, intent: Data) -> list[Problem]:
         """Give what the balancer cannot do of a normalised intent."""
-        return [Fault(one["path"], one["wanted"], one["got"]) for one in self.faults(intent)]
+        return [Problem(one["path"], one["wanted"], one["got"]) for one in self.faults(intent)]
 
 
 # Path, time of the last change and bytes of each file of a dialect.

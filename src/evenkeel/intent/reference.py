@@ -1,7 +1,7 @@
-"""The reference of an intent for people: `python -m evenkeel.intent.reference` writes it anew.
+"""The reference of an intent for people: `python -m evenkeel.intent.reference` rewrites it.
 
-One section for each part of the model and one line for each key: its type, its default and what it
-means. It is made from the model, so it cannot say something else; a test holds it up to date.
+It has a section for each part of the model and a line for each key: its type, default and meaning.
+It is made from the model, and a test holds it up to date.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from evenkeel.intent import values
+from evenkeel.intent import value_types
 from evenkeel.intent.model import Intent, Part
 
 REFERENCE_FILE = Path("docs/reference/intent.md")
@@ -30,7 +30,7 @@ is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part i
 type, and its default where it has one. A key that is not here is refused. Editors read
 [intent.schema.json](intent.schema.json).
 """
-# How a line calls each value type of values.py, and what its pattern or its bounds do not say.
+# Each value type's name and its further rules.
 _CALLED = {
     "Address": ("an address", "an IP address or a host name"),
     "BindAddress": ("an address to listen on", "`*` or an IP address"),
@@ -56,7 +56,7 @@ _PLAIN = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def text() -> str:
-    """Give the reference as the file holds it."""
+    """Give the text of the reference's file."""
     parts = [_HEAD]
     for path, model in _models("intent", Intent):
         parts.append("\n".join([f"## `{path}`", "", *_about(model), *_keys(model), ""]))
@@ -65,7 +65,7 @@ def text() -> str:
 
 
 def _models(path: str, model: type[Part]) -> Iterator[tuple[str, type[Part]]]:
-    """Give each part of the model once, with the path of its first place, outermost first."""
+    """Give each part of the model once, with its first path, outermost first."""
     seen: dict[type[Part], str] = {model: path}
     queue = [model]
     while queue:
@@ -87,7 +87,7 @@ def _fields(model: type[Part]) -> Iterator[tuple[str, Any, FieldInfo]]:
 
 
 def _parts(hint: Any, suffix: str = "") -> Iterator[tuple[str, type[Part]]]:
-    """Give the models within a type, each with what its path gets: `[]` in a list."""
+    """Give the models within a type, each with its path's suffix: `[]` in a list."""
     if isinstance(hint, type) and issubclass(hint, Part):
         yield suffix, hint
         return
@@ -128,7 +128,7 @@ def _default(field: FieldInfo) -> Iterator[str]:
 
 def _type(hint: Any) -> str:
     """Say a type in words."""
-    name = _name(hint)
+    name = next((name for name, value in vars(value_types).items() if value is hint), None)
     if name:
         return _CALLED[name][0]
     origin, inner = get_origin(hint), get_args(hint)
@@ -148,11 +148,6 @@ def _type(hint: Any) -> str:
     return _PLAIN[hint]
 
 
-def _name(hint: Any) -> str:
-    """Give the name that a value type has in values.py, or nothing."""
-    return next((name for name, value in vars(values).items() if value is hint), "")
-
-
 def _bounds(hint: Any) -> str:
     schema = TypeAdapter(hint).json_schema()
     least = schema.get("minimum", schema.get("exclusiveMinimum"))
@@ -168,13 +163,13 @@ def _bounds(hint: Any) -> str:
 
 
 def _values() -> Iterator[str]:
-    """Say each named value type, by its pattern in words or its bounds."""
+    """Describe each named value type by its pattern in words or its bounds."""
     for name, (called, words) in sorted(_CALLED.items(), key=lambda item: item[1]):
-        value = getattr(values, name)
+        value = getattr(value_types, name)
         pattern = TypeAdapter(value).json_schema().get("pattern")
         said = (
             words
-            or values.WANTED.get(str(pattern))
+            or value_types.WANTED.get(str(pattern))
             or f"{_type(get_args(value)[0])}{_bounds(value)}"
         )
         line = f"- **{called}**: {said}"

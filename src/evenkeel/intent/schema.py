@@ -1,7 +1,7 @@
-"""The JSON Schema of an intent, for editors: `python -m evenkeel.intent.schema` writes it anew.
+"""The JSON Schema of an intent, for editors: `python -m evenkeel.intent.schema` rewrites it.
 
-An editor that knows it (the YAML extension of most do) completes keys and shows faults while one
-types. It is made from the model, so it cannot say something else; a test holds it up to date.
+With it, the YAML extensions of most editors complete keys and mark errors while a person types. It
+is made from the model, and a test holds it up to date.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Give the schema as the file holds it."""
+    """Give the text of the schema's file."""
     return json.dumps(schema(), indent=2, sort_keys=True) + "\n"
 
 

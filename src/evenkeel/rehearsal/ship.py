@@ -26,7 +26,7 @@ from evenkeel import program
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.profile.model import DEFAULT, Profile, read_profile
+from evenkeel.profile.traffic_profile import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.plan import placeholder_files, world

@@ -6,7 +6,7 @@ import getpass
 import re
 from collections.abc import Mapping
 
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.verbs.results import HostAnswer, HostArguments
 
 _REASON = re.compile(r"(?=.*[!-~])[ -~]{1,200}")
@@ -17,20 +17,22 @@ _MINUTES = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 def drain_options(args: HostArguments) -> dict[str, object]:
     """Give the host's options of `drain`; by default the user who runs it is the owner.
 
-    Raises Faults with everything that the host would refuse, by the names of the -e options.
+    Raises Problems with everything that the host would refuse, by the names of the -e options.
     """
     owner = str(args.get("owner") or getpass.getuser())
     reason, minutes = str(args.get("reason") or ""), str(args.get("minutes") or "")
     faults = []
     if not _REASON.fullmatch(reason):
-        faults.append(Fault("reason", "1 to 200 printable characters of ASCII", repr(reason)[:120]))
+        faults.append(
+            Problem("reason", "1 to 200 printable characters of ASCII", repr(reason)[:120])
+        )
     if not _OWNER.fullmatch(owner):
-        faults.append(Fault("owner", "a person's name as in ann@example.com", repr(owner)[:80]))
+        faults.append(Problem("owner", "a person's name as in ann@example.com", repr(owner)[:80]))
     seconds = round(float(minutes) * 60) if _MINUTES.fullmatch(minutes) else 0
     if minutes and not seconds:
-        faults.append(Fault("minutes", "a number above 0, or nothing", repr(minutes)[:40]))
+        faults.append(Problem("minutes", "a number above 0, or nothing", repr(minutes)[:40]))
     if faults:
-        raise Faults(
+        raise Problems(
             "A drain needs a reason and an owner",
             faults,
             next_step="correct these -e options and run the same command again",

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED
-from evenkeel.canary.rollback import change_to_undo
+from evenkeel.canary.change_outcome import FAILED, REVERTED, UNTOUCHED
+from evenkeel.canary.undo_target import change_to_undo
 from evenkeel.change import ledger
 from evenkeel.errors import (
     EXIT_OK,
     EXIT_REFUSED,
     EXIT_ROLLBACK_FAILED,
     EvenkeelError,
-    Fault,
-    Faults,
+    Problem,
+    Problems,
     Refused,
     printable,
 )
@@ -192,7 +192,7 @@ def build_program(context: Context) -> Result:
 
 
 def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
-    """Raise Faults when a host would lose the program that watches over a change.
+    """Raise Problems when a host would lose the program that watches over a change.
 
     `said` is what each host's program printed for `status` ("" without one), `builds` its new build
     (see `program.build_of`). A program that does not answer may be replaced: that mends it.
@@ -206,9 +206,9 @@ def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
         except (ValueError, AttributeError, RecursionError):
             continue
         if pending and build != builds[host]:
-            faults.append(Fault(host, "no change under way", f"change {change} holds it"))
+            faults.append(Problem(host, "no change under way", f"change {change} holds it"))
     if faults:
-        raise Faults(
+        raise Problems(
             "The install would replace a program that watches over a change",
             faults,
             where=PROGRAM,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
+from evenkeel.canary.change_outcome import UNTOUCHED
 from evenkeel.canary.host_results import CONFIRM, RENEW, host_results
-from evenkeel.canary.outcome import UNTOUCHED
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, RolledBack

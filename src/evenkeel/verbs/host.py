@@ -12,8 +12,8 @@ from typing import Protocol, cast
 
 from evenkeel.canary.first import wait_for_first_host
 from evenkeel.canary.watch import CANARY, Watch, write_result
-from evenkeel.change.archive import release_archive
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.release_archive import release_archive
 from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.remote import READING_VERBS, Answer

@@ -8,9 +8,9 @@ from typing import Any
 
 from evenkeel.canary import plan as plans
 from evenkeel.canary.order import order
+from evenkeel.change.canary_probe import completed
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.probe import completed
 from evenkeel.change.rollout import (
     ACTIVE,
     BY_CHANGE,
@@ -21,8 +21,8 @@ from evenkeel.change.rollout import (
     Rollout,
     check,
 )
-from evenkeel.errors import Fault, Faults, Refused
-from evenkeel.profile.model import parse_profile, read_profile, words_of
+from evenkeel.errors import Problem, Problems, Refused
+from evenkeel.profile.traffic_profile import parse_profile, read_profile, words_of
 from evenkeel.records import check_change_id, plain
 from evenkeel.verbs.results import Difference, Hostvars
 
@@ -47,7 +47,7 @@ def one_kind(names: Sequence[str], hostvars: Hostvars) -> str:
 
 
 def require_one_template(names: Sequence[str], hostvars: Hostvars, kind: str) -> None:
-    """Raise Faults unless all hosts have the same `balancer_<kind>_template`, or none.
+    """Raise Problems unless all hosts have the same `balancer_<kind>_template`, or none.
 
     A change is rendered once for all of its hosts, with one template.
     """
@@ -113,7 +113,7 @@ def profile_of(names: Sequence[str], hostvars: Hostvars) -> bytes | None:
     """Give the bytes of the hosts' traffic profile, checked; None where the inventory names none.
 
     A relative path starts at the inventory's folder. Raises Refused for a file that cannot be read,
-    Faults for wrong values in it and for hosts that have different ones.
+    Problems for wrong values in it and for hosts that have different ones.
     """
     found: dict[Path, bytes] = {}
     chosen = set()
@@ -173,8 +173,8 @@ def profile_diff(
 def from_inventory(names: Sequence[str], hostvars: Hostvars) -> Rollout:
     """Give the rollout for the hosts `names`, in the order in which it reaches them.
 
-    Where hosts of one change differ, the more careful value counts. Raises Faults for a value that
-    has no meaning.
+    Where hosts of one change differ, the more careful value counts. Raises Problems for a value
+    without a meaning.
     """
     values = _Values(names, hostvars)
     rows = zip(
@@ -186,9 +186,9 @@ def from_inventory(names: Sequence[str], hostvars: Hostvars) -> Rollout:
     given = plain(hostvars[names[0]].get("canary_stages"))
     if given is not None and not isinstance(given, list):
         wanted = "a list of {hosts, bake_seconds, minimum_requests}"
-        raise Faults(
+        raise Problems(
             "The canary stages cannot be planned",
-            [Fault("canary_stages", wanted, repr(given)[:60])],
+            [Problem("canary_stages", wanted, repr(given)[:60])],
             where="canary_stages",
             next_step="correct canary_stages in the inventory",
         )
@@ -229,10 +229,10 @@ def _disagreement(
     variable: str,
     got: str = "different ones",
     next_step: str = "set it for the whole group",
-) -> Faults:
-    return Faults(
+) -> Problems:
+    return Problems(
         f"The hosts of the change do not agree on {what}",
-        [Fault(variable, "the same on every host of one change", got)],
+        [Problem(variable, "the same on every host of one change", got)],
         where="the inventory, or -e",
         next_step=next_step,
     )

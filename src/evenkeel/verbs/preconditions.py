@@ -20,7 +20,7 @@ from evenkeel.change import approval, ledger, rollout
 from evenkeel.change.deploy_lock import take_deploy_lock
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import require_open
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.system.fingerprint import DIGITS
 from evenkeel.program import build_of
 from evenkeel.remote import PROGRAM
@@ -162,20 +162,20 @@ def _require_undecided(folder: ChangeFolder) -> None:
 
 
 def _require_hosts(deploy: Deploy) -> None:
-    """Raise Faults unless every host answers and has live what was reviewed, or this change."""
+    """Raise Problems unless every host answers and has live what was reviewed, or this change."""
     entries = deploy.folder.manifest()["hosts"]
     change = deploy.folder.change_id
     faults = []
     for host in deploy.hosts:
         answer = deploy.answers.get(host)
         if host not in entries:
-            faults.append(Fault(host, "a host that the change was rendered for", "a new host"))
+            faults.append(Problem(host, "a host that the change was rendered for", "a new host"))
         elif not answer:
-            faults.append(Fault(host, "an answer to status", "none: it cannot be reached"))
+            faults.append(Problem(host, "an answer to status", "none: it cannot be reached"))
         elif fault := fault_of_host(host, entries[host], answer, change):
             faults.append(fault)
     if faults:
-        raise Faults(
+        raise Problems(
             "The fleet has changed since the change was reviewed",
             faults,
             where=str(deploy.folder.path),
@@ -183,25 +183,25 @@ def _require_hosts(deploy: Deploy) -> None:
         )
 
 
-def fault_of_host(host: str, entry: Entry, answer: HostAnswer, change: str) -> Fault | None:
+def fault_of_host(host: str, entry: Entry, answer: HostAnswer, change: str) -> Problem | None:
     """Give why a host is not in the state that was reviewed; None when it is."""
     live = answer.get("live") or {}
     holder = (answer.get("pending") or {}).get("change")
     if holder and holder != change:
-        return Fault(host, "no change under way", f"change {holder} holds it")
+        return Problem(host, "no change under way", f"change {holder} holds it")
     if answer.get("drift"):
-        return Fault(host, "the live files as they were rendered", "files changed by hand")
+        return Problem(host, "the live files as they were rendered", "files changed by hand")
     release = live.get("release")
     if release not in (entry["base"], entry["release"]):
         base = str(entry["base"])[:12]
         # It names the change that was deployed first.
         whose = f", of change {live['change']}" if live.get("change") else ""
-        return Fault(host, f"base {base} live", f"{str(release)[:12]} live{whose}")
+        return Problem(host, f"base {base} live", f"{str(release)[:12]} live{whose}")
     return None
 
 
 def _require_build(deploy: Deploy) -> None:
-    """Raise Faults when a host has another program than this controller was made with.
+    """Raise Problems when a host has another program than this controller was made with.
 
     It may not understand the options of the watch, and would refuse only when the change is live.
     To confirm needs no watch.
@@ -216,7 +216,7 @@ def _require_build(deploy: Deploy) -> None:
         got = f"build {str(build)[:DIGITS]}" if build else "files that it cannot read itself"
         if build is None:
             got = "an earlier version, which has no build"
-        faults.append(Fault(host, f"build {deploy.build}", got))
+        faults.append(Problem(host, f"build {deploy.build}", got))
         watching = watching or bool(deploy.answers[host].get("pending"))
     if not faults:
         return
@@ -224,7 +224,7 @@ def _require_build(deploy: Deploy) -> None:
     if watching:
         # No program is replaced while it watches a change.
         next_step = "go on from the checkout that began it, or take it back: scripts/rollback"
-    raise Faults(
+    raise Problems(
         "Hosts have another on-host program, or another driver, than this controller",
         faults,
         where=PROGRAM,

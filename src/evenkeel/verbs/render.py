@@ -17,15 +17,15 @@ from evenkeel import __version__
 from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.change import findings, ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
-from evenkeel.change.declared import Declared
+from evenkeel.change.canary_probe import misplaced
+from evenkeel.change.declarations import Declared
 from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.probe import misplaced
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
-from evenkeel.errors import Faults, Refused
-from evenkeel.forecast import NOTHING, forecast
+from evenkeel.errors import Problems, Refused
+from evenkeel.forecast import NOTHING, Forecast, forecast
 from evenkeel.host.state.archive import release_digest
 from evenkeel.records import (
     Record,
@@ -56,7 +56,7 @@ class Group(TypedDict):
     """The hosts whose intents before and after are the same, with their one forecast."""
 
     hosts: list[str]
-    forecast: dict[str, Any]
+    forecast: Forecast
     policy: dict[str, Any]
 
 
@@ -100,7 +100,7 @@ class Draft:
 def render_change(context: Context) -> Rendered:
     """Render the change of the task for its hosts and show the forecast; see `render`.
 
-    Raises Refused and Faults for variables of the inventory that cannot be used.
+    Raises Refused and Problems for variables of the inventory that cannot be used.
     """
     args, names, hostvars = context.args, context.names, context.hostvars
     kind = one_kind(names, hostvars)
@@ -140,7 +140,7 @@ def render_change(context: Context) -> Rendered:
 def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> Rendered:
     """Render the change for `hosts`; give its digest, its summary, its difference and if it is new.
 
-    With `write` False nothing is left behind. Raises Faults for an intent that is wrong, Refused
+    With `write` False nothing is left behind. Raises Problems for an intent that is wrong, Refused
     for a change that was deployed already.
     """
     check_text(request.author, "change_author")
@@ -157,7 +157,7 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> Rende
     rollout = request.rollout or from_inventory(list(hosts), {host: {} for host in hosts})
     faults = misplaced(rollout.canary_probe, draft.bundle.intents)
     if faults:
-        raise Faults(
+        raise Problems(
             "The probe has no listener on every host of the change",
             faults,
             where="canary_probe in the inventory",
@@ -187,7 +187,7 @@ def render(request: Request, hosts: Mapping[str, Host], *, write: bool) -> Rende
 def _drafted(request: Request, hosts: Mapping[str, Host]) -> Draft:
     """Render the files of every host, judge them by the policy and forecast their effect.
 
-    Raises Faults for an intent that is wrong, Refused for a finding that stops the change.
+    Raises Problems for an intent that is wrong, Refused for a finding that stops the change.
     """
     own = {host: facts.by_hand for host, facts in hosts.items() if facts.by_hand is not None}
     bundle = render_fleet(

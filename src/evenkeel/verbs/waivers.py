@@ -7,11 +7,11 @@ from typing import Any, TypedDict, cast
 
 from evenkeel.change import findings
 from evenkeel.change.bundle import FleetBundle
-from evenkeel.change.declared import Declared, read
+from evenkeel.change.declarations import Declared, read
 from evenkeel.change.dialect import Dialect
-from evenkeel.errors import Fault, Faults
+from evenkeel.errors import Problem, Problems
 from evenkeel.host.state.archive import release_digest
-from evenkeel.intent.shares import SPREAD_OTHERWISE
+from evenkeel.intent.share_forecast import SPREAD_OTHERWISE
 from evenkeel.records import canonical_json, plain, sha256_of
 from evenkeel.verbs.host_facts import Host, Intent
 from evenkeel.verbs.results import Hostvars
@@ -33,16 +33,16 @@ class Judged(TypedDict):
 def declared_in(names: Sequence[str], hostvars: Hostvars) -> Declared:
     """Give the declarations of all hosts together: a waiver of one host is the change's.
 
-    Raises Faults for a value that has no meaning.
+    Raises Problems for a value that has no meaning.
     """
     rows: dict[str, dict[bytes, Any]] = {name: {} for name in _NAMES}
     for host in names:
         for name in _NAMES:
             value = plain(hostvars[host].get(name)) or []
             if not isinstance(value, list):
-                raise Faults(
+                raise Problems(
                     "What the change declares cannot be used",
-                    [Fault(name, "a list of mappings", repr(value)[:60])],
+                    [Problem(name, "a list of mappings", repr(value)[:60])],
                     where=host,
                     next_step="correct the variable, in the inventory or in -e "
                     "(docs/reference/policy.md)",

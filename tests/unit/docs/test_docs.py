@@ -12,7 +12,7 @@ import pytest
 import yaml
 from evenkeel_proof.commands import demo
 
-from evenkeel.change import catalogue
+from evenkeel.change import policy_page
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.host import arguments
 from evenkeel.host.system.driver import CAPABILITY_NAMES
@@ -201,5 +201,5 @@ def test_no_name_in_our_code_is_a_second_word_for_a_thing():
 
 
 def test_the_page_of_policy_rules_is_up_to_date():
-    page = ROOT / catalogue.PAGE_FILE
-    assert page.read_text() == catalogue.text(ROOT), "run: python -m evenkeel.change.catalogue"
+    page = ROOT / policy_page.PAGE_FILE
+    assert page.read_text() == policy_page.text(ROOT), "run: python -m evenkeel.change.policy_page"

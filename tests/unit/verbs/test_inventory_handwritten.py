@@ -6,7 +6,7 @@ import pytest
 
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.containers.names import ROOT
-from evenkeel.errors import Faults, Refused
+from evenkeel.errors import Problems, Refused
 from evenkeel.verbs.host_facts import Host, hosts_from_status
 from evenkeel.verbs.inventory import configurations, require_one_template
 from evenkeel.verbs.render import Request, render
@@ -90,6 +90,6 @@ def test_one_template_for_every_host_of_a_change_or_none():
         ["lb1", "lb2"], {"lb1": {}, "lb2": {"balancer_haproxy_template": ""}}, "haproxy"
     )
     for hosts in ({"lb1": own, "lb2": {}}, {"lb1": {}, "lb2": own}):
-        with pytest.raises(Faults, match="do not agree on a template") as refusal:
+        with pytest.raises(Problems, match="do not agree on a template") as refusal:
             require_one_template(["lb1", "lb2"], hosts, "haproxy")
         assert "none, own.j2" in str(refusal.value)

@@ -4,7 +4,7 @@ import pytest
 
 from evenkeel.canary.plan import DEFAULT_STAGES
 from evenkeel.change.rollout import DEFAULT_HOLD_SECONDS, Rollout
-from evenkeel.errors import Faults
+from evenkeel.errors import Problems
 from evenkeel.verbs.inventory import freezes, from_inventory
 
 
@@ -64,7 +64,7 @@ def test_where_hosts_differ_the_more_careful_value_decides(name, values, decides
     ],
 )
 def test_a_value_without_a_meaning_is_a_fault_that_names_it(variables):
-    with pytest.raises(Faults, match=next(iter(variables))):
+    with pytest.raises(Problems, match=next(iter(variables))):
         rollout({}, variables, **variables)
 
 
@@ -73,7 +73,7 @@ def test_hosts_of_one_change_have_one_probe():
     probe = {"listener": "web", "path": "/health"}
     same = rollout(canary_probe=probe).canary_probe
     assert same == {**probe, "host": "localhost", "requests_per_second": 5}
-    with pytest.raises(Faults, match="agree on a probe"):
+    with pytest.raises(Problems, match="agree on a probe"):
         rollout({"canary_probe": probe}, {})
 
 

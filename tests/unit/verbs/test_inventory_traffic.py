@@ -7,8 +7,8 @@ from unit.intent.intents import intent
 from unit.rehearsal.changes import ROLE
 
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EXIT_REFUSED, Faults, Refused
-from evenkeel.profile.model import DEFAULT
+from evenkeel.errors import EXIT_REFUSED, Problems, Refused
+from evenkeel.profile.traffic_profile import DEFAULT
 from evenkeel.rehearsal import bundles, ship
 from evenkeel.rehearsal.bundles import Settings
 from evenkeel.verbs.host_facts import Host
@@ -59,10 +59,10 @@ def test_what_is_no_file_is_refused_with_its_place(inventory, given):
 def test_every_fault_is_named_at_once(inventory):
     path = inventory / "files" / "profile.json"
     path.write_text(json.dumps({"clients": 0, "methods": {"FETCH": 1}, "rows": [{"path": "x"}]}))
-    with pytest.raises(Faults) as refused:
+    with pytest.raises(Problems) as refused:
         read(inventory, "files/profile.json")
     assert refused.value.exit_code == EXIT_REFUSED
-    assert len(refused.value.faults) >= 4
+    assert len(refused.value.problems) >= 4
     assert str(path) in str(refused.value)
 
 
@@ -71,7 +71,7 @@ def test_the_hosts_of_one_change_have_one_profile(inventory):
     assert read(inventory, "files/profile.json", "copy.json") == TEXT
     (inventory / "copy.json").write_bytes(TEXT.replace(b"700", b"701"))
     for other in ("copy.json", None):
-        with pytest.raises(Faults, match="do not agree"):
+        with pytest.raises(Problems, match="do not agree"):
             read(inventory, "files/profile.json", other)
 
 
@@ -93,14 +93,14 @@ def test_an_altered_or_missing_profile_is_refused_by_name(tmp_path, content):
         folder.profile_json.unlink()
     else:
         folder.profile_json.write_bytes(content)
-    with pytest.raises(Faults, match=r"traffic_profile\.json"):
+    with pytest.raises(Problems, match=r"traffic_profile\.json"):
         folder.verify_bundle()
 
 
 def test_a_profile_that_nobody_rendered_is_refused(tmp_path):
     folder, _ = rendered(tmp_path)
     folder.profile_json.symlink_to("/dev/null")
-    with pytest.raises(Faults, match=r"traffic_profile\.json"):
+    with pytest.raises(Problems, match=r"traffic_profile\.json"):
         folder.verify_bundle()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change import findings
-from evenkeel.change.declared import OF_THE_REHEARSAL, of_manifest
+from evenkeel.change.declarations import OF_THE_REHEARSAL, of_manifest
 from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.rehearsal.protocol.check import Check, check

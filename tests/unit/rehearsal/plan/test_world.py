@@ -3,7 +3,7 @@ from unit.rehearsal.changes import intent, servers
 
 from evenkeel.intent.parse import normalise, parse_intent
 from evenkeel.judge.fixed import diverse_share
-from evenkeel.profile.model import Profile
+from evenkeel.profile.traffic_profile import Profile
 from evenkeel.rehearsal.plan import world
 
 

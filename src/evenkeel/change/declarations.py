@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from evenkeel.errors import Fault, Faults
+from evenkeel.errors import Problem, Problems
 from evenkeel.records import LONGEST_TEXT
 
 KEY = "declared"
@@ -70,12 +70,12 @@ class Declared:
 def read(values: Mapping[str, Any]) -> Declared:
     """Give what `values` (`waivers`, `intended_shifts`: lists of mappings) declare, sorted.
 
-    Raises Faults naming everything in them that has no meaning.
+    Raises Problems naming everything in them that has no meaning.
     """
-    faults: list[Fault] = []
+    problems: list[Problem] = []
     waivers = [
         Waiver(**row)
-        for row in _rows(values, "waivers", ("rule", "subject", "reason"), ("until",), faults)
+        for row in _rows(values, "waivers", ("rule", "subject", "reason"), ("until",), problems)
     ]
     shifts = [
         Shift(**row)
@@ -84,13 +84,13 @@ def read(values: Mapping[str, Any]) -> Declared:
             "intended_shifts",
             ("pool", "server", "reason"),
             ("points", "to_percent"),
-            faults,
+            problems,
         )
     ]
-    if faults:
-        raise Faults(
+    if problems:
+        raise Problems(
             "What the change declares cannot be used",
-            faults,
+            problems,
             where="waivers, intended_shifts",
             next_step="correct the variables, in the inventory or in -e (docs/reference/policy.md)",
         )
@@ -107,50 +107,50 @@ def _rows(
     name: str,
     needed: tuple[str, ...],
     optional: tuple[str, ...],
-    faults: list[Fault],
+    problems: list[Problem],
 ) -> Iterable[dict[str, Any]]:
-    """Give the rows that are right; add a fault for each that is not."""
+    """Give the rows that are right; add a problem for each that is not."""
     rows = values.get(name) or []
     if not isinstance(rows, list) or len(rows) > _MOST:
         wanted = f"a list of at most {_MOST} mappings with {', '.join(needed)}"
-        faults.append(Fault(name, wanted, type(rows).__name__))
+        problems.append(Problem(name, wanted, type(rows).__name__))
         return []
     good = []
     for number, row in enumerate(rows):
-        found = list(_row_faults(row, f"{name}[{number}]", needed, optional))
-        faults += found
+        found = list(_row_problems(row, f"{name}[{number}]", needed, optional))
+        problems += found
         if not found:
             good.append(dict(row))
     return good
 
 
-def _row_faults(
+def _row_problems(
     row: Any, path: str, needed: tuple[str, ...], optional: tuple[str, ...]
-) -> Iterable[Fault]:
+) -> Iterable[Problem]:
     if not isinstance(row, Mapping):
-        yield Fault(path, f"a mapping with {', '.join(needed)}", type(row).__name__)
+        yield Problem(path, f"a mapping with {', '.join(needed)}", type(row).__name__)
         return
     for key in sorted(set(row) - {*needed, *optional}):
-        yield Fault(f"{path}.{key}"[:80], f"one of {', '.join((*needed, *optional))}", "this key")
+        yield Problem(f"{path}.{key}"[:80], f"one of {', '.join((*needed, *optional))}", "this key")
     for key in needed:
         value = row.get(key)
         if not isinstance(value, str) or not value.strip() or not _is_short(value):
-            yield Fault(f"{path}.{key}", f"1 to {LONGEST_TEXT} printed characters", _shown(value))
+            yield Problem(f"{path}.{key}", f"1 to {LONGEST_TEXT} printed characters", _shown(value))
     if row.get("until") is not None and not _is_a_day(row["until"]):
-        yield Fault(f"{path}.until", "a date such as 2026-12-31", _shown(row["until"]))
+        yield Problem(f"{path}.until", "a date such as 2026-12-31", _shown(row["until"]))
     if "points" in optional:
-        yield from _shift_faults(row, path)
+        yield from _shift_problems(row, path)
 
 
-def _shift_faults(row: Mapping[str, Any], path: str) -> Iterable[Fault]:
+def _shift_problems(row: Mapping[str, Any], path: str) -> Iterable[Problem]:
     given = [key for key in ("points", "to_percent") if row.get(key) is not None]
     if len(given) != 1:
-        yield Fault(path, "points or to_percent", " and ".join(given) or "neither")
+        yield Problem(path, "points or to_percent", " and ".join(given) or "neither")
     for key in given:
         value = row[key]
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 <= value <= 100:
-            yield Fault(f"{path}.{key}", "a number from 0 to 100", _shown(value))
+            yield Problem(f"{path}.{key}", "a number from 0 to 100", _shown(value))
 
 
 def _is_short(text: str) -> bool:

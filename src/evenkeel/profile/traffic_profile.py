@@ -1,7 +1,7 @@
-"""A traffic profile as a model: the one place where a key, its bounds and its default stand.
+"""The model of a traffic profile: all keys, with their bounds and defaults.
 
-A profile says what users send, in numbers. It holds no address, no query string, no cookie and no
-user's name: see docs/how-to/learn-a-traffic-profile.md.
+A profile describes in numbers what users send. It holds no address, query string, cookie or user
+name: see docs/how-to/learn-a-traffic-profile.md.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 
-# A table of at most a few hundred rows; what is larger is no profile.
+# A profile has a few hundred rows at most.
 LARGEST_PROFILE_BYTES = 1024 * 1024
 MOST_ROWS = 500
 _LONGEST_SHOWN = 80
@@ -24,19 +24,19 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Host = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9*._:\[\]-]*$")]
-# A grouped path has no query, and braces only where a value was replaced.
+# Braces mark replaced values; queries are removed.
 Path_ = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/._{}~-]*$")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Part(BaseModel):
-    """What every part of a profile has in common: strict, closed, frozen."""
+    """The base of all parts of a profile: strict, closed, frozen."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Source(Part):
-    """What the profile was learnt from."""
+    """The log that the profile was learnt from."""
 
     format: Literal["haproxy", "nginx"]
     lines: Count = Field(description="lines that were understood")
@@ -45,7 +45,7 @@ class Source(Part):
 
 
 class Row(Part):
-    """Requests that are alike, and their share of all requests."""
+    """A group of similar requests and its share of all requests."""
 
     listener: Annotated[str, Field(max_length=80)] = Field("", description='"" where none is known')
     host: Host = Field("", description='"" where the log does not have it')
@@ -63,28 +63,28 @@ class Heaviness(Part):
 
 
 class Profile(Part):
-    """What users send. Every default is what the rehearsal sends where no log says better."""
+    """What users send. The rehearsal sends the defaults where no log was learnt."""
 
     schema_version: Literal[1] = 1
     source: Source | None = None
     concurrency: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        32, description="requests under way at the same time, at the peak"
+        32, description="concurrent requests at the peak"
     )
     clients: Annotated[int, Field(ge=1)] = Field(65_536, description="distinct client addresses")
     requests_per_connection: Annotated[float, Field(ge=1, le=1e6)] = Field(
-        8.0, description="requests that one kept connection carries, on average"
+        8.0, description="average requests on one kept connection"
     )
     mean_requests_per_second: Rate | None = None
     peak_requests_per_second: Rate | None = None
     largest_header_bytes: Annotated[int, Field(ge=256, le=1024**2)] = Field(
-        8000, description="a request's whole head: its first line, headers and cookies"
+        8000, description="a request's complete head: its first line, headers and cookies"
     )
     largest_body_bytes: Annotated[int, Field(ge=0, le=1024**3)] = Field(
         262_144, description="a request's body"
     )
     largest_answer_bytes: Count | None = None
     slowest_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        5.0, description="the slowest answer of a server that users wait for"
+        5.0, description="the slowest answer that users wait for"
     )
     heaviness: Heaviness = Heaviness()
     methods: Annotated[dict[Method, Share], Field(min_length=1)] = Field(
@@ -93,46 +93,46 @@ class Profile(Part):
     rows: Annotated[list[Row], Field(max_length=MOST_ROWS)] = Field(
         [], description="the largest groups of requests, with their shares"
     )
-    other_share: Share = Field(0.0, description="all requests that stand in no row")
+    other_share: Share = Field(0.0, description="all requests that are in no row")
 
 
 DEFAULT = Profile()
 
 
 def words_of(profile: Profile) -> str:
-    """Give what a person reads of a profile: what it was learnt from, and its main numbers."""
+    """Describe a profile for people: its source and its main numbers."""
     source = profile.source
     of = f"a profile of {source.lines} requests ({source.format})" if source else "a profile"
     methods = ", ".join(f"{name} {share:.1%}" for name, share in profile.methods.items())
     return (
         f"{of}: {len(profile.rows)} groups, {profile.clients} clients, {methods},"
-        f" {profile.concurrency} requests at one time, answers up to {profile.slowest_seconds:g} s"
+        f" {profile.concurrency} concurrent requests, answers up to {profile.slowest_seconds:g} s"
     )
 
 
 def parse_profile(data: object, *, where: str = "") -> Profile:
-    """Give the profile that `data` describes, a value or the bytes of its JSON.
+    """Give the profile that `data` describes: a value, or the bytes of its JSON.
 
-    Raises Faults with every fault at once.
+    Raises Problems for wrong values.
     """
     try:
         return Profile.model_validate_json(data if isinstance(data, bytes) else json.dumps(data))
     except ValidationError as error:
-        faults = [
-            Fault(
+        problems = [
+            Problem(
                 ".".join(["profile", *(str(step) for step in item["loc"])]),
                 item["msg"][:1].lower() + item["msg"][1:],
                 "nothing" if item["type"] == "missing" else repr(item["input"])[:_LONGEST_SHOWN],
             )
             for item in error.errors(include_url=False)
         ]
-    raise Faults("The traffic profile is not usable", faults, where=where, next_step=_NEXT)
+    raise Problems("The traffic profile cannot be used", problems, where=where, next_step=_NEXT)
 
 
 def read_profile(path: Path) -> tuple[Profile, bytes]:
     """Give the profile in the file at `path` and its bytes.
 
-    Raises Refused for a file that is missing, too large or no JSON, Faults for wrong values.
+    Raises Refused for a file that is missing, too large or not JSON, Problems for wrong values.
     """
     try:
         with path.open("rb") as stream:

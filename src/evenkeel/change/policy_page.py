@@ -1,4 +1,4 @@
-"""The page of policy rules for people: `python -m evenkeel.change.catalogue` writes it anew.
+"""The page of policy rules for people: `python -m evenkeel.change.policy_page` rewrites it.
 
 It is made from the rules themselves, those about intents and those of each balancer's role, so it
 cannot say something else; a test holds it up to date.
@@ -21,9 +21,9 @@ _GRADES = {
 _HEAD = """\
 # Policy rules
 
-Made from the rules by `python -m evenkeel.change.catalogue`; do not edit.
+Made from the rules by `python -m evenkeel.change.policy_page`; do not edit.
 
-Some faults show in no rehearsal: a check that is missing does no harm until a server dies. Policy rules look for them
+Some problems show in no rehearsal: a check that is missing does no harm until a server dies. Policy rules look for them
 when a change is rendered, in the intent and in the exact files that the balancer gets, so that a template of your own,
 lines under `extra` and a configuration by hand are judged as well. No container is started.
 
@@ -32,10 +32,10 @@ lines under `extra` and a configuration by hand are judged as well. No container
   its own in `staging.json`.
 - A rule that **tells** stops nothing. What it found stands in the output of `render`, in `policy.json`, in
   `report.html` and before the eyes of whoever approves.
-- What is **live already** is told and never stops, so that a fleet can be taken over with the faults that it has. What
+- What is **live already** is told and never stops, so that a fleet can be taken over with the problems that it has. What
   is true of every server of a pool is one finding of the pool: one server more in it is nothing new.
 - A rule that finds words which it cannot read is told as one that **could not be asked**. The balancer's own check
-  decides about such words; if it takes them, the rule has a fault.
+  decides about such words; if it takes them, the rule has a problem.
 
 ## Waiving a rule
 

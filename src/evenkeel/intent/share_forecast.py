@@ -1,13 +1,13 @@
-"""Which part of a pool's requests each server will get, where that can be known beforehand.
+"""Forecast each server's share of a pool's requests, where it can be forecast.
 
-A share is a fraction of 1. Its basis says what it stands on:
+A share is a fraction of 1. Its basis says how certain it is:
 
-- `exact`: round robin hands out requests by weight, to within one request; or one server gets all.
-- `expected`: right in the long run. Random choice by weight, with weights that make it even;
-  least connections among servers of one weight, as long as they answer equally fast; a hash, of
-  many keys that are alike, where the balancer's role knows its ring (`Spread`).
-- `unknown`: it depends on the traffic. Stickiness depends on which clients return, `first` on how
-  many connections there are at one time.
+- `exact`: round robin distributes requests by weight, to within one; or one server gets all.
+- `expected`: right in the long run. Random choice by weight, with weights that make it even; least
+  connections among servers of equal weight and speed; a hash of many similar keys, where the
+  balancer's role knows its ring (`Spread`).
+- `unknown`: it depends on the traffic. Stickiness depends on which clients return, `first` on the
+  number of concurrent connections.
 """
 
 from __future__ import annotations
@@ -20,24 +20,22 @@ from typing import Any
 EXACT = "exact"
 EXPECTED = "expected"
 UNKNOWN = "unknown"
-# A pool has this key, with the reason, where lines of its files send clients elsewhere than its
-# weights and its algorithm say (`Dialect.spread_otherwise`).
+# A pool's key for the reason of `Dialect.spread_otherwise`.
 SPREAD_OTHERWISE = "spread_otherwise"
-# A random choice goes through a hash ring with a place for each unit of weight: five servers of
-# weight 1 got 14 to 25 % each (measured), of weight 10 and more the bias is lost in the noise.
+# Measured: shares are uneven at weight 1, even from 10.
 _EVEN_RING_WEIGHT = 10
-# Where the ring itself is known, it may be so far from the weights: what a forecast promises.
+# How far a known ring may differ from weights.
 _EVEN_RING = 0.02
 
 Spread = Callable[[Mapping[str, Any], list[str]], Mapping[str, float] | None]
-"""Gives the share of different keys for each of these servers of a pool, or None (see Dialect)."""
+"""Gives each named server's share of the keys of a pool's hash, or None (see Dialect)."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """The share of every server of a pool that may get requests; `shares` is empty when unknown.
+    """The share of every server of a pool; `shares` is empty when they are unknown.
 
-    A server that gets none (draining, inactive, a backup that is not needed) has the share 0.
+    A server without traffic (draining, inactive, an unused backup) has the share 0.
     """
 
     basis: str
@@ -46,16 +44,15 @@ class Shares:
 
 
 def taking_traffic(pool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Give the servers of a pool that new clients reach: active ones, or else active backups."""
+    """Give the servers that new clients of a pool reach: active ones, or else active backups."""
     active = [server for server in pool["servers"] if server["state"] == "active"]
     return [server for server in active if not server["backup"]] or active
 
 
 def fair_shares(pool: Mapping[str, Any]) -> dict[str, float]:
-    """Give what each server of a pool would get if all took what they can, whatever their weights.
+    """Give each server's fair share of a pool: by `capacity` where all state one, else equal.
 
-    By `capacity` where every server states one, equal otherwise: a wrong weight must not make
-    itself look fair.
+    Weights do not count, because a wrong weight must not look fair.
     """
     known = all(server["capacity"] is not None for server in pool["servers"])
     sizes = {one["name"]: float(one["capacity"]) if known else 1.0 for one in pool["servers"]}
@@ -64,9 +61,9 @@ def fair_shares(pool: Mapping[str, Any]) -> dict[str, float]:
 
 
 def shares(pool: Mapping[str, Any], spread: Spread | None = None) -> Shares:
-    """Give the shares of the servers of a normalised `pool` when all of them are well.
+    """Give the shares of the servers of a normalised `pool` when all of them are up.
 
-    `spread` is what the balancer's role knows of hashes; without it nothing is known of them.
+    `spread` is the role's knowledge of hashes; without it, their shares are unknown.
     """
     if pool.get("by_hand"):
         return Shares(UNKNOWN, "the configuration is written by hand", {})
@@ -83,7 +80,7 @@ def shares(pool: Mapping[str, Any], spread: Spread | None = None) -> Shares:
     by_weight = {name: weight / total for name, weight in weights.items()}
     ring = spread(pool, list(weights)) if spread else None
     if pool["algorithm"]["kind"] == "hash" and ring is not None and not pool["stickiness"]:
-        why = f"by the hash of the {_hash_key(pool['algorithm'])}, when there are many of them"
+        why = f"by the hash of the {_hash_key(pool['algorithm'])}, if there are many values"
         return Shares(EXPECTED, why, _complete(pool, ring))
     basis, why = _basis(pool, set(weights.values()))
     if pool["algorithm"]["kind"] == "random" and basis == EXPECTED and spread:
@@ -108,14 +105,14 @@ def _basis(pool: Mapping[str, Any], weights: set[float]) -> tuple[str, str]:
     if kind == "hash":
         return UNKNOWN, f"it depends on the {_hash_key(pool['algorithm'])} of the requests"
     if kind == "first":
-        return UNKNOWN, "servers are filled in order: it depends on the connections at one time"
+        return UNKNOWN, "servers are filled in order: it depends on the concurrent connections"
     if kind == "random":
         if min(weights) < _EVEN_RING_WEIGHT:
             return UNKNOWN, f"weights under {_EVEN_RING_WEIGHT} make a random choice uneven"
         return EXPECTED, "random by weight"
     if len(weights) > 1:
         return UNKNOWN, "least connections with different weights depends on the load"
-    return EXPECTED, "even, as long as the servers answer equally fast"
+    return EXPECTED, "even, if the servers answer equally fast"
 
 
 def _hash_key(algorithm: Mapping[str, Any]) -> str:

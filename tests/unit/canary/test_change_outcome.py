@@ -3,7 +3,7 @@ import itertools
 import pytest
 from unit.change.build import Sample
 
-from evenkeel.canary.outcome import outcome, recap
+from evenkeel.canary.change_outcome import outcome, recap
 from evenkeel.canary.plan import load
 from evenkeel.change.ledger import next_after
 from evenkeel.errors import (

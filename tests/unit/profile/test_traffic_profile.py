@@ -2,20 +2,20 @@ import json
 
 import pytest
 
-from evenkeel.errors import Faults, Refused
-from evenkeel.profile.model import DEFAULT, parse_profile, read_profile
+from evenkeel.errors import Problems, Refused
+from evenkeel.profile.traffic_profile import DEFAULT, parse_profile, read_profile
 
 
-def test_every_fault_of_a_profile_is_reported_at_once():
-    with pytest.raises(Faults) as refused:
+def test_every_problem_of_a_profile_is_reported_at_once():
+    with pytest.raises(Problems) as refused:
         parse_profile({"concurrency": 0, "slowest_seconds": -1, "colour": "red"})
-    paths = {fault.path for fault in refused.value.faults}
+    paths = {problem.path for problem in refused.value.problems}
     assert paths == {"profile.concurrency", "profile.slowest_seconds", "profile.colour"}
 
 
 @pytest.mark.parametrize("path", ["/a?token=1", "no-slash", "/a b", "/a%20b"])
 def test_a_row_holds_no_query_and_no_escape(path):
-    with pytest.raises(Faults):
+    with pytest.raises(Problems):
         parse_profile({"rows": [{"path": path, "share": 0.5}]})
 
 

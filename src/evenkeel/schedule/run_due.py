@@ -1,8 +1,8 @@
-"""One scheduled change, part by part: each stage is a call of its own, and so is the confirm.
+"""Deploy one due change: one playbook run for each stage, one for the confirm.
 
-What goes on is decided from records and per-host answers. A stage has passed when its record is in
-the chain with the verdict pass and every one of its hosts; anything else ends the change, and every
-host that it reached goes back.
+Records and the hosts' answers decide whether the deploy goes on. A stage has passed when its record
+is in the chain, its verdict is pass, and it names all hosts of the stage. Otherwise the change ends
+and every host that it reached is rolled back.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenkeel.canary import plan as plans
+from evenkeel.canary.change_outcome import recap
 from evenkeel.canary.hold import open_hold
 from evenkeel.canary.host_results import ACTIVATE, CONFIRM, ROLLBACK, host_results, write_outcome
-from evenkeel.canary.outcome import recap
 from evenkeel.canary.stage import require_passed
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
@@ -25,8 +25,7 @@ from evenkeel.records import utc_now
 from evenkeel.report import write_report
 from evenkeel.schedule.runner import Call, Ran, RunPlaybook
 
-# A change that may have reached hosts so often, without an outcome, needs a person. One that was
-# kept out before it reached any waits for what is in its way: another change, a host, an install.
+# Only attempts that reached a host count.
 MOST_ATTEMPTS = 3
 KEPT_OUT = "kept-out"
 
@@ -41,15 +40,19 @@ class Deploy:
     attempt: int = 0
 
     def __post_init__(self) -> None:
-        self.attempt = _attempts(self.folder) + 1
+        # Each attempt leaves artifacts that end in its number.
+        names = (path.name for path in self.folder.path.glob("runner/artifacts/*"))
+        numbers = (name.rpartition(".")[2] for name in names)
+        made = max((int(number) for number in numbers if number.isdecimal()), default=0)
+        self.attempt = made + 1
 
     def part(self, playbook: str, name: str, **extra: str | int) -> Ran:
-        """Run one playbook for the part `name`, with an ident of its own."""
+        """Run one playbook for the part `name`; its artifacts get their own folder."""
         self.show(f"{self.folder.change_id}: {name}, attempt {self.attempt}")
         return self.run(Call(playbook, extra, self.ident(name), self.folder.path / "runner"))
 
     def ident(self, name: str) -> str:
-        """Give the name of the artifacts of a part."""
+        """Give the folder name of a part's artifacts."""
         return f"{self.folder.change_id}.{name}.{self.attempt}"
 
     def deploy_part(self, name: str, stage: str) -> Ran:
@@ -58,11 +61,10 @@ class Deploy:
 
 
 def deploy(folder: ChangeFolder, run: RunPlaybook, show: Callable[[str], None]) -> int:
-    """Deploy one approved change to its end and give the reserved exit code.
+    """Deploy one approved change to its end and give its exit code.
 
-    One that is held for a person to decide has not ended: nothing is taken back. Raises Refused
-    when it was tried too often, or when the deploy's own gate kept it out before any host was
-    touched, which counts as no attempt.
+    A change that is held has not ended, so nothing is rolled back. Raises Refused after too many
+    attempts, and when the deploy was refused before any host was touched; that is no attempt.
     """
     attempt = Deploy(folder, run, show)
     if attempt.attempt > MOST_ATTEMPTS:
@@ -75,7 +77,7 @@ def deploy(folder: ChangeFolder, run: RunPlaybook, show: Callable[[str], None]) 
     started = utc_now()
     if not _go(attempt) and not folder.outcome_json.exists():
         if open_hold(folder):
-            show(f"{folder.change_id} is held: a person decides, or every host goes back alone")
+            show(f"{folder.change_id} is held: an operator decides, or every host goes back alone")
             return EXIT_INCONCLUSIVE
         _take_back(attempt, started)
     body = ledger.verify_chain(folder, ledger.OUTCOME).outcome
@@ -85,7 +87,7 @@ def deploy(folder: ChangeFolder, run: RunPlaybook, show: Callable[[str], None]) 
 
 
 def _go(attempt: Deploy) -> bool:
-    """Run stage after stage, then confirm; False as soon as something is not as it should be."""
+    """Run all stages, then confirm. Gives False when a stage did not pass."""
     folder = attempt.folder
     number, last = 1, 1
     while number <= last:
@@ -109,12 +111,12 @@ def _passed(attempt: Deploy, number: int, began: str) -> bool:
     except Refused as error:
         attempt.show(str(error))
         return False
-    # The record of an attempt that was interrupted says nothing of what the hosts run now.
+    # An earlier attempt's record proves nothing about this one.
     return record.ended >= began
 
 
 def _touched(folder: ChangeFolder) -> bool:
-    """Whether a host may have been reached: a stage was opened or an activation answered."""
+    """Whether a host may have been reached: a stage was opened or a host activated."""
     return (
         folder.outcome_json.exists()
         or folder.stage_results(1).is_dir()
@@ -124,14 +126,14 @@ def _touched(folder: ChangeFolder) -> bool:
 
 
 def _kept_out(attempt: Deploy, ran: Ran) -> Refused:
-    """Give the refusal of a change that reached nobody, which is no attempt: it is tried again.
+    """Give the refusal of a change that reached no host. The next run tries it again.
 
-    Its output takes the place of that of the time before.
+    Its output replaces that of the previous refusal.
     """
     folder = attempt.folder
     artifacts = folder.path / "runner" / "artifacts"
     kept = artifacts / f"{folder.change_id}.{KEPT_OUT}"
-    # Where that is not possible it counts as an attempt.
+    # If the move fails, the attempt counts.
     with suppress(OSError):
         shutil.rmtree(kept, ignore_errors=True)
         (artifacts / attempt.ident("stage-1")).rename(kept)
@@ -139,12 +141,12 @@ def _kept_out(attempt: Deploy, ran: Ran) -> Refused:
         f"The change {folder.change_id} was kept out before any host was touched",
         where=str(kept),
         got=ran.messages[0].splitlines()[0] if ran.messages else f"status {ran.status}",
-        next_step="the whole output is there; the change is tried again at the next run",
+        next_step="read the output there; the next run tries the change again",
     )
 
 
 def _take_back(attempt: Deploy, started: str) -> None:
-    """Roll back by the change's name and write the outcome from what each host answered."""
+    """Roll the change back and write the outcome from the hosts' answers."""
     folder = attempt.folder
     ran = attempt.part("rollback", ROLLBACK, undo=folder.change_id)
     results = host_results(folder, plans.load(folder), verbs=(ACTIVATE, CONFIRM))
@@ -154,10 +156,3 @@ def _take_back(attempt: Deploy, started: str) -> None:
             known[ROLLBACK] = answer
     write_outcome(folder, results, started)
     write_report(folder)
-
-
-def _attempts(folder: ChangeFolder) -> int:
-    """Count the attempts so far by their artifacts."""
-    names = (path.name for path in folder.path.glob("runner/artifacts/*"))
-    numbers = (name.rpartition(".")[2] for name in names)
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -1,7 +1,7 @@
-"""The small values of an intent: names, addresses, paths, ports, seconds.
+"""The types of an intent's values: names, addresses, paths, ports, seconds.
 
-Each is one annotated type that the models share. Text is held to a pattern, so the fast validator
-checks it, the JSON Schema shows it to editors, and `WANTED` says it in words for a person.
+Each is an annotated type that the models share. Text has a pattern: the fast validator checks it,
+the JSON Schema shows it to editors, and `WANTED` describes it for people.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PATTERN_HOST_MATCH = rf"^(\*\.)?({_LABEL}\.)*{_LABEL}$"
 _PATTERN_TITLE = r"^\S(.{0,118}\S)?$"
 _PATTERN_EXTRA = r"^\S(.*\S)?$"
 
-# What each pattern asks for, in words. Patterns are looked up here when they refuse a value.
+# Each pattern in words, for error messages.
 WANTED = {
     _PATTERN_NAME: "1 to 64 of A-Z a-z 0-9 _ . -, starting with a letter or digit",
     _PATTERN_TOKEN: "1 to 128 of A-Z a-z 0-9 _ . -, starting with a letter, a digit or _",
@@ -45,21 +45,21 @@ WANTED = {
 
 
 def canonical_address(text: str) -> str | None:
-    """Give the one spelling of an IP address or strict host name; None when it is neither."""
+    """Give the canonical form of an IP address or strict host name; None when it is neither."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         if len(text) > 253 or not _HOST_NAME.fullmatch(text):
             return None
         return text.lower() if _HAS_LETTER.search(text.rsplit(".", 1)[-1]) else None
-    # A scope (fe80::1%eth0) is the name of one machine's interface: it means nothing on another.
+    # A scope (fe80::1%eth0) is valid on one machine only.
     if address.is_multicast or address.is_unspecified or getattr(address, "scope_id", None):
         return None
     return str(address)
 
 
 def canonical_bind(text: str) -> str | None:
-    """Give the one spelling of an address to listen on: `*` for every IPv4 address, or an IP."""
+    """Give the canonical form of an address to listen on: `*` for all IPv4 addresses, or an IP."""
     if text in ("*", "0.0.0.0"):  # noqa: S104 - a balancer is there to be reached
         return "*"
     try:
@@ -82,14 +82,14 @@ def _host_match(text: str) -> str:
     name = text.removeprefix("*.")
     canonical = canonical_address(name)
     if canonical is None or canonical != name.lower():
-        raise PydanticCustomError("wanted", "a host name; its last part is no number")
+        raise PydanticCustomError("wanted", "a host name whose last part is not a number")
     return text.lower()
 
 
 def _host_name(text: str) -> str:
-    # An IP address is no name (RFC 6066, 3).
+    # An IP address is not a name (RFC 6066, 3).
     if not _HAS_LETTER.search(text.rsplit(".", 1)[-1]):
-        raise PydanticCustomError("wanted", "a host name; its last part is no number")
+        raise PydanticCustomError("wanted", "a host name whose last part is not a number")
     return text.lower()
 
 
@@ -107,7 +107,7 @@ def _file(text: str) -> str:
 
 
 def _date_as_text(value: Any) -> Any:
-    # What YAML takes for a date.
+    # YAML turns such text into a date.
     return value.isoformat() if type(value) is date else value
 
 
@@ -127,7 +127,7 @@ def _sorted(values: list[int]) -> list[int]:
 
 
 Name = Annotated[str, Field(pattern=_PATTERN_NAME)]
-# What a person calls a thing that no configuration names.
+# For people; it appears in no configuration.
 Title = Annotated[str, Field(pattern=_PATTERN_TITLE)]
 Token = Annotated[str, Field(pattern=_PATTERN_TOKEN)]
 HeaderValue = Annotated[str, Field(pattern=_PATTERN_HEADER_VALUE)]
@@ -145,18 +145,18 @@ Address = Annotated[str, AfterValidator(_address)]
 BindAddress = Annotated[str, AfterValidator(_bind_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
-# A tenth of a second is shorter than any wanted timeout; a week is longer.
+# From below any useful timeout to above any.
 Seconds = Annotated[float, Field(ge=0.1, le=604_800)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 StatusCode = Annotated[int, Field(ge=100, le=599)]
-# A day, as 2026-12-31; it ends with the day, UTC.
+# The last day, in UTC.
 Date = Annotated[
     str,
     Field(max_length=10),
     BeforeValidator(_date_as_text, json_schema_input_type=str),
     AfterValidator(_date),
 ]
-# One status or several: always a sorted list afterwards.
+# One status or several; validation gives a sorted list.
 StatusCodes = Annotated[
     list[StatusCode],
     Field(min_length=1),

@@ -4,7 +4,7 @@ import io
 
 from unit.change.build import Sample
 
-from evenkeel.change.archive import release_archive
+from evenkeel.change.release_archive import release_archive
 from evenkeel.host.state.archive import CHANGE_MANIFEST, approval_name, unpack
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from evenkeel.errors import Fault
+from evenkeel.errors import Problem
 
 Probe = Mapping[str, Any]
 # What a listener's own address takes without being a load worth the name.
@@ -32,15 +32,15 @@ def completed(value: Any) -> Any:
     return {**_DEFAULTS, **value} if isinstance(value, Mapping) else value
 
 
-def probe_faults(probe: Any) -> list[Fault]:
+def probe_problems(probe: Any) -> list[Problem]:
     """Give what is wrong in a completed `canary_probe`."""
     if probe is None:
         return []
     if not isinstance(probe, Mapping):
         wanted = "a mapping of listener, path, host and requests_per_second"
-        return [Fault("canary_probe", wanted, repr(probe)[:60])]
-    faults = [
-        Fault(f"canary_probe.{key}", f"one of {', '.join([*_FORMS, 'requests_per_second'])}",
+        return [Problem("canary_probe", wanted, repr(probe)[:60])]
+    problems = [
+        Problem(f"canary_probe.{key}", f"one of {', '.join([*_FORMS, 'requests_per_second'])}",
               "an unknown key")
         for key in probe
         if key not in _FORMS and key != "requests_per_second"
@@ -48,20 +48,20 @@ def probe_faults(probe: Any) -> list[Fault]:
     for key, (form, wanted) in _FORMS.items():
         value = probe.get(key)
         if not isinstance(value, str) or not form.fullmatch(value):
-            faults.append(Fault(f"canary_probe.{key}", wanted, repr(value)[:60]))
+            problems.append(Problem(f"canary_probe.{key}", wanted, repr(value)[:60]))
     rate = probe.get("requests_per_second")
     if not isinstance(rate, int) or isinstance(rate, bool) or not 1 <= rate <= MOST_PER_SECOND:
         wanted = f"a whole number from 1 to {MOST_PER_SECOND}"
-        faults.append(Fault("canary_probe.requests_per_second", wanted, repr(rate)[:60]))
-    return faults
+        problems.append(Problem("canary_probe.requests_per_second", wanted, repr(rate)[:60]))
+    return problems
 
 
-def misplaced(probe: Probe | None, intents: Mapping[str, Mapping[str, Any]]) -> list[Fault]:
+def misplaced(probe: Probe | None, intents: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     """Give the hosts of `intents` without a listener that the probe could be sent to."""
     if probe is None:
         return []
     return [
-        Fault(f"{host}: canary_probe.listener", "an http listener without accept_proxy",
+        Problem(f"{host}: canary_probe.listener", "an http listener without accept_proxy",
               str(probe["listener"]))
         for host, intent in sorted(intents.items())
         if not any(

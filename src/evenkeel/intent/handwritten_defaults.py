@@ -1,8 +1,8 @@
-"""What a hand-written configuration stands for: an intent's form with every default filled in.
+"""Fill in the intent's defaults for a hand-written configuration.
 
-A role reads its own language (`by_hand` of its dialect); what the role does not say is ours. The
-result has `by_hand` set, in itself and in each pool, and is not an intent that could be rendered:
-its shares are unknown beforehand, and the bytes are the person's own.
+A role reads its balancer's language (`by_hand` of its dialect); this adds the defaults. The result
+has `by_hand` set, in itself and in each pool. It cannot be rendered: its files ship unchanged, and
+its shares cannot be forecast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from evenkeel.intent.model import Guardrails, Timeouts
 
 
 def completed(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what the role read, as plain JSON data, with our defaults for what it does not say."""
+    """Give the role's `reading` in the form of a normalised intent, as plain JSON data."""
     guardrails = Guardrails().model_dump(mode="json")
     pools = []
     for pool in reading["pools"]:

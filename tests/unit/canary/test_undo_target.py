@@ -1,6 +1,6 @@
 import pytest
 
-from evenkeel.canary.rollback import change_to_undo
+from evenkeel.canary.undo_target import change_to_undo
 from evenkeel.errors import Refused
 
 
