@@ -1,4 +1,4 @@
-"""The reference of an intent for people: `python -m evenkeel.intent.reference` rewrites it.
+"""The reference of an intent: `python -m evenkeel_proof.pages.intent_reference` rewrites it.
 
 It has a section for each part of the model and a line for each key: its type, default and meaning.
 It is made from the model, and a test holds it up to date.
@@ -25,8 +25,8 @@ WIDTH = 118
 _HEAD = """\
 # The keys of an intent
 
-Made from the model by `python -m evenkeel.intent.reference`; do not edit. A guide with an example
-is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part is here, with its
+Made from the model by `python -m evenkeel_proof.pages.intent_reference`; do not edit. A guide with
+an example is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part is here, with its
 type, and its default where it has one. A key that is not here is refused. Editors read
 [intent.schema.json](intent.schema.json).
 """

@@ -1,4 +1,4 @@
-"""The JSON Schema of an intent, for editors: `python -m evenkeel.intent.schema` rewrites it.
+"""The JSON Schema of an intent: `python -m evenkeel_proof.pages.intent_schema` rewrites it.
 
 With it, the YAML extensions of most editors complete keys and mark errors while a person types. It
 is made from the model, and a test holds it up to date.
