@@ -26,8 +26,8 @@ _HEAD = """\
 # The keys of an intent
 
 Made from the model by `python -m evenkeel_proof.pages.intent_reference`; do not edit. A guide with
-an example is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part is here, with its
-type, and its default where it has one. A key that is not here is refused. Editors read
+an example is [write-an-intent.md](../how-to/write-an-intent.md). Every key of every part is here,
+with its type, and its default where it has one. A key that is not here is refused. Editors read
 [intent.schema.json](intent.schema.json).
 """
 # Each value type's name and its further rules.
