@@ -70,13 +70,13 @@ def likely(pool: PoolFacts, weights: dict[str, float], server: str, *, most: boo
     return (max if most else min)(share, 1.0 / len(weights))
 
 
-def found_in(phase: Phase | None, pool: str) -> Concurrent | None:
+def counted_in(phase: Phase | None, pool: str) -> Concurrent | None:
     """Give what was counted of requests to `pool` at one time; None where nothing was."""
     return phase["under_way"].get(pool) if phase else None
 
 
 def state(pool: PoolFacts, found: Concurrent | None) -> str:
-    """Tell whether what was `found` (see `found_in`) tells shares, cannot, or should have."""
+    """Tell whether what was `found` (see `counted_in`) tells shares, cannot, or should have."""
     if not at_one_time(pool):
         return IMPOSSIBLE
     if not found:

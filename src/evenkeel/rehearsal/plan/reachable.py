@@ -62,7 +62,7 @@ def _undeclared(
         return list(mix)
     found = []
     for entry in mix:
-        asked: Subject = {**asked_of(request_class, entry), "of_traffic": True}
+        asked: Subject = {**subject_of(request_class, entry), "of_traffic": True}
         if not (declared(tests, asked) or waiver_of(world, asked)):
             found.append(entry)
     return found
@@ -76,12 +76,12 @@ def closed_with(world: World, request_class: RequestClass) -> set[str]:
     tests = [
         test
         for entry in mix
-        for test in declared(world["route_tests"], asked_of(request_class, entry))
+        for test in declared(world["route_tests"], subject_of(request_class, entry))
     ]
     return {str(test["expect_status"]) for test in tests if says_no(test)}
 
 
-def asked_of(request_class: RequestClass, entry: MixEntry) -> Subject:
+def subject_of(request_class: RequestClass, entry: MixEntry) -> Subject:
     """Give what an entry asks for, as `question_plan.declared` looks at it."""
     return {
         "listener": request_class["listener"],

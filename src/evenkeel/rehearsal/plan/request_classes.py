@@ -25,6 +25,7 @@ from evenkeel.rehearsal.protocol.world_types import (
     RequestClass,
     RouteRequests,
     Target,
+    World,
 )
 
 LEAST_REQUESTS = 300
@@ -173,3 +174,8 @@ def share_out(classes: Sequence[RequestClass], pools: Mapping[str, PoolFacts]) -
 def _asked(requests: float, share: float, classes_of_pool: int) -> int:
     least = min(LEAST_OF_A_CLASS, requests / classes_of_pool)
     return math.ceil(max(least, requests * share))
+
+
+def class_names(world: World, pool: str) -> list[str]:
+    """Give the names of the classes whose requests are meant for `pool`."""
+    return [one["name"] for one in world["classes"] if one["pool"] == pool]

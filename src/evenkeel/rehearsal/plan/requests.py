@@ -174,7 +174,7 @@ def declared(tests: Iterable[RouteTest], asked: Subject) -> list[RouteTest]:
     About what no route is meant for, a test of any host speaks, except on what is traffic
     (`of_traffic`): there it would take more away than it says.
 
-    About an entry of a mix (`scouting.asked_of`), a test without a host speaks when it expects a
+    About an entry of a mix (`scouting.subject_of`), a test without a host speaks when it expects a
     redirect or an error, or when the route is for `any_host`. A placeholder of the path is one part
     of it. A test of a path that one of the route's `prefixes` takes speaks for what is below it,
     unless it expects a good answer and no pool: it does not say who gives that.
