@@ -6,6 +6,7 @@ the staging container.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 from dataclasses import dataclass
@@ -102,5 +103,20 @@ def _take_version_2(buffer: bytearray) -> str | None:
 
 
 def endpoint_of(address: str, port: int) -> str:
-    """Give the one text that stands for an address and a port."""
+    """Give an address and a port as one text."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Give the address and the port of an endpoint."""
+    address, _, port = endpoint.rpartition(":")
+    return address.strip("[]"), int(port)
+
+
+def is_ip(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
