@@ -30,7 +30,7 @@ from evenkeel.profile.traffic_profile import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.plan import placeholder_files, world
-from evenkeel.rehearsal.plan.references import with_all_named
+from evenkeel.rehearsal.plan.references import with_references
 from evenkeel.rehearsal.plan.requests import words_of_all
 from evenkeel.rehearsal.plan.waivers import waived_requests
 from evenkeel.rehearsal.protocol import paths
@@ -133,7 +133,7 @@ def _world(
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
     files = [_files(settings.change / part / bundle.host) for part in ("base", "bundle")]
-    made = with_all_named(plan, load_dialect(settings.role), *files)
+    made = with_references(plan, load_dialect(settings.role), *files)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {

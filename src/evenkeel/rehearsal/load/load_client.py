@@ -1,7 +1,6 @@
-"""The load client: many source addresses, keep-alive and new connections, counted per server.
+"""The load client: many source addresses, kept and new connections, counts per server.
 
-A *class* of requests is what one route of one listener is made for (a dict of `world.classes`).
-Which server answered is read from the answer itself. It runs inside the staging container.
+The response itself names the server that gave it. It runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from evenkeel.rehearsal.protocol.headers import ECHO, HOLD
 from evenkeel.rehearsal.protocol.measured_types import Tallies, TallyRecord
 from evenkeel.rehearsal.protocol.world_types import RequestClass, RequestTemplate, TestRequest
 
-# Nothing is learnt from a listener that has refused so many requests on end.
+# Give up a class after this many failures in a row.
 HOPELESS = 96
 
 
@@ -38,7 +37,7 @@ class Tally:
     seconds: list[float] = field(default_factory=list)
 
     def note(self, answer: Answer, seconds: float) -> None:
-        """Count an answer. A redirect or a question for a password is no failure and no share."""
+        """Count a response; a redirect or a request for a password is neither failure nor share."""
         self.statuses[str(answer.status)] += 1
         self.versions[answer.version] += 1
         self.seconds.append(seconds)
@@ -52,7 +51,7 @@ class Tally:
             self.errors[f"status {answer.status}"] += 1
 
     def as_record(self) -> TallyRecord:
-        """The counts as JSON; times in milliseconds."""
+        """Give the counts; times are in milliseconds."""
         times = sorted(self.seconds)
 
         def at(part: float) -> float | None:
@@ -73,14 +72,14 @@ class Tally:
 
 
 class Kept:
-    """The connections that one client keeps while it is there."""
+    """The connections that one client keeps."""
 
     def __init__(self) -> None:
         self.connections = Connections()
         self.places: set[tuple[object, ...]] = set()
 
     def close(self) -> None:
-        """Close every one of them: the client leaves."""
+        """Close all of them: the client leaves."""
         self.connections.close()
 
 
@@ -90,7 +89,7 @@ class Client:
     def __init__(self, seed: int) -> None:
         self.maker = Maker(seed)
         self.tallies: dict[str, Tally] = {}
-        self.on_end: dict[str, int] = {}
+        self.failures_in_a_row: dict[str, int] = {}
 
     async def one(
         self,
@@ -100,10 +99,10 @@ class Client:
         *,
         h2: bool = False,
     ) -> Answer | None:
-        """Send one request and count it; None when no answer came.
+        """Send one request and count it; None without a response.
 
-        Without `kept` it goes over a new connection that nobody keeps. HTTP/2 is offered if `h2`
-        says so; the listener chooses.
+        Without `kept` it uses a new connection and closes it. `h2` offers HTTP/2; the
+        listener chooses.
         """
         tally = self.tallies.get(request_class["name"]) or self.tallies.setdefault(
             request_class["name"], Tally()
@@ -116,19 +115,22 @@ class Client:
         except NoAnswer as error:
             tally.failed += 1
             tally.errors[str(error)] += 1
-            self.on_end[request_class["name"]] = self.on_end.get(request_class["name"], 0) + 1
+            self.failures_in_a_row[request_class["name"]] = (
+                self.failures_in_a_row.get(request_class["name"], 0) + 1
+            )
             return None
         tally.note(answer, loop.time() - began)
-        self.on_end[request_class["name"]] = (
-            0 if answer.server else self.on_end.get(request_class["name"], 0) + 1
+        self.failures_in_a_row[request_class["name"]] = (
+            0 if answer.server else self.failures_in_a_row.get(request_class["name"], 0) + 1
         )
         return answer
 
     async def _send(self, way: Way, request: Request, kept: Kept | None, tally: Tally) -> Answer:
-        """Send a request and give its answer; raises NoAnswer.
+        """Send a request and give its response; raises NoAnswer.
 
-        A request on a kept connection that was closed before a byte of its answer is sent again on
-        a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of that by itself.
+        A request on a kept connection that closed before a byte of the response is sent
+        again on a new one, as every client does (RFC 9110, 9.2.2); libcurl does most of
+        that itself.
         """
         connections = kept.connections if kept else Sockets.of_running_loop().for_once()
         place = way.place
@@ -153,7 +155,7 @@ class Client:
     async def upload(
         self, request_class: RequestClass, body_bytes: int, late_seconds: float
     ) -> Answer | None:
-        """Send a body in two halves, the second one late, and count nothing; None: no answer."""
+        """Send a body in two halves, the second one late, uncounted; None without a response."""
         request = replace(self.maker.plain(request_class), method="POST")
         connections, exchange = Sockets.of_running_loop().for_once(), Exchange()
         exchange.prepare(_way(request_class, request), request, fresh=True, keep=False)
@@ -182,16 +184,16 @@ class Client:
         pause: float = 0.0,
         heard: Callable[[RequestClass, Answer], None] | None = None,
     ) -> None:
-        """Send one request for each class that `kinds` yields, so many at the same time.
+        """Send one request for each class that `classes` yields, `concurrency` at a time.
 
-        Ends when `kinds` does or after `seconds`, and gives up a class that nobody answers.
-        With `pause`, the seconds between two requests of one client, it is a steady load that
-        never gives up. Who asks what over which connection is the maker's word (`visits`); of those
-        that keep theirs, and of those that do not, one in two offers HTTP/2.
+        It ends with `classes` or after `seconds`, and gives up a class that fails on and
+        on. With `pause`, the seconds between two requests of one client, it is a steady
+        load that never gives up. The maker decides which requests share a connection
+        (`visits`); of those that do, and of those that do not, every second offers HTTP/2.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        visits = self.maker.visits(classes, whole=not pause)
+        visits = self.maker.visits(classes, flush=not pause)
         turns: Counter[bool] = Counter()
 
         async def client() -> None:
@@ -203,7 +205,10 @@ class Client:
                 for request_class, request in visit:
                     if loop.time() > deadline:
                         break
-                    if not pause and self.on_end.get(request_class["name"], 0) >= HOPELESS:
+                    if (
+                        not pause
+                        and self.failures_in_a_row.get(request_class["name"], 0) >= HOPELESS
+                    ):
                         continue
                     answer = await self.one(
                         request_class, request, kept, h2=h2 and request_class["h2"]
@@ -220,7 +225,7 @@ class Client:
         await asyncio.gather(*(client() for _ in range(concurrency)))
 
     async def peak(self, request_class: RequestClass, wanted: int) -> None:
-        """Have `wanted` requests of one class under way at the same time; the stubs count them."""
+        """Send `wanted` concurrent requests of one class; the stubs count them."""
         extra = {HOLD: str(wanted)}
         await asyncio.gather(
             *(
@@ -230,14 +235,14 @@ class Client:
         )
 
     async def echo(self, test: TestRequest) -> Answer | None:
-        """Send the request of a route test, and have its headers sent back."""
+        """Send the request of a route test and read its headers back."""
         return await self.one(test, self.maker.of_test(test, {ECHO: "1"}))
 
     def take(self) -> Tallies:
-        """Give the counts per class and begin anew."""
+        """Give the counts per class and start again."""
         taken = {name: tally.as_record() for name, tally in sorted(self.tallies.items())}
         self.tallies.clear()
-        self.on_end.clear()
+        self.failures_in_a_row.clear()
         return taken
 
 

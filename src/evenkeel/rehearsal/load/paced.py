@@ -1,7 +1,7 @@
-"""Requests whose answers are counted one by one: while servers fail, and in short counts.
+"""Requests at their own pace, while servers fail and in short counts.
 
-A request that gets no answer must not hold up the next, as it would for a client that waits; so
-these are sent at their own pace. Runs inside the staging container.
+A request without a response must not delay the next, as it would for a client that waits. It runs
+inside the staging container.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from evenkeel.rehearsal.protocol.headers import SLOW
 from evenkeel.rehearsal.protocol.measured_types import ClientCounts
 from evenkeel.rehearsal.protocol.world_types import RequestClass
 
-# A person has gone by then.
+# A user has left by then.
 PATIENCE_SECONDS = 3.0
 PROMPT_SECONDS = 2.0
-# Requests a second while servers fail: to one pool, and to all of them together.
+# Requests a second: to one pool, and to all.
 POOL_RATE = 25.0
 WHOLE_RATE = 150.0
 AT_ONCE = 24
@@ -31,7 +31,7 @@ AT_ONCE = 24
 
 @dataclass
 class PacedTally:
-    """What clients met: `wrong` are a server's own answers of 5xx, `lost` no server's at all."""
+    """What clients met: `wrong` is a server's own 5xx, `lost` a request that no server answered."""
 
     sent: int = 0
     answered: int = 0
@@ -43,7 +43,7 @@ class PacedTally:
     errors: Counter[str] = field(default_factory=Counter)
 
     def as_record(self) -> ClientCounts:
-        """The counts as JSON."""
+        """Give the counts."""
         return {
             "sent": self.sent,
             "answered": self.answered,
@@ -64,7 +64,7 @@ class Paced:
         self.met: dict[str, PacedTally] = {}
 
     async def one(self, request_class: RequestClass, patience: float = PATIENCE_SECONDS) -> None:
-        """Send one request and count it; wait `patience` seconds for its answer."""
+        """Send one request and count it; wait `patience` seconds for its response."""
         met = self.met.setdefault(request_class["pool"], PacedTally())
         met.sent += 1
         began = time.monotonic()
@@ -92,7 +92,7 @@ class Paced:
     async def slow(
         self, classes: Sequence[RequestClass], seconds: float
     ) -> dict[str, ClientCounts]:
-        """Send a request to each class that its server works on for so long; count by pool."""
+        """Send each class one request that its server works on for `seconds`; count by pool."""
         met: dict[str, PacedTally] = {}
 
         async def one(request_class: RequestClass) -> None:
@@ -115,7 +115,7 @@ class Paced:
     async def count(
         self, classes: Sequence[RequestClass], numbers: dict[str, int], patience: float
     ) -> dict[str, ClientCounts]:
-        """Send so many requests to each pool of `numbers`, all its classes in turn, and count."""
+        """Send `numbers` of requests to each pool, over all its classes in turn, and count."""
         self.met = {}
         room = asyncio.Semaphore(AT_ONCE)
 
@@ -131,20 +131,20 @@ class Paced:
         return {name: met.as_record() for name, met in self.take().items()}
 
     def take(self) -> dict[str, PacedTally]:
-        """Give the counts per pool and begin anew; who still waits is counted where it began."""
+        """Give the counts per pool and start again; a late response counts where it began."""
         taken, self.met = self.met, {}
         return taken
 
 
 class Trickle:
-    """A steady trickle of requests to some classes, as long as its block lasts."""
+    """A steady trickle of requests to some classes, while its block lasts."""
 
     def __init__(self, paced: Paced, classes: Sequence[RequestClass]) -> None:
         self.paced, self.classes = paced, classes
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Trickle:
-        """Begin to send."""
+        """Start to send."""
         self.paced.met = {}
         self.sender = asyncio.create_task(self._send())
         return self
@@ -155,7 +155,7 @@ class Trickle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Send no more; whoever still waits gives up."""
+        """Stop to send; waiting requests are cancelled."""
         tasks = [self.sender, *self.under_way]
         for task in tasks:
             task.cancel()
@@ -164,7 +164,7 @@ class Trickle:
                 await task
 
     def take(self) -> dict[str, PacedTally]:
-        """Give the counts so far and begin anew."""
+        """Give the counts so far and start again."""
         return self.paced.take()
 
     async def _send(self) -> None:

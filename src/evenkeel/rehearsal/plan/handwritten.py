@@ -1,8 +1,8 @@
-"""Classes of requests of a hand-written configuration: what they reached says what they are for.
+"""Request classes of a handwritten configuration: the servers they reached show their pool.
 
-Its routes are read from its lines, and a line before may take a request, refuse it or send it
-elsewhere by a rule that nobody read. What is live now is the base: a class belongs to the pool
-that answered it before, and one that nobody answered before is judged by nothing.
+Routes are read from the file, but a line before them may take a request, refuse it or send it
+elsewhere by a rule that was not read. So a class belongs to the pool that answered it on the base,
+and a class that the base did not answer is not judged.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 
 
 def as_measured(world: World, measured: Measured) -> World:
-    """Give the world with classes and pools as they showed themselves; an intent's stays as it is.
+    """Give the world with the classes and pools that were measured; an intent's stays as it is.
 
-    Pools that no class is left for go to `unreached`.
+    Pools without a class move to `unreached`.
     """
     after, before = measured["after"], measured["before"]
     if not world["by_hand"] or not after:
@@ -28,21 +28,24 @@ def as_measured(world: World, measured: Measured) -> World:
     for name, pool in world["pools"].items():
         for endpoint in pool["endpoints"].values():
             owners.setdefault(endpoint, []).append(name)
-    phases: list[Phase] = [before, after] if before else [after]
     classes: list[RequestClass] = []
     for request_class in world["classes"]:
-        tallies = [phase["classes"].get(request_class["name"]) for phase in phases]
-        excused = bool(before) and _no_better(*tallies)
-        if excused and not (tallies[0] and tallies[0]["servers"]):
+        was = before["classes"].get(request_class["name"]) if before else None
+        now = after["classes"].get(request_class["name"])
+        excused = False
+        if was and was["failed"]:
+            # As many failed on the base: do not blame the change.
+            sent, failed = (now["sent"], now["failed"]) if now else (0, 0)
+            excused = was["failed"] * sent >= failed * was["sent"]
+        if excused and not (was and was["servers"]):
             continue
-        owner = next(
-            filter(None, (_pool(request_class, one, owners) for one in tallies if one)), None
-        )
-        if owner or any(tally and tally["failed"] for tally in tallies):
-            # Of one that was refused in part, who answered the rest counts as before.
-            classes.append(
-                {**request_class, "pool": owner or request_class["pool"], "excused": excused}
-            )
+        tallies = [tally for tally in (was, now) if tally]
+        pools = (_owner(request_class, tally, owners) for tally in tallies)
+        owner = next(filter(None, pools), None)
+        if owner or any(tally["failed"] for tally in tallies):
+            # Some of its requests were answered: count the class.
+            pool_name = owner or request_class["pool"]
+            classes.append({**request_class, "pool": pool_name, "excused": excused})
     judged = {request_class["pool"] for request_class in classes}
     return {
         **world,
@@ -53,10 +56,9 @@ def as_measured(world: World, measured: Measured) -> World:
 
 
 def unanswered(world: World, before: Phase | None) -> set[str]:
-    """Give the classes, by name, that nobody answered before: those that are judged by nothing.
+    """Give the names of the classes that the base did not answer: they are not judged.
 
-    What they would add to a pool's requests must not be missing from those that are judged.
-    `before` is what was measured of what is live, None where that is nothing.
+    Their requests are sent by the other classes of their pools instead.
     """
     if not world["by_hand"] or before is None:
         return set()
@@ -67,27 +69,16 @@ def unanswered(world: World, before: Phase | None) -> set[str]:
     }
 
 
-def _no_better(before: TallyRecord | None, after: TallyRecord | None = None) -> bool:
-    """Whether requests failed before as they do after: it is not this change's doing."""
-    if not before or not before["failed"]:
-        return False
-    sent, failed = (after["sent"], after["failed"]) if after else (0, 0)
-    return before["failed"] * sent >= failed * before["sent"]
-
-
-def _pool(
+def _owner(
     request_class: RequestClass, tally: TallyRecord, owners: Mapping[str, list[str]]
 ) -> str | None:
-    """Give the pool whose servers answered most of a class; its own when that is one of several."""
-    found: Counter[str] = Counter()
+    """Give the pool whose servers answered most of a class; the class's own of several."""
+    answers: Counter[str] = Counter()
     for endpoint, count in tally["servers"].items():
         for name in owners.get(endpoint, []):
-            found[name] += count
-    if not found:
+            answers[name] += count
+    if not answers:
         return None
-    most = max(found.values())
-    return (
-        request_class["pool"]
-        if found[request_class["pool"]] == most
-        else max(found, key=lambda one: found[one])
-    )
+    most = max(answers.values())
+    own = request_class["pool"]
+    return own if answers[own] == most else max(answers, key=lambda name: answers[name])

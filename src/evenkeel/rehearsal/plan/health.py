@@ -1,7 +1,7 @@
-"""What stub servers answer to health checks over HTTP, while what is live runs and afterwards.
+"""What stub servers answer to HTTP health checks, while the base runs and afterwards.
 
-A check that the candidate changes is answered as each of the two wants it: what production's
-servers answer is not known here. The canary finds out.
+Where the candidate changes a check, stubs answer as each release wants it: the real answers of
+production's servers are unknown here. The canary finds out.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from evenkeel.rehearsal.protocol.world_types import HealthAnswers, HealthStatuse
 
 
 def well(pools: Iterable[IntentPool], names: Mapping[str, str]) -> HealthStatuses:
-    """Give the statuses that the checks of `pools` take for well.
+    """Give the statuses that the checks of `pools` accept.
 
     `names` has the address of each server that is known by a host name.
     """
-    found: HealthStatuses = {}
+    statuses: HealthStatuses = {}
     for pool in pools:
         check = pool["check"]
         if check["kind"] != "http":
             continue
         path = (check["path"] or "/").partition("?")[0]
         for server in pool["servers"]:
-            endpoint = endpoint_of(names.get(server["address"], server["address"]), server["port"])
-            found.setdefault(endpoint, {})[path] = check["expect_status"] or [200]
-    return found
+            address = names.get(server["address"], server["address"])
+            paths = statuses.setdefault(endpoint_of(address, server["port"]), {})
+            paths[path] = check["expect_status"] or [200]
+    return statuses
 
 
 def answers(live: HealthStatuses, new: HealthStatuses) -> tuple[HealthAnswers, HealthAnswers]:
-    """Give what is answered while what is live runs, and what while the candidate does.
+    """Give the answers while the base runs, and while the candidate does.
 
-    One status that is well for both wherever there is one: a server does not change its answers
-    because its balancer was reloaded.
+    They are the same wherever one status is well for both: a reload changes no server.
     """
     before: HealthAnswers = {}
     after: HealthAnswers = {}

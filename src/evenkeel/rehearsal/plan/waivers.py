@@ -1,6 +1,6 @@
-"""What a change declares, where the rehearsal judges: policy findings, and shifts that are wanted.
+"""What a change declares: policy findings that it waives, and shifts of shares that it wants.
 
-A declared shift is for one server of one pool, and lets it move up to what was declared, no more.
+A declared shift lets one server of one pool move up to the declared amount, and no further.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.rehearsal.protocol.check import Check, check
 from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
-# Shares are measured: what is declared is met within the two points that a forecast promises.
+# A measured share may miss the declared one by this.
 ROUNDING_POINTS = 2.0
 
 
 def waived_requests(
-    manifest: Mapping[str, Any],  # `change` gives it
+    manifest: Mapping[str, Any],  # of any release's schema
 ) -> dict[str, str]:
     """Give {subject: reason} of the waivers of the check `asked` that hold today."""
     return {
-        one.subject: one.reason
-        for one in of_manifest(manifest).waivers
-        if one.rule in OF_THE_REHEARSAL and one.holds(findings.today())
+        waiver.subject: waiver.reason
+        for waiver in of_manifest(manifest).waivers
+        if waiver.rule in OF_THE_REHEARSAL and waiver.holds(findings.today())
     }
 
 
@@ -46,7 +46,7 @@ class Policy:
         ]
 
     def declared_in(self, world: World) -> World:
-        """Give the world with the shifts that are declared in each of its pools."""
+        """Give the world with the declared shifts of each of its pools."""
         pools = dict(world["pools"])
         for shift in self._shifts:
             if shift.pool in pools:
@@ -63,10 +63,9 @@ def is_declared(
     after: float | None,
     points: float | None = None,
 ) -> bool:
-    """Whether the change declares that the share of `server` moves so.
+    """Whether the change declares that the share of `server` moves this far.
 
-    `before` and `after` are fractions of 1; `points` is the shift where it is counted otherwise
-    than from before to after.
+    `before` and `after` are fractions of 1; `points` is the shift where it is counted otherwise.
     """
     declared = pool["declared_shifts"].get(server)
     if declared is None or after is None:

@@ -1,9 +1,8 @@
-"""What must exist in the staging container for one bundle to be rehearsed, as plain JSON.
+"""Derives what must exist in the staging container for one bundle to be rehearsed.
 
-Everything is derived from the candidate's normalised intent: addresses to make local, endpoints to
-put stub servers at, stand-in certificates, the classes of requests that its routes are made for,
-and, for each pool, the shares that are intended and the guardrails that bound them. The servers of
-what is live now come from the running process (see `inside`).
+Everything follows from the candidate's normalised intent and a traffic profile: local addresses,
+endpoints of stub servers, stand-in certificates, request classes, and each pool's intended shares
+and guardrails. The servers of the base come from the running process (see `run.main`).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from evenkeel.rehearsal.plan.intent_types import (
 from evenkeel.rehearsal.plan.request_classes import LEAST_REQUESTS, MOST_REQUESTS, target
 from evenkeel.rehearsal.plan.request_mix import unrouted
 from evenkeel.rehearsal.plan.requests import ANY_HOST
-from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.http import endpoint_of, is_ip
 from evenkeel.rehearsal.protocol.world_types import (
     Guards,
     Plan,
@@ -35,44 +34,44 @@ from evenkeel.rehearsal.protocol.world_types import (
     PoolIntent,
     ProfileFacts,
     ProfileRow,
-    RequestClass,
     RouteTest,
 )
 
 CONCURRENCY = 32
-# More at the same time than this measures the container's two ends and not the balancer.
+# More would measure the container, not the balancer.
 MOST_CONCURRENCY = 256
-# A slow answer is at least slower than a usual one; nobody waits longer for it in a rehearsal.
+# Bounds of a slow answer.
 LEAST_SLOW_SECONDS = 1.0
 MOST_SLOW_SECONDS = 8.0
-# Round robin is exact, so few rounds show everything; with hashing, luck has to shrink first.
+# Round robin is exact: few rounds show every share.
 ROUNDS = 20
-# Server names are resolved to addresses of this prefix: nothing else in the container has them.
+# Stand-in addresses: nothing else in the container uses them.
 _STAND_IN = ipaddress.IPv4Address("127.255.0.0")
 
 
 def build(
-    intent: Mapping[str, Any],  # `intent` gives it
+    intent: Mapping[str, Any],  # `intent.normalise` gives it
     profile: Profile = DEFAULT,
 ) -> Plan:
-    """Give the world of a normalised `intent` (every default filled in) and a traffic profile."""
+    """Give the plan for a normalised `intent` (every default filled in) and a traffic profile."""
     listeners: list[IntentListener] = intent["listeners"]
     pools: dict[str, IntentPool] = {pool["name"]: pool for pool in intent["pools"]}
     tests: list[IntentRouteTest] = intent["route_tests"]
+    by_hand = bool(intent.get("by_hand"))
     servers = [server for pool in pools.values() for server in pool["servers"]]
     names = stand_ins(servers)
-    by_hand = bool(intent.get("by_hand"))
     every_bind = [bind for listener in listeners for bind in listener["binds"]]
     binds = {(bind["address"], bind["port"]) for bind in every_bind}
-    told = profile_facts(profile)
-    rows = profile_rows(profile)
-    asked = request_classes.classes(listeners, pools, told, rows)
+    numbers, rows = profile_facts(profile), profile_rows(profile)
+    classes = request_classes.classes(listeners, pools, numbers, rows)
     judged: dict[str, PoolFacts] = {}
     for name, pool in pools.items():
-        if any(request_class["pool"] == name for request_class in asked):
-            limits = [intent["limits"]["max_connections"], *_limits(listeners, name, asked)]
-            judged[name] = _pool(pool, _guards(intent["guardrails"], name), names, limits)
-    request_classes.share_out(asked, judged)
+        ways = {one["listener"] for one in classes if one["pool"] == name}
+        if ways:
+            limits = [one["max_connections"] for one in listeners if one["name"] in ways]
+            limits.append(intent["limits"]["max_connections"])
+            judged[name] = _facts(pool, _guards(intent["guardrails"], name), names, limits)
+    request_classes.share_out(classes, judged)
     return {
         "by_hand": by_hand,
         "names": names,
@@ -82,27 +81,22 @@ def build(
             {
                 (_reached(server, names), server["port"])
                 for server in servers
-                if server["address"] in names
-                or not _is_own(server["address"], server["port"], binds)
+                if server["address"] in names or not _is_own(server, binds)
             }
         ),
         "wanted_statuses": health.well(pools.values(), names),
         "certificates": sorted(
-            {
-                bind["tls"]["certificate"]
-                for bind in every_bind
-                # What a person wrote may name a folder: its files are stood in for by the role.
-                if bind["tls"] and not by_hand
-            }
+            # The role names the files of a handwritten configuration.
+            {bind["tls"]["certificate"] for bind in every_bind if bind["tls"] and not by_hand}
         ),
-        "classes": asked,
+        "classes": classes,
         "pools": judged,
         "unreached": sorted(set(pools) - set(judged)),
         "route_tests": [_route_test(test, listeners) for test in tests],
         "untested_routes": intent["guardrails"].get("untested_routes", "allow"),
         "concurrency": min(MOST_CONCURRENCY, max(CONCURRENCY, profile.concurrency)),
         "slow_seconds": min(MOST_SLOW_SECONDS, max(LEAST_SLOW_SECONDS, profile.slowest_seconds)),
-        "profile": {**told, "unrouted_share": unrouted(asked, rows), "sha256": None},
+        "profile": {**numbers, "unrouted_share": unrouted(classes, rows), "sha256": None},
     }
 
 
@@ -135,21 +129,21 @@ def profile_rows(profile: Profile) -> list[ProfileRow]:
 
 
 def stand_ins(servers: Iterable[IntentServer]) -> dict[str, str]:
-    """Give an address of the container's own for each server that is known by a host name."""
-    hosts = sorted({s["address"] for s in servers if not _is_ip(s["address"])})
-    return {host: str(_STAND_IN + 1 + number) for number, host in enumerate(hosts)}
+    """Give a stand-in address for each server that is known by a host name."""
+    hosts = {server["address"] for server in servers if not is_ip(server["address"])}
+    return more_stand_ins({}, sorted(hosts))
 
 
 def more_stand_ins(names: Mapping[str, str], hosts: Sequence[str]) -> dict[str, str]:
-    """Give an address for each of further `hosts`: peers, log targets, servers of what is live."""
+    """Give a stand-in address for each of further `hosts`: peers, log targets, base servers."""
     return {host: str(_STAND_IN + 1 + len(names) + number) for number, host in enumerate(hosts)}
 
 
 def fair_shares(servers: Sequence[IntentServer]) -> dict[str, float]:
-    """Give the share of each server if all of the pool, in whatever state, took what they can.
+    """Give the share of each server if every server of the pool took traffic.
 
-    By `capacity` when every server states one, equal otherwise. Weights play no part: a wrong
-    weight must not make itself look fair.
+    Shares follow `capacity` when every server states one, and are equal otherwise. Weights do not
+    count: a wrong weight must not make itself look fair.
     """
     known = {s["name"]: s["capacity"] for s in servers if s["capacity"] is not None}
     sizes = known if len(known) == len(servers) else {s["name"]: 1.0 for s in servers}
@@ -158,9 +152,9 @@ def fair_shares(servers: Sequence[IntentServer]) -> dict[str, float]:
 
 
 def requests_needed(rule: str, weights: Mapping[str, float], tolerance: float) -> int:
-    """Give how many requests tell the shares of a pool apart from wrong ones.
+    """Give how many requests distinguish the shares of a pool from wrong ones.
 
-    For diverse assignment, luck (z standard deviations, as judge.fixed allows it) has to be within
+    For diverse assignment, luck (z standard deviations, as `judge.fixed` allows) has to be within
     the tolerance for the smallest share s: n = (1 - s) / s * (z / tolerance)^2.
     """
     active = [weight for weight in weights.values() if weight > 0]
@@ -173,20 +167,13 @@ def requests_needed(rule: str, weights: Mapping[str, float], tolerance: float) -
     return min(MOST_REQUESTS, max(LEAST_REQUESTS, math.ceil(needed)))
 
 
-def _is_ip(address: str) -> bool:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
 def _reached(server: IntentServer, names: Mapping[str, str]) -> str:
     return names.get(server["address"], server["address"])
 
 
-def _is_own(address: str, port: int, binds: set[tuple[str, int]]) -> bool:
-    """Whether a server is a listener of this very balancer (one listener behind another)."""
+def _is_own(server: IntentServer, binds: set[tuple[str, int]]) -> bool:
+    """Whether a server is a listener of this very balancer."""
+    address, port = server["address"], server["port"]
     if (address, port) in binds:
         return True
     everywhere = "::" if ":" in address else "*"
@@ -205,7 +192,6 @@ def _route_test(test: IntentRouteTest, listeners: Sequence[IntentListener]) -> R
                 "name": f"{test['name']} at port {bind['port']}",
                 "hosts": [test["host"] or ANY_HOST],
                 "paths": [(test["path"], False)],
-                # A change of before there were methods has none.
                 "method": test.get("method", "GET"),
                 "headers": dict(test["headers"]),
             }
@@ -214,20 +200,26 @@ def _route_test(test: IntentRouteTest, listeners: Sequence[IntentListener]) -> R
     }
 
 
-def _pool(
+def _facts(
     pool: IntentPool, guards: Guards, names: Mapping[str, str], limits: Sequence[int | None]
 ) -> PoolFacts:
-    """Give the facts of one pool; `limits` are those of the ways that lead to it."""
+    """Give the facts of one pool; `limits` are those of the listeners that lead to it."""
     algorithm = pool["algorithm"]["kind"]
     rules = {"round_robin": "exact", "first": "none"}
+    active = [server for server in pool["servers"] if server["state"] == "active"]
+    used = [server for server in active if not server["backup"]]
     weights = {
-        server["name"]: float(server["weight"])
-        if server["state"] == "active" and not server["backup"]
-        else 0.0
+        server["name"]: float(server["weight"]) if server in used else 0.0
         for server in pool["servers"]
     }
     rule = rules.get(algorithm, "diverse") if any(weights.values()) else "none"
-    facts: PoolIntent = {
+    own_limits = {
+        server["name"]: server["max_connections"]
+        for server in pool["servers"]
+        if server["max_connections"] is not None
+    }
+    limited = bool(used) and all(server["name"] in own_limits for server in used)
+    of_intent: PoolIntent = {
         "rule": rule,
         "algorithm": algorithm,
         "weights": weights,
@@ -236,49 +228,33 @@ def _pool(
             server["name"]: endpoint_of(_reached(server, names), server["port"])
             for server in pool["servers"]
         },
-        "expected_up": sorted(s["name"] for s in pool["servers"] if s["state"] == "active"),
-        "backups": [s["name"] for s in pool["servers"] if s["state"] == "active" and s["backup"]],
+        "expected_up": sorted(server["name"] for server in active),
+        "backups": [server["name"] for server in active if server["backup"]],
         "mode": pool["mode"],
         **check_facts(pool["check"]),
-        "places": _places(pool),
-        "limits": {
-            server["name"]: server["max_connections"]
-            for server in pool["servers"]
-            if server["max_connections"] is not None
-        },
+        "places": sum(own_limits[server["name"]] for server in used) if limited else None,
+        "limits": own_limits,
         "cookie": pool["stickiness"]["cookie"] if pool["stickiness"] else None,
         "guards": guards,
     }
-    # Where weights show under load only, one request after the other tells nothing of shares.
-    counted = "none" if shows_under_load_only(facts) else rule
+    # Single requests say nothing about weights that need load.
+    counted = "none" if shows_under_load_only(of_intent) else rule
     return {
-        **facts,
+        **of_intent,
         "requests": requests_needed(counted, weights, guards["share_tolerance"]),
         "room": min((limit for limit in limits if limit is not None), default=None),
         "declared_shifts": {},
     }
 
 
-def _limits(
-    listeners: Sequence[IntentListener], pool: str, asked: Sequence[RequestClass]
-) -> list[int | None]:
-    """Give how many requests each listener of a pool lets in at one time; None is no limit."""
-    ways = {request_class["listener"] for request_class in asked if request_class["pool"] == pool}
-    return [one["max_connections"] for one in listeners if one["name"] in ways]
-
-
-def _places(pool: IntentPool) -> int | None:
-    """Requests that the pool takes at one time by its own word; None when it sets no limit."""
-    used = [s for s in pool["servers"] if s["state"] == "active" and not s["backup"]]
-    limits = [s["max_connections"] for s in used if s["max_connections"] is not None]
-    return sum(limits) if used and len(limits) == len(used) else None
-
-
-def _guards(guardrails: Mapping[str, Any], pool: str) -> Guards:
+def _guards(
+    guardrails: Mapping[str, Any],  # of any release's schema
+    pool: str,
+) -> Guards:
     """Give the guardrails of one pool: its own where it has some, those of all otherwise."""
-    common = {name: value for name, value in guardrails.items() if name != "pools"}
+    defaults = Guardrails().model_dump(mode="json")
     own = {k: v for k, v in guardrails.get("pools", {}).get(pool, {}).items() if v is not None}
-    merged = {"judged": "share", **Guardrails().model_dump(mode="json"), **common, **own}
+    merged = {"judged": "share", **defaults, **guardrails, **own}
     return {
         "share_tolerance": merged["share_tolerance"],
         "largest_shift_points": merged["largest_shift_points"],

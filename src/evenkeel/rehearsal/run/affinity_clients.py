@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from evenkeel.rehearsal.checks.affinity import has_meaning, is_tied
+from evenkeel.rehearsal.checks.affinity import has_affinity, is_tied
 from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.request_maker import Request
 from evenkeel.rehearsal.plan.request_mix import calm
@@ -76,7 +76,7 @@ class Visitors:
         """Have the same clients ask once more, of pools where it has a meaning."""
         found: dict[str, MetByClass] = {}
         for pool, request_class in self.classes.items():
-            if before and has_meaning(world["pools"][pool], before[pool]):
+            if before and has_affinity(world["pools"][pool], before[pool]):
                 numbers = range(len(before[pool]["met"]))
                 met = await self._ask(client, request_class, numbers)
                 found[pool] = {

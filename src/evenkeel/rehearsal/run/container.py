@@ -5,7 +5,6 @@ Runs as root inside the staging container, standard library only.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import resource
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from evenkeel.host.state.archive import pack
 from evenkeel.host.system import driver as drivers
 from evenkeel.host.system.driver import Observation
+from evenkeel.rehearsal.protocol.http import is_ip
 from evenkeel.rehearsal.protocol.measured_types import StepAnswer
 from evenkeel.rehearsal.protocol.paths import FOLDER, HOST_PROGRAM, PROGRAM, STUB_SOCKET
 from evenkeel.rehearsal.protocol.world_types import World
@@ -105,18 +105,10 @@ def stand_in(stubs: StubControl, observed: Observation) -> bool:
         for server in pool["servers"].values():
             address = str(server.get("address") or "").strip("[]")
             # A server may also be a unix socket or a name without an address yet.
-            if _is_ip(address) and server.get("port"):
+            if is_ip(address) and server.get("port"):
                 found.add((address, int(server["port"])))
     route_here(address for address, _ in found)
     return bool(stubs.serve(sorted(found))["added"])
-
-
-def _is_ip(address: str) -> bool:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
 
 
 def start_stubs(world: World) -> StubControl:

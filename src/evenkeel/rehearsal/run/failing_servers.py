@@ -16,7 +16,7 @@ from evenkeel.host.system.driver import Driver, Observation
 from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.paced import PATIENCE_SECONDS, Paced, PacedTally, Trickle
 from evenkeel.rehearsal.plan.failure_plan import plan, refusing_at_first
-from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.http import endpoint_of, split_endpoint
 from evenkeel.rehearsal.protocol.measured_types import (
     ClientCounts,
     FailurePlan,
@@ -146,9 +146,7 @@ class Failing:
         self._listen(again)
         shared = refuse_connections.wildcard_ports()
         ruled = {
-            endpoint
-            for endpoint in refuse
-            if refuse_connections.split_endpoint(endpoint)[1] in shared
+            endpoint for endpoint in refuse if split_endpoint(endpoint)[1] in shared
         } - self.ruled
         closed = refuse - ruled - self.ruled - self.closed
         self.stubs.fail(modes, closed)
@@ -166,7 +164,7 @@ class Failing:
     def _listen(self, endpoints: list[str]) -> None:
         opened = self.closed.intersection(endpoints)
         modes = {endpoint: self.modes[endpoint] for endpoint in opened}
-        stubs = [refuse_connections.split_endpoint(endpoint) for endpoint in sorted(opened)]
+        stubs = [split_endpoint(endpoint) for endpoint in sorted(opened)]
         if stubs:
             # They answer 500 until they are told otherwise: no server is well for a moment.
             self.stubs.well(dict.fromkeys(modes, ERRORS), stubs)

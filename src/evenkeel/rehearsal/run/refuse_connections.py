@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from evenkeel.rehearsal.protocol.http import split_endpoint
 from evenkeel.rehearsal.run import container
 
 _LISTENS = "0A"
@@ -32,12 +33,6 @@ def wildcard_ports() -> set[int]:
             if words[3] == _LISTENS and not address.strip("0"):
                 found.add(int(port, 16))
     return found
-
-
-def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """Split an endpoint's text into its address and port."""
-    address, _, port = endpoint.rpartition(":")
-    return address.strip("[]"), int(port)
 
 
 def refuse(endpoints: Iterable[str]) -> None:

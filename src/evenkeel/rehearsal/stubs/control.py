@@ -31,7 +31,7 @@ from evenkeel.rehearsal.stubs.orders import (
 )
 from evenkeel.rehearsal.stubs.server import Stubs
 
-# Thousands of servers mean thousands of health checks a second, and an order waits its turn.
+# Orders wait behind the health checks of thousands of servers.
 CONTROL_SECONDS = 120
 CONTROL_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -103,7 +103,7 @@ async def main(control: str) -> None:
 
 
 class StubControl:
-    """The other end of the unix socket, for the program that runs the rehearsal."""
+    """The other end of the socket, for the program that runs the rehearsal."""
 
     def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

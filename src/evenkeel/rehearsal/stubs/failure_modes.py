@@ -1,4 +1,4 @@
-"""How a stub server fails: refuses connections, hangs, answers 500; and how it is well again.
+"""How a stub server fails and recovers: it refuses connections, hangs, or answers 500.
 
 Standard library only: it runs inside the staging container.
 """
@@ -16,27 +16,27 @@ WELL, REFUSE, HANG, ERRORS = "well", "refuse", "hang", "errors"
 
 
 class Breakable(Protocol):
-    """A connection that can be broken off."""
+    """A connection that can be reset."""
 
     def break_off(self) -> None:
         """Reset the connection."""
 
 
 class Failures:
-    """Which endpoints fail, and how. An endpoint that is not here is well."""
+    """The endpoints that fail, and how."""
 
     def __init__(self) -> None:
         self.modes: dict[str, str] = {}
-        # Endpoints whose answers the balancer has checked, which a TCP check never does.
+        # Checks that read answers; TCP checks do not.
         self.asked: set[str] = set()
         self.connections: dict[str, set[Breakable]] = {}
 
     def mode(self, endpoint: str) -> str:
-        """Give what ails an endpoint."""
+        """Give how an endpoint fails, or that it is well."""
         return self.modes.get(endpoint, WELL)
 
     def opened(self, endpoint: str, connection: Breakable) -> None:
-        """Take note of a connection, to break it off when its endpoint fails."""
+        """Remember a connection, to reset it when its endpoint fails."""
         self.connections.setdefault(endpoint, set()).add(connection)
 
     def closed(self, endpoint: str, connection: Breakable) -> None:
@@ -44,7 +44,7 @@ class Failures:
         self.connections.get(endpoint, set()).discard(connection)
 
     def set(self, modes: Mapping[str, str]) -> None:
-        """Have endpoints fail, or be well; what was open at one that refuses or hung breaks off."""
+        """Set how endpoints fail; connections to one that refuses, or that hung, are reset."""
         for endpoint, mode in modes.items():
             if mode == REFUSE or self.mode(endpoint) == HANG:
                 for connection in list(self.connections.get(endpoint, ())):
@@ -72,7 +72,7 @@ def where(stubs: Servers) -> Where:
 
 
 def fail(stubs: Servers, order: Fail) -> None:
-    """Have servers fail, of which some stop listening."""
+    """Let servers fail; some of them stop listening."""
     stubs.failures.set(order["modes"])
     closing = set(order["close"])
     for place in [place for place in stubs.listening if endpoint_of(*place) in closing]:
@@ -80,7 +80,7 @@ def fail(stubs: Servers, order: Fail) -> None:
 
 
 async def recover(stubs: Servers, order: Well) -> Recovered:
-    """Have servers back, and give the endpoints where one can not listen."""
+    """Let servers recover; gives the endpoints where one cannot listen."""
     stubs.failures.set(order["modes"])
     places = [(address, port) for address, port in order["stubs"]]
     return {"missing": [endpoint_of(*place) for place in places if not await stubs.serve(*place)]}

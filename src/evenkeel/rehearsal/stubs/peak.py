@@ -1,4 +1,4 @@
-"""The peak that stub servers see: requests are held back until so many are there at one time.
+"""Concurrent requests: stub servers hold them back until all have arrived.
 
 Standard library only: it runs inside the staging container.
 """
@@ -9,7 +9,7 @@ import asyncio
 from typing import Protocol
 
 HOLD_SECONDS = 2.0
-# What waited in a queue while others were held back is still a slow request.
+# A request from the balancer's queue is slow.
 QUEUED_SECONDS = 0.1
 
 
@@ -21,7 +21,7 @@ class Answering(Protocol):
 
 
 class Peak:
-    """The requests that are held back, of all servers together; `most` is how many there were."""
+    """The requests that all servers hold back; `most` is the largest number."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -30,14 +30,14 @@ class Peak:
         self._timer: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
-        """Count anew, and hold back again."""
+        """Start counting and holding back again."""
         self.most = 0
         self._drains = False
 
     def hold(self, connection: Answering, wanted: int) -> None:
-        """Keep a request without an answer until `wanted` of them are here, or none comes.
+        """Hold a request back until `wanted` of them have arrived, or no more come.
 
-        What comes after that had to wait in the balancer: it is answered a little later.
+        A later request waited in the balancer: it is answered after a moment.
         """
         if self._drains:
             asyncio.get_running_loop().call_later(QUEUED_SECONDS, connection.answer)
@@ -47,12 +47,12 @@ class Peak:
         if len(self._held) >= wanted:
             self._let_go()
         else:
-            # Time counts from the latest: on a busy machine they arrive slowly.
+            # Wait from the latest: busy machines send slowly.
             self._wait_no_longer()
             self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._let_go)
 
     def forget(self, connection: Answering) -> None:
-        """Hold back no request of a connection that has ended."""
+        """Forget a connection that has ended."""
         if connection in self._held:
             self._held.remove(connection)
 

@@ -122,7 +122,7 @@ def test_requests_that_another_pool_s_servers_answer_fail():
     world = world_of()
     found = judged(world, measured(world, EVEN, {**EVEN, "10.20.9.9:80": 5}))
     assert (
-        "5 requests meant for pool web were answered by 10.20.9.9:80"
+        "5 requests for pool web were answered by 10.20.9.9:80"
         in (found["share:web"]["reasons"][0])
     )
 

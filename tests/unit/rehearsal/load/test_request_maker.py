@@ -135,7 +135,7 @@ def test_a_class_that_may_not_keep_its_connection_never_does():
 
 def test_a_steady_load_ends_without_what_would_still_share_a_connection():
     maker = request_maker.Maker(3)
-    given = list(maker.visits([kind(80)] * 10, whole=False))
+    given = list(maker.visits([kind(80)] * 10, flush=False))
     assert [len(visit) for visit in given] == [1] * 5
 
 

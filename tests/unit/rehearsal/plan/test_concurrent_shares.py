@@ -105,7 +105,7 @@ def test_half_of_a_large_pool_without_its_turns_fails():
 @pytest.mark.parametrize(
     ("after", "said"),
     [
-        ({}, "of 0 requests to pool web at one time 0 reached a server together and 0"),
+        ({}, "of 0 concurrent requests to pool web, 0 reached a server together and 0"),
         # Too few answers; answers by strangers; some that waited until others were answered.
         (together(5, 5, 5, 5, asked=256), "256 reached a server together and 20 were"),
         (together(5, 5, 5, 5, asked=256, stranger=236), "together and 20 were answered by its own"),
@@ -125,7 +125,7 @@ def test_requests_at_one_time_that_strangers_answer_fail():
     found = busy(world, together(64, 64, 64, 64), together(43, 43, 43, 21, stranger=106))
     share = judged(world, found)["share:web"]
     assert share["verdict"] == "fail"
-    assert share["reasons"][0] == "106 requests meant for pool web were answered by stranger"
+    assert share["reasons"][0] == "106 requests for pool web were answered by stranger"
 
 
 def test_a_server_of_a_large_pool_that_gets_nothing_fails():

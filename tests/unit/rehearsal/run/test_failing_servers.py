@@ -12,7 +12,7 @@ from evenkeel.rehearsal.checks import failures
 from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.load.paced import Paced, Trickle
 from evenkeel.rehearsal.plan.failure_plan import check_facts, plan, refusing_at_first
-from evenkeel.rehearsal.run import refuse_connections
+from evenkeel.rehearsal.protocol import http
 from evenkeel.rehearsal.stubs.control import obey
 from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE, WELL
 
@@ -243,8 +243,8 @@ def test_a_trickle_goes_on_past_requests_that_hang():
 
 
 def test_an_endpoint_s_text_is_split_into_address_and_port():
-    assert refuse_connections.split_endpoint("[fd00::1]:80") == ("fd00::1", 80)
-    assert refuse_connections.split_endpoint("10.0.0.1:8080") == ("10.0.0.1", 8080)
+    assert http.split_endpoint("[fd00::1]:80") == ("fd00::1", 80)
+    assert http.split_endpoint("10.0.0.1:8080") == ("10.0.0.1", 8080)
 
 
 def test_a_slow_request_that_was_answered_before_has_to_be_answered():

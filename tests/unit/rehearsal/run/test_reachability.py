@@ -105,7 +105,7 @@ def test_what_users_ask_for_and_nobody_answers_any_more_fails():
     assert found["verdict"] == FAIL
     assert found["reasons"] == [
         "port 80 GET shop.example/closed gets status 403 of the balancer, and a server answered"
-        " before; if that is meant, add a route test for its host with method GET and"
+        " before; if this is intended, add a route test for its host with method GET and"
         " expect_status 403, or waive the rule asked for 'GET shop.example/closed'"
     ]
     assert found["numbers"]["not_answered_percent"] == 20.0
@@ -121,7 +121,10 @@ def test_what_nobody_answered_before_is_told():
 def test_learnt_rows_that_are_refused_are_a_doubt_where_nobody_knows_what_was(said):
     found = checked(None, scouted(n1=said))
     assert found["verdict"] == INCONCLUSIVE
-    assert "nobody knows who answered before; if that is meant" in found["reasons"][0]
+    assert (
+        "there is no base that shows who answered before; if this is intended"
+        in found["reasons"][0]
+    )
     seldom = {**CLASS, "mix": [MIX[0], {**MIX[1], "share": 0.0005}, *MIX[2:]]}
     assert checked(None, scouted(n1=said), classes=[seldom])["verdict"] == PASS
 
@@ -231,7 +234,7 @@ def test_a_waiver_lets_a_refusal_stand_and_is_told_with_its_reason(subject):
 
 def test_by_hand_the_way_out_is_a_waiver_since_there_are_no_route_tests():
     (reason,) = checked(scouted(), scouted(n3=[405, ""]), by_hand=True)["reasons"]
-    assert reason.endswith("if that is meant, waive the rule asked for 'POST shop.example/'")
+    assert reason.endswith("if this is intended, waive the rule asked for 'POST shop.example/'")
 
 
 KNOWN = {"base_words": {"paths": [], "hosts": ["shop.example"], "headers": []}}
