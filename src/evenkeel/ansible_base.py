@@ -1,8 +1,7 @@
-"""What every action plugin of ours shares: plain arguments in, our errors out, nothing decided.
+"""The base of every action plugin: it translates between Ansible and a function of the package.
 
-A plugin is a few lines around a function of the package. This base turns Ansible's tagged values
-into plain ones, turns an EvenkeelError into a failed task whose message a person can act on, and
-leaves the reserved exit code where the recap callback finds it.
+It turns Ansible's tagged values into plain ones and an EvenkeelError into a failed task with the
+error's message, and it leaves the reserved exit code where the recap callback finds it.
 """
 
 from __future__ import annotations
@@ -26,15 +25,14 @@ from evenkeel.remote import Answer, call
 ROOT = Path(__file__).parents[2]
 display = Display()
 
-# Ansible forks a worker for each host and task. What is loaded by now stays for as long as the run;
-# a worker that looked through it for garbage would have to copy all of its memory.
+# A forked worker's garbage collection would copy this memory.
 gc.freeze()
 # -vvv
 CONNECTION_VERBOSITY = 3
 
 
 def typed(text: str) -> str:
-    """Give `text` with this run's inventory in the commands that it tells a person to type."""
+    """Give `text` with this run's inventory added to the commands in it."""
     given = [str(path) for path in context.CLIARGS.get("inventory") or ()]
     if not given or given == list(constants.DEFAULT_HOST_LIST):
         return text
@@ -43,22 +41,22 @@ def typed(text: str) -> str:
 
 
 def _words(inventories: list[str]) -> str:
-    """Give `-i PATH` for each; a path that lies below this folder is said from here."""
+    """Give `-i PATH` for each, relative to the working directory where it is below it."""
     here = f"{Path.cwd()}/"
     return " ".join(f"-i {shlex.quote(path.removeprefix(here))}" for path in inventories)
 
 
 class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
-    """Base of our action plugins. A plugin says what it does in `act`."""
+    """Base of our action plugins; each implements `act`."""
 
     def act(self, args: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the plugin's one thing and give the task's result."""
+        """Run the plugin's function and give the task's result; may raise EvenkeelError."""
         raise NotImplementedError
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Run `act` and say its errors the way all of ours are said."""
+        """Run `act` and turn its errors into a failed result."""
         del tmp
         result: dict[str, Any] = super().run(None, task_vars)
         try:
@@ -66,9 +64,9 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
         except EvenkeelError as error:
             result.update(failed=True, msg=str(error), evenkeel=error.as_dict())
         except UNREADABLE as fault:
-            # Still no traceback.
+            verb = self._task.args.get("verb") or self._task.action
             unreadable = Refused(
-                f"{self._task.args.get('verb') or self._task.action} met what it cannot read",
+                f"{verb} found data that it cannot read",
                 where=str(self._task.args.get("change") or ""),
                 got=f"{type(fault).__name__}: {str(fault)[:300]}",
                 next_step="look for an edited file in the change's folder; -vvv shows where",
@@ -81,12 +79,12 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
 
     @property
     def check_mode(self) -> bool:
-        """Whether the user asked what would happen rather than for it to happen."""
+        """Whether nothing may be changed (--check)."""
         return bool(self._task.check_mode)
 
     @property
     def diff_mode(self) -> bool:
-        """Whether the user asked to see the difference."""
+        """Whether differences are shown (--diff)."""
         return bool(self._task.diff)
 
     def show(self, line: str) -> None:
@@ -94,9 +92,9 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
         display.display(printable(line))
 
     def change_folder(self, args: Mapping[str, Any]) -> Path:
-        """The folder of the change that this task is about."""
+        """The folder of the change that `change` names, in `changes_dir`."""
         changes = Path(str(args["changes_dir"])).expanduser()
-        # Without the `playbooks/..` that a default beside a playbook brings: a person reads it.
+        # People read it, so without `playbooks/..`.
         return Path(os.path.normpath(changes)) / check_change_id(args["change"])
 
     def on_host(
@@ -109,15 +107,13 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
         """Run one verb of the on-host program over this task's connection, in one round trip."""
 
         def channel(words: list[str], data: bytes) -> tuple[int, bytes, bytes]:
-            # Ansible's connections take one string; shlex.join quotes each argument of the list.
-            # With data on standard input ssh gives no terminal, which would spoil binary input.
+            # With data ssh opens no terminal, which spoils binary.
             code, out, err = self._connection.exec_command(
                 shlex.join(words), in_data=data or b"\n", sudoable=False
             )
             return int(code), bytes(out), bytes(err)
 
-        # At this verbosity the connection prints what the host answers: here, whole configurations.
-        # Only then: it also hides why a host cannot be reached.
+        # Answers hold secrets; no_log also hides connection errors.
         if options.get("files") and display.verbosity >= CONNECTION_VERBOSITY:
             self._connection._play_context.no_log = True
         return call(

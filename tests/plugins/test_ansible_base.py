@@ -24,7 +24,7 @@ def test_an_answer_of_another_shape_is_refused_without_a_traceback(fault, monkey
     plugin._task = SimpleNamespace(args={"verb": "plan", "change": "c1"}, action="evenkeel_change")
     result = plugin.run(None, {})
     assert result["failed"] and result["evenkeel"]["exit_code"] == EXIT_REFUSED
-    assert result["msg"].startswith("plan met what it cannot read\n  where:  c1\n")
+    assert result["msg"].startswith("plan found data that it cannot read\n  where:  c1\n")
     assert "Traceback" not in result["msg"]
 
 

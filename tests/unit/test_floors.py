@@ -51,6 +51,7 @@ INNER_FLOORS = {
 PROOF_FLOORS = {
     "house": 1,
     "lab": 1,
+    "pages": 1,
     "simulation": 1,
     "corpus": 2,
     "fault_injection": 2,

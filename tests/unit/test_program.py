@@ -18,7 +18,7 @@ from evenkeel.errors import Refused
 from evenkeel.host.system.driver import DRIVERS
 from evenkeel.host.system.fingerprint import word_of
 from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
-from evenkeel.verbs.controller import VERBS
+from evenkeel.verbs.controller import act
 from evenkeel.verbs.fleet import require_idle
 
 SOURCE = Path(evenkeel.__file__).parent
@@ -188,15 +188,19 @@ def test_the_drivers_of_all_hosts_of_a_play_are_built_and_of_no_others(tmp_path:
         "ansible_play_hosts_all": list(kinds),
         "hostvars": {name: {"balancer_kind": kind} for name, kind in kinds.items()},
     }
-    arguments = {"output": str(tmp_path / "built" / "program"), "roles": str(tmp_path / "roles")}
-    assert VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    arguments = {
+        "verb": "build_program",
+        "output": str(tmp_path / "built" / "program"),
+        "roles": str(tmp_path / "roles"),
+    }
+    assert act(Mock(check_mode=False), arguments, hosts)["changed"]
     assert {path.name for path in (tmp_path / "built" / "drivers").iterdir()} == {"x.zip", "y.zip"}
-    assert not VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    assert not act(Mock(check_mode=False), arguments, hosts)["changed"]
     (tmp_path / "roles" / "balancer_y" / "files" / "driver" / "part.py").write_text("")
-    assert VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    assert act(Mock(check_mode=False), arguments, hosts)["changed"]
     hosts["hostvars"]["lb3"] = {"balancer_kind": "none"}
     with pytest.raises(Refused, match="balancer_none"):
-        VERBS["build_program"](Mock(), arguments, hosts)
+        act(Mock(check_mode=False), arguments, hosts)
 
 
 def test_the_build_changes_with_the_program_and_with_the_driver(
@@ -264,5 +268,6 @@ def test_a_host_without_a_kind_of_balancer_is_named(tmp_path: Path) -> None:
         "ansible_play_hosts_all": ["lb1", "lb2"],
         "hostvars": {"lb1": {"balancer_kind": "haproxy"}, "lb2": {}},
     }
+    arguments = {"verb": "build_program", "output": str(tmp_path), "roles": str(ROOT)}
     with pytest.raises(Refused, match="balancer_kind of lb2"):
-        VERBS["build_program"](Mock(), {"output": str(tmp_path), "roles": str(ROOT)}, hosts)
+        act(Mock(check_mode=False), arguments, hosts)

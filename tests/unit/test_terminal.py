@@ -109,7 +109,7 @@ def test_on_a_terminal_a_long_cell_is_continued_below_and_a_command_stays_one_li
 
 def test_rich_is_loaded_by_what_draws_alone():
     code = (
-        "import sys, evenkeel.canary.outcome, evenkeel.report, evenkeel.verbs.controller\n"
+        "import sys, evenkeel.canary.change_outcome, evenkeel.report, evenkeel.verbs.controller\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'rich']"
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True)

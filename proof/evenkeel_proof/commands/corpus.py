@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.commands import ROOT, run
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, Refused, UsageError
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import canonical_json, write_atomically
 from evenkeel.terminal import say, show
-from evenkeel.verbs.by_hand import read_files
+from evenkeel.verbs.inventory import read_files
 from evenkeel_proof.corpus import cases, containers, tables
 from evenkeel_proof.corpus.cases import Case
 from evenkeel_proof.corpus.road import Result, Road

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from evenkeel.change import declared
-from evenkeel.change.declared import Declared
-from evenkeel.errors import Faults, UsageError
+from evenkeel.change import declarations
+from evenkeel.change.declarations import Declared
+from evenkeel.errors import Problems, UsageError
 from evenkeel_proof.corpus import edits
 
 RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "alert")
@@ -165,9 +165,9 @@ def load_declared(path: Path) -> Declared:
 
 def _declared(values: Mapping[str, Any], where: str) -> Declared:
     try:
-        return declared.read(values)
-    except Faults as error:
-        first = error.faults[0]
+        return declarations.read(values)
+    except Problems as error:
+        first = error.problems[0]
         raise _wrong(f"{where}: {first.path}", first.wanted, first.got) from None
 
 

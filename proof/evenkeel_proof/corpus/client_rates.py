@@ -10,10 +10,10 @@ import asyncio
 import re
 import subprocess
 import time
-from typing import Any
 
-from evenkeel.rehearsal.load.client import Client, Kept
+from evenkeel.rehearsal.load.load_client import Client, Kept
 from evenkeel.rehearsal.protocol.headers import OURS
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container
 
 ON_KEPT, ON_NEW = "kept", "new"
@@ -21,7 +21,7 @@ _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 _BAD = re.compile(r"^\s*(Socket errors|Non-2xx or 3xx responses):.*$", re.MULTILINE)
 
 
-def measure(world: dict[str, Any], runs: int, seconds: int) -> dict[str, list[float]]:
+def measure(world: World, runs: int, seconds: int) -> dict[str, list[float]]:
     """Give requests a second of each run by `load_kept`, `load_new`, `wrk_kept`, `wrk_new`.
 
     Raises Trouble when a request failed: then it is no measure of anything.
@@ -37,7 +37,7 @@ def measure(world: dict[str, Any], runs: int, seconds: int) -> dict[str, list[fl
     return found
 
 
-def _load(kind: dict[str, Any], mode: str, clients: int, seconds: int) -> float:
+def _load(kind: RequestClass, mode: str, clients: int, seconds: int) -> float:
     client = Client(1)
 
     async def one(until: float) -> None:
@@ -60,7 +60,7 @@ def _load(kind: dict[str, Any], mode: str, clients: int, seconds: int) -> float:
     return float(tally["answered"] / took)
 
 
-def _wrk(kind: dict[str, Any], mode: str, clients: int, seconds: int) -> float:
+def _wrk(kind: RequestClass, mode: str, clients: int, seconds: int) -> float:
     words = [
         *("wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{seconds}s"),
         *("--header", f"Host: {kind['hosts'][0]}", "--header", f"{OURS}: 1"),

@@ -43,7 +43,7 @@ class Container:
     def _start(self) -> None:
         words = [
             *("run", "--detach", "--replace", "--name", self.name, "--network=none"),
-            # As the scenario's own (rehearsal/plan.py).
+            # As the scenario's own (rehearsal/bundles.py).
             *("--security-opt=no-new-privileges", "--pids-limit=4096"),
             *(f"--label={LABEL}={names.lab_name()}", *podman.systemd()),
             *(images.image("staging"), "/sbin/init"),

@@ -14,6 +14,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from evenkeel.rehearsal.load import request_maker
 from evenkeel.rehearsal.plan import request_mix
 from evenkeel.rehearsal.protocol.paths import FOLDER
 from evenkeel.rehearsal.protocol.seeded import Draws
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container
 from evenkeel.rehearsal.run.main import Rehearsal
 from evenkeel_proof.corpus import client_rates
@@ -44,13 +46,13 @@ class ProductionMaker(request_maker.Maker):
         self.clients = production.get("clients")
         self.keys = production.get("keys")
 
-    def client(self, kind: dict[str, Any], name: str, number: int) -> str | int:
+    def client(self, kind: RequestClass, name: str, number: int) -> str | int:
         """Give one of the clients that there are."""
         if not self.clients:
             return super().client(kind, name, number)
         return str(Draws(self.seed, "client", name, number).below(self.clients))
 
-    def draws(self, kind: dict[str, Any], number: int) -> Draws:
+    def draws(self, kind: RequestClass, number: int) -> Draws:
         """Give what one of the requests that there are is made of."""
         if not self.keys:
             return super().draws(kind, number)
@@ -106,7 +108,7 @@ def _try(words: list[str]) -> None:
     subprocess.run(words, capture_output=True, timeout=60, check=False)
 
 
-def facts(world: dict[str, Any]) -> dict[str, Any]:
+def facts(world: World) -> dict[str, Any]:
     """Give the sums of the live files, whether the unit runs, and what the container has."""
     live = Path("/var/lib/evenkeel", world["balancer"], "live")
     sums = {
@@ -126,14 +128,14 @@ def facts(world: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def native(world: dict[str, Any]) -> dict[str, Any]:
+def native(world: World) -> dict[str, Any]:
     """Run the balancer's own check alone, on the candidate as it is."""
     driver = drivers.load(world["balancer"])
     code, said = driver.native_check(str(Path(FOLDER, "candidate")))
     return {"ok": code == 0, "said": said[:600]}
 
 
-async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
+async def in_production(world: World, order: dict[str, Any]) -> dict[str, Any]:
     """Activate the candidate under production's traffic and let the host judge it."""
     rehearsal = Rehearsal(world)
     production = order["production"]
@@ -156,7 +158,7 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     )
     try:
         activated = await rehearsal.host.activate()
-        answer = activated
+        answer: Mapping[str, Any] = activated
         if activated["ok"]:
             answer = await rehearsal.host.call(
                 "observe",
@@ -181,11 +183,11 @@ async def in_production(world: dict[str, Any], order: dict[str, Any]) -> dict[st
     }
 
 
-def _become(world: dict[str, Any], production: dict[str, Any], rehearsal: Rehearsal) -> None:
+def _become(world: World, production: dict[str, Any], rehearsal: Rehearsal) -> None:
     """Make servers and ports of the container as they are in production."""
     for absent in production.get("absent", []):
         if absent.startswith(":"):
-            rehearsal.stubs.order("release", ports=[int(absent[1:])])
+            rehearsal.stubs.release([int(absent[1:])])
         elif absent.startswith("/"):
             Path(absent).unlink(missing_ok=True)
         elif absent in world["names"]:
@@ -200,7 +202,7 @@ def _become(world: dict[str, Any], production: dict[str, Any], rehearsal: Rehear
             here: {path: well.get(path, 404) for path in said}
             for here, said in world["live_health"].items()
         }
-        rehearsal.stubs.order("serve", stubs=[], health=health)
+        rehearsal.stubs.serve([], health=health)
 
 
 def _take_away(address: str) -> None:
@@ -220,7 +222,7 @@ def main() -> int:
         if verb == "reset":
             found = reset(sys.argv[2])
         else:
-            world = json.loads(Path(FOLDER, "world.json").read_text())
+            world: World = json.loads(Path(FOLDER, "world.json").read_text())
             if verb == "facts":
                 found = facts(world)
             elif verb == "native":

@@ -13,9 +13,9 @@ from typing import Any
 from evenkeel.balancer.dialect import load_dialect
 from evenkeel.canary.service import down_by_change
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EvenkeelError, Faults, Refused, UsageError
+from evenkeel.errors import EvenkeelError, Problems, Refused, UsageError
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json, write_atomically
@@ -25,8 +25,8 @@ from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.plan import world
 from evenkeel.rehearsal.plan.waivers import Policy
 from evenkeel.rehearsal.protocol import paths
-from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.inventory import read_files
 from evenkeel.verbs.render import Request, render
 from evenkeel_proof.corpus.cases import CANARY, RENDER, STAGING, Case
 from evenkeel_proof.corpus.containers import PROGRAM, Container, container_tests
@@ -174,12 +174,12 @@ class Road:
         """Give the files that are live: no rule is asked about them, they are there."""
         try:
             fleet = render_fleet({HOST: case.base}, role_dir=self.role, fleet=(HOST,))
-        except Faults as error:
+        except Problems as error:
             raise UsageError(
                 "The intent that a case starts from has a fault",
-                where=f"{case.where}: {error.faults[0].path}",
-                wanted=error.faults[0].wanted,
-                got=error.faults[0].got,
+                where=f"{case.where}: {error.problems[0].path}",
+                wanted=error.problems[0].wanted,
+                got=error.problems[0].got,
                 next_step="see docs/reference/corpus-cases.md",
             ) from None
         change = ChangeFolder(folder / "changes" / "base")

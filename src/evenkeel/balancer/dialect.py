@@ -24,7 +24,7 @@ from evenkeel.balancer.types import (
     References,
     Unsupported,
 )
-from evenkeel.errors import Fault, Refused
+from evenkeel.errors import Problem, Refused
 
 _NAMES = (
     "FILES",
@@ -79,9 +79,9 @@ class Dialect:
     spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
     unchanged: Callable[[Files, Files], list[str]] | None = None
 
-    def unsupported(self, intent: Data) -> list[Fault]:
+    def unsupported(self, intent: Data) -> list[Problem]:
         """Give what the balancer cannot do of a normalised intent."""
-        return [Fault(one["path"], one["wanted"], one["got"]) for one in self.cannot(intent)]
+        return [Problem(one["path"], one["wanted"], one["got"]) for one in self.cannot(intent)]
 
 
 # Path, time of the last change and bytes of each file of a dialect.

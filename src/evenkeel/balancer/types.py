@@ -170,7 +170,7 @@ class CheckProtocol(TypedDict):
     """
 
     greets: str
-    answers: list[list[str]]
+    answers: list[tuple[str, str]]
 
 
 class HandwrittenGuardrails(TypedDict):
@@ -207,7 +207,7 @@ HandwrittenExtra = TypedDict("HandwrittenExtra", {"global": list[str], "defaults
 class HandwrittenReading(TypedDict):
     """A configuration that an operator wrote, in the form of a normalised intent.
 
-    Only what a rehearsal and a judge need. `evenkeel.intent.by_hand` adds our defaults.
+    It has what a rehearsal and a judge need; `intent.handwritten_defaults` adds our defaults.
     """
 
     by_hand: bool

@@ -106,7 +106,7 @@ def connections(changed: Mapping[str, Answer], controls: Iterable[Answer]) -> li
     traffic may hold twice the connections.
     """
     others = [(*_open(answer),) for answer in controls]
-    faults = []
+    problems = []
     for host, answer in changed.items():
         held, requests = _open(answer)
         if held is None or requests < LEAST_REQUESTS:
@@ -117,8 +117,8 @@ def connections(changed: Mapping[str, Answer], controls: Iterable[Answer]) -> li
             if their is not None and theirs >= LEAST_REQUESTS
         ]
         said = connections_problem(held, scaled, MOST_CONNECTIONS_RATIO)
-        faults += [f"{host}: {said}"] if said else []
-    return faults
+        problems += [f"{host}: {said}"] if said else []
+    return problems
 
 
 def _open(answer: Answer) -> tuple[int | None, int]:

@@ -20,7 +20,7 @@ from evenkeel.canary.plan import Plan
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import SHORTEST_LEASE_SECONDS
-from evenkeel.errors import Fault, Faults, Inconclusive, Refused
+from evenkeel.errors import Inconclusive, Problem, Problems, Refused
 from evenkeel.host.state.journal import ACTIVATED
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA
 from evenkeel.records import Record, read_record, utc_now, write_record
@@ -157,17 +157,17 @@ def _require_carried(
 ) -> None:
     """Raise Refused unless each of `hosts` still has the change live, confirmed or under lease."""
     entries = folder.manifest()["hosts"]
-    faults = []
+    problems = []
     for host in hosts:
         answer = answers.get(host) or {}
         got = _why_not_carried(folder.change_id, str(entries[host]["release"]), answer)
         if got:
-            faults.append(Fault(host, f"change {folder.change_id} live under its lease", got))
-    if faults:
+            problems.append(Problem(host, f"change {folder.change_id} live under its lease", got))
+    if problems:
         undo = f"-e undo={folder.change_id}"
-        raise Faults(
+        raise Problems(
             f"The hold of {folder.change_id} is over: the deploy cannot go on from it",
-            faults,
+            problems,
             where=f"{hold_path(folder, int(held.body['stage']))}, until {held.body['until']}",
             next_step=f"see that every host is back: ansible-playbook playbooks/rollback.yml {undo}"
             ", then deploy the change again from its first stage",

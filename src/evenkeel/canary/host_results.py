@@ -11,8 +11,8 @@ from typing import Any
 
 from evenkeel import __version__
 from evenkeel.canary import plan as plans
+from evenkeel.canary.change_outcome import UNTOUCHED, Answers, outcome
 from evenkeel.canary.hold import let_go_on
-from evenkeel.canary.outcome import UNTOUCHED, Answers, outcome
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.judge.verdict import FAIL, PASS

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evenkeel.intent.guardrails import limit
-from evenkeel.intent.shares import SPREAD_OTHERWISE, Spread, taking_traffic
+from evenkeel.intent.share_forecast import SPREAD_OTHERWISE, Spread, taking_traffic
 
 # False alarms of the share test of a whole canary watch: one in a hundred.
 ALPHA = 0.01

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evenkeel.canary import compare, fleet_shares
+from evenkeel.canary.change_outcome import outcome, recap
 from evenkeel.canary.hold import let_go_on, may_be_held
-from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
 from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger
@@ -170,7 +170,7 @@ def _row(result: Result | None) -> dict[str, Any]:
     status = str(result.get("status") or "failed")
     if status != "ok" or answer.get("reverted") or verdict not in ORDER:
         verdict = FAIL
-        reasons = reasons or [_fault(result, answer)]
+        reasons = reasons or [_problem(result, answer)]
     return {
         "status": status,
         "verdict": verdict,
@@ -196,7 +196,7 @@ def _counted(pool: Result) -> dict[str, Any]:
     return {key: pool.get(key) for key in ("unit", "assumption")}
 
 
-def _fault(result: Result, answer: Result) -> str:
+def _problem(result: Result, answer: Result) -> str:
     error = answer.get("error") or {}
     said = error.get("what") if isinstance(error, Mapping) else None
     if said:

@@ -26,7 +26,7 @@ from evenkeel.change.identities import (
     require_second_key,
     require_second_person,
 )
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.state.signers import LARGEST_BYTES, LONGEST_VALID_HOURS
 from evenkeel.records import (
     Record,
@@ -280,11 +280,11 @@ def _too_few(
             got=str(valid),
             next_step=ask,
         )
-    faults = [
-        Fault(f"approvals/{person}.json", error.wanted or "a valid approval", error.what)
+    problems = [
+        Problem(f"approvals/{person}.json", error.wanted or "a valid approval", error.what)
         for person, error in void.items()
     ]
-    return Faults(what, faults, where=str(folder.path), next_step=ask)
+    return Problems(what, problems, where=str(folder.path), next_step=ask)
 
 
 def _is_after(text: str, now: datetime) -> bool:

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from evenkeel.balancer.dialect import Dialect
-from evenkeel.change.declared import OF_THE_REHEARSAL, Declared, Waiver, of_manifest
+from evenkeel.change.declarations import OF_THE_REHEARSAL, Declared, Waiver, of_manifest
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import Fault, Faults
+from evenkeel.errors import Problem, Problems
 from evenkeel.intent.policy_rules import STOP, policy_findings
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json
@@ -147,13 +147,13 @@ def stops(result: Data) -> list[Data]:
 
 
 def require_no_stop(result: Data) -> None:
-    """Raise Faults, with each rule's id, line, reason and next step, where a rule stops."""
+    """Raise Problems, with each rule's id, line, reason and next step, where a rule stops."""
     found = stops(result)
     if not found:
         return
-    raise Faults(
+    raise Problems(
         f"{len(found)} policy rule{'s stop' if len(found) > 1 else ' stops'} the change",
-        [Fault(where(one), one["next_step"], f"{one['got']}; {one['reason']}") for one in found],
+        [Problem(where(one), one["next_step"], f"{one['got']}; {one['reason']}") for one in found],
         where=", ".join(sorted({host for one in found for host in one["hosts"]}))[:300],
         next_step="correct the intent, or waive a rule in the change with a reason: -e "
         f'\'{{"waivers": [{{"rule": "{found[0]["rule"]}", "subject": '

@@ -17,7 +17,7 @@ from pathlib import Path
 from evenkeel.commands import run
 from evenkeel.errors import Refused
 from evenkeel.profile.learn import TOP, Learner
-from evenkeel.profile.model import MOST_ROWS
+from evenkeel.profile.traffic_profile import MOST_ROWS
 from evenkeel.records import write_atomically
 
 # Longer lines are cut; the rest is no second line.

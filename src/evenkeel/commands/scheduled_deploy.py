@@ -14,8 +14,8 @@ from typing import Any
 from evenkeel.change.windows import require_open
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
-from evenkeel.schedule.deploy import deploy
 from evenkeel.schedule.due import Settings, due
+from evenkeel.schedule.run_due import deploy
 from evenkeel.schedule.runner import RunPlaybook, playbooks, read_settings
 from evenkeel.terminal import say
 
@@ -73,7 +73,7 @@ def only_one(changes: Path) -> Iterator[None]:
     """
     if not changes.is_dir():
         raise Refused(
-            "There is no folder of changes",
+            "The folder of changes is missing",
             where=str(changes),
             next_step="set evenkeel_changes_dir in the inventory",
         )

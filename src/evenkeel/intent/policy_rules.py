@@ -1,7 +1,7 @@
-"""Policy rules about an intent, whatever the balancer: what no traffic can show.
+"""Policy rules about an intent, for all balancers: mistakes that no traffic can show.
 
-Rules about what a balancer really gets are its role's (`rules` of its dialect). Both give findings
-of one shape; see `evenkeel.change.findings`.
+Rules about a balancer's files are in its role (`rules` of its dialect). Both give findings of one
+shape; see `evenkeel.change.findings`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evenkeel.intent.routing import ask_of_test, asks_of, reached
-from evenkeel.intent.shares import UNKNOWN, shares, taking_traffic
+from evenkeel.intent.share_forecast import UNKNOWN, shares, taking_traffic
 
 STOP, TELL = "stop", "tell"
 Data = Mapping[str, Any]
@@ -20,7 +20,7 @@ Data = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """What the rules look at: the intent, that of what is live (or None), and today's date."""
+    """The input of a rule: the intent, the live intent (or None), and today's date."""
 
     now: Data
     before: Data | None
@@ -41,7 +41,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. A comparison is about what the change does, so that nothing of it is live."""
+    """One rule. One that `compares` is about the change, so nothing of it is live already."""
 
     id: str
     severity: str
@@ -54,9 +54,9 @@ class Rule:
 
 
 def policy_findings(now: Data, before: Data | None, today: str) -> list[dict[str, Any]]:
-    """Give what breaks a rule in a normalised intent; `today` is a date as 2026-12-31.
+    """Give the findings about a normalised intent; `today` is a date such as 2026-12-31.
 
-    What is in `before` as well is `live_already`, and is told alone.
+    A finding that `before` has too is `live_already`, and does not stop the change.
     """
     found = []
     for rule in RULES:
@@ -105,7 +105,7 @@ def _without_end(seen: Seen) -> Iterator[Hit]:
     for pool, name, server in _out_of_traffic(seen):
         if not server.get("until"):
             why = f", {server['reason']}" if server.get("reason") else ""
-            got = f"{server['state']} without an end{why}"
+            got = f"{server['state']} without an end date{why}"
             yield Hit(f"pool {pool}, server {name}", got, pool, name)
 
 
@@ -130,7 +130,7 @@ def _shadowed(seen: Seen) -> Iterator[Hit]:
 
 
 def _rerouted(seen: Seen) -> Iterator[Hit]:
-    """Compare where each request that routes name goes now and will go."""
+    """Compare the pools of all routed requests before and after the change."""
     if seen.before is None:
         return
     servers = {pool["name"]: _endpoints(pool) for pool in seen.now["pools"]}
@@ -148,7 +148,7 @@ def _rerouted(seen: Seen) -> Iterator[Hit]:
                 seen, route, listener["name"], after
             ):
                 continue
-            # A pool that comes or goes with this very change says that it is meant.
+            # A pool that comes or goes shows intention.
             meant = after is not None and (before not in servers or after not in was)
             name = str(listener["name"])
             yield Hit(
@@ -168,11 +168,11 @@ def _is_renamed(old: set[tuple[str, int]] | None, new: set[tuple[str, int]] | No
 
 
 def _is_tested(seen: Seen, route: str, listener: str, pool: str | None) -> bool:
-    """Whether a route test is about these requests and expects where they go now."""
+    """Whether a route test covers these requests and expects their new pool."""
     for test in seen.now["route_tests"]:
         ask = ask_of_test(test)
         if test.get("method", "GET") != "GET":
-            # It says where one method goes, and not where the route does.
+            # Such a test covers one method, not the route.
             continue
         if test["listener"] == listener and reached(seen.before or {}, ask)[0] == route:
             expects = test["expect_pool"]
@@ -207,7 +207,7 @@ def _over_capacity(seen: Seen) -> Iterator[Hit]:
             name, capacity = str(server["name"]), server["capacity"]
             needed = rate * known.shares[name]
             if capacity is not None and needed > capacity * most / 100 + 1e-9:
-                got = f"{needed:.4g} of {capacity:.4g} requests a second, at most {most:g} % wanted"
+                got = f"{needed:.4g} of {capacity:.4g} requests a second, allowed are {most:g} %"
                 yield Hit(f"pool {pool['name']}, server {name}", got, str(pool["name"]), name)
 
 
@@ -220,7 +220,7 @@ def _pool_over_capacity(seen: Seen) -> Iterator[Hit]:
         total = math.fsum(one["capacity"] for one in servers)
         if rate > total * most / 100 + 1e-9:
             name = str(pool["name"])
-            got = f"{rate:.4g} requests a second, and {total:.4g} that its active servers can take"
+            got = f"{rate:.4g} requests a second; its active servers can take {total:.4g}"
             yield Hit(f"pool {name}", got, name)
 
 
@@ -228,37 +228,37 @@ RULES = (
     Rule(
         "out-without-end",
         TELL,
-        "A server is out of traffic, and nothing says until when",
+        "A server is out of traffic without an end date",
         "Servers that are draining or inactive without `until`.",
-        "a server that is forgotten is missing at the next peak",
+        "a forgotten server is missing at the next peak",
         "give it `until` and `reason`",
         _without_end,
     ),
     Rule(
         "out-past-its-end",
         STOP,
-        "A server is out of traffic, and its end has passed",
+        "A server is out of traffic after its end date",
         "An `until` that has passed.",
-        "the day that was written there is over, so it was forgotten or never meant",
+        "the date has passed, so the server was forgotten or the date was wrong",
         "make the server active again, or give it another `until`",
         _over,
     ),
     Rule(
         "route-shadowed",
         STOP,
-        "A route gets no request, since one before it takes them all",
-        "Routes of which every host and path is taken by one earlier route.",
-        "the first route that matches wins, and its pool answers in place of the one that is meant",
+        "A route gets no requests, since an earlier route takes them all",
+        "Routes whose hosts and paths are all taken by one earlier route.",
+        "the first matching route wins, so the wrong pool answers",
         "put the narrower route first, or remove it",
         _shadowed,
     ),
     Rule(
         "rerouted-without-test",
         STOP,
-        "Requests go to another pool than now, and no route test says so",
-        "Each host and path that routes name in what is live, followed through both intents. Told"
-        " where the pool comes or goes with the change.",
-        "a route that was mistyped, moved or removed looks like this",
+        "Requests move to another pool, and no route test expects it",
+        "Each host and path of the live routes, followed through both intents. It only tells where"
+        " the pool comes or goes with the change.",
+        "a mistyped, moved or removed route looks like this",
         "add a route test that expects the new pool, or correct the route",
         _rerouted,
         compares=True,
@@ -269,7 +269,7 @@ RULES = (
         "A route that no route test reaches",
         "Routes and defaults of http listeners with routes. With the guardrail"
         " `untested_routes: fail` it stops.",
-        "the rehearsal cannot tell whether its requests arrive where they are meant to",
+        "the rehearsal cannot know which pool its requests should reach",
         "add a route test for it",
         _untested,
     ),
@@ -279,7 +279,7 @@ RULES = (
         "A server needs more than it can take at the pool's peak",
         "The forecast share of `peak_requests_per_second`, against `capacity` and the guardrail"
         " `largest_capacity_percent`.",
-        "it is overloaded while the others have room",
+        "it is overloaded while the others are not",
         "correct weights or capacities, or add servers",
         _over_capacity,
     ),
@@ -288,7 +288,7 @@ RULES = (
         STOP,
         "A pool's servers cannot take its peak",
         "`peak_requests_per_second` against the capacities of the active servers together.",
-        "at the peak all of them are overloaded",
+        "all of them are overloaded at the peak",
         "add servers, or take fewer of them out of traffic",
         _pool_over_capacity,
     ),

@@ -26,21 +26,24 @@ from evenkeel import program
 from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.profile.model import DEFAULT, Profile, read_profile
+from evenkeel.profile.traffic_profile import DEFAULT, Profile, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.plan import placeholder_files, world
-from evenkeel.rehearsal.plan.references import with_all_named
-from evenkeel.rehearsal.plan.requests import WAIVED, words_of_all
+from evenkeel.rehearsal.plan.references import with_references
+from evenkeel.rehearsal.plan.requests import words_of_all
 from evenkeel.rehearsal.plan.waivers import waived_requests
 from evenkeel.rehearsal.protocol import paths
+from evenkeel.rehearsal.protocol.world_types import Plan, World
 
 _PARTS = ("host/**/*.py", "judge/*.py", "rehearsal/**/*.py", "__init__.py", "errors.py")
+# The contract's shapes, which controller and container share.
+_SHAPES = ("balancer/__init__.py", "balancer/types.py")
 # Not for the container: what only the controller can do.
 _OURS_ALONE = {
     f"rehearsal/{name}.py"
     for name in (
-        "bundles", "outcome", "plan/placeholder_files", "plan/references", "ship", "staging"
+        "bundles", "plan/placeholder_files", "plan/references", "ship", "staging", "verifier"
     )
 }  # fmt: skip
 
@@ -50,7 +53,7 @@ def rehearsal_program() -> bytes:
     top = Path(evenkeel.__file__).parent
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for pattern in _PARTS:
+        for pattern in (*_PARTS, *_SHAPES):
             for path in sorted(top.glob(pattern)):
                 name = path.relative_to(top).as_posix()
                 if name not in _OURS_ALONE:
@@ -127,12 +130,12 @@ def _world(
     digest: str,
     bundle: Bundle,
     settings: Settings,
-    made: Mapping[str, Any],
-) -> dict[str, Any]:
+    plan: Plan,
+) -> World:
     base = settings.change / "base" / bundle.host
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
     files = [_files(settings.change / part / bundle.host) for part in ("base", "bundle")]
-    made = with_all_named(made, load_dialect(settings.role), *files)
+    made = with_references(plan, load_dialect(settings.role), *files)
     live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
@@ -148,7 +151,7 @@ def _world(
         "release": bundle.release,
         "files": manifest["hosts"][bundle.host]["files"],
         "base": {"release": bundle.base if names else None, "files": names},
-        WAIVED: waived_requests(manifest),
+        "waived_requests": waived_requests(manifest),
         # The same bundle is given the same traffic, every time.
         "seed": int(bundle.release[:8], 16),
     }

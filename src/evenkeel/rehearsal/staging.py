@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.containers import images, names, podman
 from evenkeel.errors import Refused
 from evenkeel.judge.verdict import PASS
 from evenkeel.records import read_json
-from evenkeel.rehearsal import outcome
+from evenkeel.rehearsal import verifier
 from evenkeel.rehearsal.bundles import (
     CHANGE,
     HOSTS,
@@ -43,8 +43,44 @@ from evenkeel.rehearsal.bundles import (
 from evenkeel.rehearsal.checks import effect, verdicts
 from evenkeel.rehearsal.plan.handwritten import as_measured
 from evenkeel.rehearsal.plan.waivers import Policy
+from evenkeel.rehearsal.protocol.check import Check
+from evenkeel.rehearsal.protocol.effect_types import Effect
+from evenkeel.rehearsal.protocol.measured_types import Measured, Reloads, Seen
+from evenkeel.rehearsal.protocol.world_types import UsedProfile, World
 
 Progress = Callable[[str], None]
+
+
+class BundleResult(TypedDict):
+    """One bundle of the record: what it was rehearsed with, and what came of it."""
+
+    release: str
+    base: str | None
+    hosts: list[str]
+    other_bases: list[str]
+    unreached: list[str]
+    base_said: str
+    traffic: Traffic
+    checks: list[Check]
+    effect: Effect
+    seconds: dict[str, float]
+
+
+class Traffic(UsedProfile):
+    """The profile that a bundle was rehearsed with, and what servers saw of it."""
+
+    seen: Seen | None
+
+
+class StagingBody(TypedDict):
+    """The record of a rehearsal."""
+
+    verdict: str
+    bundles: list[BundleResult]
+    versions: dict[str, str]
+    # {step: seconds}
+    seconds: dict[str, float]
+
 
 RUN_SECONDS = 900
 # Containers that are rehearsed at the same time: each of them waits for most of its time.
@@ -67,7 +103,7 @@ def rehearse(
     role_dir: Path,
     repo_root: Path,
     progress: Progress,
-) -> dict[str, Any]:
+) -> StagingBody:
     """Rehearse every distinct bundle of the change in `change_dir` (of `hosts`, or of all).
 
     Gives {"verdict", "bundles": [{"release", "base", "hosts", "other_bases", "unreached",
@@ -81,7 +117,7 @@ def rehearse(
     bundles = distinct(folder.manifest(), hosts)
     among = ", ".join(f"{one.name} ({len(one.hosts)} hosts)" for one in bundles)
     progress(f"rehearse {len(bundles)} distinct bundles of {folder.change_id}: {among}")
-    body: dict[str, Any] = {"bundles": [], "versions": _versions(), "seconds": {}}
+    body: StagingBody = {"verdict": "", "bundles": [], "versions": _versions(), "seconds": {}}
     for first in range(0, len(bundles), AT_ONCE):
         _batch(bundles[first : first + AT_ONCE], folder, role_dir, repo_root, progress, body)
     body["verdict"] = verdicts.verdict_of(
@@ -100,7 +136,7 @@ def _batch(
     role_dir: Path,
     root: Path,
     progress: Progress,
-    body: dict[str, Any],
+    body: StagingBody,
 ) -> None:
     """Rehearse some bundles at the same time and add what came of it to `body`."""
     with _alone(root) as lock, tempfile.TemporaryDirectory(prefix="evenkeel-") as scratch:
@@ -234,19 +270,19 @@ def _started(
 
 def _found(
     bundles: list[Bundle], results: Path, code: int, policy: Policy | None = None
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+) -> tuple[list[BundleResult], dict[str, str]]:
     """Read what was measured and judge it; raises EvenkeelError when that cannot be done."""
-    verified = outcome.verified(results)
-    found: list[dict[str, Any]] = []
+    verified = verifier.verified(results)
+    found: list[BundleResult] = []
     versions: dict[str, str] = {}
     for bundle in bundles:
         if bundle.name not in verified:
-            raise outcome.trouble(results)
+            raise verifier.trouble(results)
         one, used = judged(bundle, results, verified[bundle.name], policy)
         found.append(one)
         versions |= used
     if code and verdicts.verdict_of(check for one in found for check in one["checks"]) == PASS:
-        raise outcome.trouble(results)
+        raise verifier.trouble(results)
     return found, versions
 
 
@@ -260,19 +296,19 @@ def _versions() -> dict[str, str]:
 
 def judged(
     bundle: Bundle, results: Path, container: dict[str, str], policy: Policy | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[BundleResult, dict[str, str]]:
     """Judge what was measured of one bundle; give its part of the record, and the versions.
 
     `container` has {test: "" or what failed} of the container itself; `policy` is that of the
     change. Raises EvenkeelError when something was not measured.
     """
-    world, measured, reloads = (
-        _result(results, bundle, what) for what in ("world", "measured", "reloads")
-    )
+    world: World = _result(results, bundle, "world")
+    measured: Measured = _result(results, bundle, "measured")
+    reloads: Reloads = _result(results, bundle, "reloads")
     found = policy.checks(bundle.hosts) if policy else []
     found += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
     world = as_measured(world, measured)
-    found.append(outcome.container_check(container))
+    found.append(verifier.container_check(container))
     return {
         "release": bundle.release,
         "base": bundle.base,
@@ -283,19 +319,22 @@ def judged(
         # Why what is live now could not be compared with, when it could not.
         "base_said": measured["base"]["said"],
         # What it was rehearsed with; without a sum it is the documented default.
-        "traffic": {**world["profile"], "seen": (measured["after"] or {}).get("seen")},
+        "traffic": {
+            **world["profile"],
+            "seen": measured["after"]["seen"] if measured["after"] else None,
+        },
         "checks": found,
         "effect": effect.effect(world, measured) if measured["after"] else {},
         "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},
     }, measured["versions"]
 
 
-def _result(results: Path, bundle: Bundle, what: str) -> dict[str, Any]:
+def _result(results: Path, bundle: Bundle, what: str) -> Any:
+    """Read one of the files of a bundle, JSON of the type that the caller names."""
     path = results / f"{bundle.name}.{what}.json"
     if not path.exists():
-        raise outcome.trouble(results)
+        raise verifier.trouble(results)
     value = read_json(path, what="What was measured", next_step="run the same command again")
     if not isinstance(value, dict):
-        raise outcome.trouble(results)
-    made: dict[str, Any] = outcome.plain(value)
-    return made
+        raise verifier.trouble(results)
+    return verifier.plain(value)

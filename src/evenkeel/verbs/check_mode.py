@@ -1,6 +1,6 @@
-"""Check mode: what a verb would do, from what a host says and what a verb before it would leave.
+"""Check mode: what a verb would do, told from a host's status and the verbs before it.
 
-What the host would refuse is refused here too, as far as its status tells.
+It also refuses what the host would refuse, as far as the status shows it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any
 
 from evenkeel.errors import Refused
 from evenkeel.verbs import drain
+from evenkeel.verbs.context import Context
+from evenkeel.verbs.results import DeployPlan, HostAnswer, Result
 
-Object = Mapping[str, Any]
-
-# The fact that carries, from play to play of one run, which changes a verb would have moved on.
+# A fact: changes that earlier verbs would advance.
 FACT = "evenkeel_would_change"
 _STATIONS = ("render", "validate", "approve", "plan")
-# A plan with nothing in it: no host is asked about a change that is not there.
-_NO_STAGES: Object = {
+_EMPTY_PLAN: DeployPlan = {
+    "changed": True,
     "digest": "",
     "prepare": False,
     "confirm_first": [],
@@ -26,27 +26,26 @@ _NO_STAGES: Object = {
 }
 
 
-def on_the_controller(
-    verb: str, act: Callable[[], dict[str, Any]], args: Object, task_vars: Object
-) -> dict[str, Any]:
-    """Give what `act`, the verb in check mode, says; or that it would follow on one before it.
+def on_the_controller(context: Context, act: Callable[[], Result]) -> Result:
+    """Give the result of `act`, the verb in check mode, or that it would follow an earlier verb.
 
-    In playbooks/change.yml a verb finds nothing of what the verb before it would have left.
+    In playbooks/change.yml a verb finds none of the files that the verb before would leave.
     """
-    change = str(args.get("change"))
-    would = list((task_vars.get("ansible_facts") or {}).get(FACT) or [])
+    verb, change = context.args["verb"], str(context.args.get("change"))
     if verb not in _STATIONS:
         return act()
+    facts: Any = context.task_vars.get("ansible_facts") or {}
+    would = list(facts.get(FACT) or [])
     if verb != _STATIONS[0] and change in would:
-        return {"changed": True, **(_NO_STAGES if verb == _STATIONS[-1] else {})}
+        return _EMPTY_PLAN if verb == _STATIONS[-1] else {"changed": True}
     result = act()
-    if result.get("changed"):
+    if result["changed"]:
         result["ansible_facts"] = {FACT: [*would, change]}
     return result
 
 
-def would_change(verb: str, options: Object, status: Object) -> bool:
-    """Tell whether `verb` with these `options` would change a host that answers with `status`.
+def would_change(verb: str, options: Mapping[str, object], status: HostAnswer) -> bool:
+    """Tell whether `verb` with these `options` would change a host with this `status`.
 
     Raises Refused for what the host would refuse.
     """
@@ -60,20 +59,20 @@ def would_change(verb: str, options: Object, status: Object) -> bool:
     return "release" in options and live.get("release") != options["release"]
 
 
-def back_to(status: Object) -> str:
-    """Give the release that a host would go back to without being told one; "" for none."""
-    pending, generations = status.get("pending") or {}, status.get("generations") or []
+def back_to(status: HostAnswer) -> str:
+    """Give the release that a rollback without a name would bring back; "" for none."""
+    pending, generations = status.get("pending"), status.get("generations") or []
     if pending:
         return str(pending.get("from"))
     return str(generations[-2].get("release")) if len(generations) > 1 else ""
 
 
-def _rollback(options: Object, status: Object) -> bool:
+def _rollback(options: Mapping[str, object], status: HostAnswer) -> bool:
     pending = status.get("pending") or {}
     generations = status.get("generations") or []
     undo, to = options.get("undo"), options.get("to")
     if to:
-        return _goes_to(str(to), status) or bool(pending)
+        return _moves_to(str(to), status) or bool(pending)
     if pending:
         return undo in (None, pending.get("change"))
     if undo and (not generations or generations[-1].get("change") != undo):
@@ -81,42 +80,45 @@ def _rollback(options: Object, status: Object) -> bool:
     if len(generations) < 2:
         raise Refused(
             "This host has nothing to go back to",
-            wanted="a confirmed release before the one that is live",
+            wanted="a confirmed release before the live one",
             got=f"{len(generations)} confirmed releases",
             next_step="deploy the configuration that you want as a change",
         )
     return True
 
 
-def _goes_to(to: str, status: Object) -> bool:
-    """Whether the host is elsewhere than at `to`, a snapshot or a confirmed release."""
+def _moves_to(to: str, status: HostAnswer) -> bool:
+    """Tell whether the live release differs from `to`, a snapshot or a confirmed release."""
     known = {one["release"]: one["release"] for one in status.get("generations") or []}
-    known |= _snapshots(status)
+    snapshots = _snapshots(status)
+    known |= snapshots
     if to not in known:
         raise Refused(
             "There is no snapshot and no confirmed release of this name",
             where=to,
             wanted="the name of a snapshot, or a confirmed release",
-            got="nothing of that name",
-            next_step="name one of: " + (", ".join(sorted(_snapshots(status))[-20:]) or "none"),
+            got="an unknown name",
+            next_step="name one of: " + (", ".join(sorted(snapshots)[-20:]) or "none"),
         )
     live, running = status.get("live") or {}, status.get("running") or {}
-    there = live.get("confirmed") and running.get("agrees") and not status.get("drift")
-    return not there or live.get("release") != known[to]
+    settled = live.get("confirmed") and running.get("agrees") and not status.get("drift")
+    return not settled or live.get("release") != known[to]
 
 
-def _snapshot(options: Object, status: Object) -> bool:
+def _snapshot(options: Mapping[str, object], status: HostAnswer) -> bool:
     name, live = str(options["name"]), status.get("live") or {}
     pinned = {one["name"]: bool(one.get("pinned")) for one in status.get("snapshots") or []}
     kept = _snapshots(status)
     if options.get("unpin"):
         if name not in pinned:
-            raise Refused("There is no snapshot of this name", where=name, got="nothing of it")
+            raise Refused(
+                "There is no snapshot of this name", where=name, got="no such snapshot"
+            )  # fmt: skip
         return pinned[name]
     if not live.get("adopted") or status.get("drift"):
         raise Refused(
-            "What is live is no release of this program",
-            wanted="a host that was taken over, without edits by hand",
+            "The live configuration is no release of this program",
+            wanted="a release that Evenkeel deployed, without edits by hand",
             next_step="deploy a change first",
         )
     if name not in pinned:
@@ -131,7 +133,7 @@ def _snapshot(options: Object, status: Object) -> bool:
     return bool(options.get("pinned")) and not pinned[name]
 
 
-def _snapshots(status: Object) -> dict[str, str]:
-    """Give the release of every whole snapshot by its name."""
+def _snapshots(status: HostAnswer) -> dict[str, str]:
+    """Give {name: release} of every intact snapshot."""
     found = status.get("snapshots") or []
     return {one["name"]: str(one["release"]) for one in found if not one.get("damaged")}

@@ -1,13 +1,15 @@
-"""The gate of a deploy: what a change has to get past before any host is prepared."""
+"""The preconditions of a deploy: what must hold before any host is prepared."""
 
 from __future__ import annotations
 
+import getpass
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from evenkeel.canary import hold as holds
 from evenkeel.canary import parts
@@ -18,187 +20,213 @@ from evenkeel.change import approval, ledger, rollout
 from evenkeel.change.deploy_lock import take_deploy_lock
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.windows import require_open
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.system.fingerprint import DIGITS
+from evenkeel.program import build_of
 from evenkeel.remote import PROGRAM
+from evenkeel.verbs.context import Context
+from evenkeel.verbs.inventory import freezes, from_inventory
+from evenkeel.verbs.results import DeployPlan, HostAnswer
 
-# Between two calls of a scheduled deploy nobody renews a lease, so it has to cover the time that
-# the next one needs to start and to ask every host for its state.
+# No lease is renewed between two parts.
 SHORTEST_LEASE_OF_A_PART = 60
 
 
-@dataclass(frozen=True)
-class Gate:
-    """What a deploy has to get past. `answers` maps a host to its answer to `status`.
+class Entry(TypedDict):
+    """What the manifest says of one host: the digests of its base and its release."""
 
-    `build` is the on-host program that this controller speaks with (see `program.build_of`).
+    base: str | None
+    release: str
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """A deploy that wants to begin. `answers` maps a host to its answer to `status`.
+
+    `build` is the on-host program that this controller works with (see `program.build_of`).
     `rollout` is what inventory and `-e` say now. `only` names one part, a stage's number or
-    `confirm`; `start_at` the part that `person` lets a held deploy go on with.
+    `confirm`; `start_at` the part at which `person` resumes a held deploy.
     """
 
     folder: ChangeFolder
     hosts: Sequence[str]
-    answers: Mapping[str, Mapping[str, Any]]
+    answers: Mapping[str, HostAnswer]
     allowed_signers: Path
     build: str
     rollout: rollout.Rollout
-    freeze_windows: Sequence[Mapping[str, Any]]
+    freeze_windows: Any
     forks: int
     only: str = ""
     start_at: str = ""
     person: str = ""
-    # The process that lives as long as this deploy does; none for a check that writes nothing.
+    # It lives as long as the deploy; optional.
     pid: int | None = None
 
 
-def open_deploy(gate: Gate, *, write: bool) -> dict[str, Any]:
+def plan(context: Context) -> DeployPlan:
+    """Let the change of the task pass and give the stages to run; see `open_deploy`."""
+    args, names, hostvars = context.args, context.names, context.hostvars
+    deploy = Deploy(
+        folder=context.folder,
+        hosts=names,
+        answers=context.answers("evenkeel_live"),
+        allowed_signers=Path(args["allowed_signers"]).expanduser(),
+        build=build_of(Path(args["role_dir"])),
+        rollout=from_inventory(names, hostvars),
+        freeze_windows=freezes(names, hostvars),
+        forks=int(context.task_vars.get("ansible_forks") or 1),
+        only=str(args.get("only") or ""),
+        start_at=str(args.get("start_at") or ""),
+        person=getpass.getuser(),
+        # The parent of this task's process lives on.
+        pid=os.getppid(),
+    )
+    return open_deploy(deploy, write=not context.check_mode)
+
+
+def open_deploy(deploy: Deploy, *, write: bool) -> DeployPlan:
     """Let an approved change pass and give the stages to run.
 
-    Raises Refused (nothing was touched) when the change is not approved, or to be deployed in
-    another way than was approved, was decided already, a freeze or its own window keeps it out, or
-    a host is not in the state that was reviewed.
+    Raises Refused, with no host touched, when the change is not approved, its rollout is not the
+    approved one, it has an outcome, a freeze or its own window forbids it, or a host is not in the
+    state that was reviewed. Without `write` nothing is written.
     """
-    folder = gate.folder
-    if gate.only and gate.start_at:
+    folder, only = deploy.folder, deploy.only
+    if only and deploy.start_at:
         raise Refused(
-            "A deploy is told twice which part to begin with",
+            "A deploy begins at one part, and two are named",
             where="evenkeel_stage, canary_start_at",
             wanted="one of them",
-            got=f"{gate.only[:40]} and {gate.start_at[:40]}",
+            got=f"{only[:40]} and {deploy.start_at[:40]}",
             next_step="leave one of them out",
         )
-    given = approval.verify(folder, gate.allowed_signers, required=gate.rollout.approvals_required)
-    bound = rollout.require_same(folder, gate.rollout)
+    given = approval.verify(
+        folder, deploy.allowed_signers, required=deploy.rollout.approvals_required
+    )
+    bound = rollout.require_same(folder, deploy.rollout)
     _require_undecided(folder)
-    if gate.only in ("", "1"):
-        # A window that ends in the middle of a good rollout must not take it back.
-        require_open(folder.change(), gate.freeze_windows, datetime.now(UTC))
-    _require_hosts(gate)
-    _require_build(gate)
-    _require_forks(gate)
-    ordered = [host for host in bound.hosts if host in gate.hosts]
-    wanted = plans.plan(ordered, bound.canary_stages, _lease_seconds(bound, gate.only))
-    settled = parts.settled_hosts(gate.answers, folder.change_id)
-    # The one that was signed for, whatever lies there by now: every host's release is held to it.
-    about = {"changed": False, "digest": given[0].digest if given else folder.digest()}
-    if write and gate.pid is not None:
-        take_deploy_lock(folder, gate.pid)
-    plan = plans.keep(folder, wanted) if write else wanted
-    if gate.start_at:
-        held = holds.resume(folder, plan, gate.start_at, gate.answers, gate.person, write=write)
-        return about | parts.chosen(plan, bound, settled, held=held)
-    if write and gate.only in ("", "1"):
-        # What hosts answered to an earlier, killed attempt says nothing of this one.
-        shutil.rmtree(folder.path / "hosts", ignore_errors=True)
-        folder.outcome_json.unlink(missing_ok=True)
-    if gate.only == CONFIRM:
-        stages.require_passed(folder, len(plan.stages))
-    return about | parts.chosen(plan, bound, settled, only=gate.only)
-
-
-def _lease_seconds(bound: rollout.Rollout, only: str) -> int:
-    """Give the lease of the hosts; between the parts of a deploy Ansible is started anew."""
-    return max(bound.canary_lease_seconds, SHORTEST_LEASE_OF_A_PART if only else 0)
-
-
-def _require_forks(gate: Gate) -> None:
-    """Every host is watched at the same time, so each needs a fork of Ansible's to itself."""
-    if gate.forks < len(gate.hosts):
+    if only in ("", "1"):
+        # A closing window must not stop a rollout.
+        require_open(folder.change(), deploy.freeze_windows, datetime.now(UTC))
+    _require_hosts(deploy)
+    _require_build(deploy)
+    # Hosts are watched at once, each from a fork.
+    if deploy.forks < len(deploy.hosts):
         raise Refused(
-            "Ansible has fewer forks than the change has hosts: not all could be watched at once",
+            "Ansible has fewer forks than the change has hosts, so it cannot watch all at once",
             where="forks in ansible.cfg",
-            wanted=f"at least {len(gate.hosts)}",
-            got=str(gate.forks),
-            next_step=f"add --forks {len(gate.hosts)}, or name fewer hosts with --limit",
+            wanted=f"at least {len(deploy.hosts)}",
+            got=str(deploy.forks),
+            next_step=f"add --forks {len(deploy.hosts)}, or name fewer hosts with --limit",
         )
+    ordered = [host for host in bound.hosts if host in deploy.hosts]
+    shortest = SHORTEST_LEASE_OF_A_PART if only else 0
+    lease_seconds = max(bound.canary_lease_seconds, shortest)
+    wanted = plans.plan(ordered, bound.canary_stages, lease_seconds)
+    settled = parts.settled_hosts(deploy.answers, folder.change_id)
+    # The signed digest: the folder may have changed since.
+    digest = given[0].digest if given else folder.digest()
+    if write and deploy.pid is not None:
+        take_deploy_lock(folder, deploy.pid)
+    stored = plans.keep(folder, wanted) if write else wanted
+    if deploy.start_at:
+        held = holds.resume(
+            folder, stored, deploy.start_at, deploy.answers, deploy.person, write=write
+        )
+        part = parts.chosen(stored, bound, settled, held=held)
+    else:
+        if write and only in ("", "1"):
+            # A killed attempt's answers are no evidence.
+            shutil.rmtree(folder.path / "hosts", ignore_errors=True)
+            folder.outcome_json.unlink(missing_ok=True)
+        if only == CONFIRM:
+            stages.require_passed(folder, len(stored.stages))
+        part = parts.chosen(stored, bound, settled, only=only)
+    return cast("DeployPlan", {"changed": False, "digest": digest, **part})
 
 
 def _require_undecided(folder: ChangeFolder) -> None:
-    # One that was refused touched nothing, so it may try again.
     if not folder.outcome_json.exists():
         return
     outcome = ledger.verify_chain(folder, ledger.OUTCOME).outcome
     said = outcome.body.get("outcome") if outcome else None
+    # It touched nothing, so it may try again.
     if said == "refused":
         return
     raise Refused(
         f"The change {folder.change_id} was decided already",
         where=str(folder.outcome_json),
         got=f"outcome {said}",
-        next_step="render what you want now as a change of its own",
+        next_step="render what you want now as a new change",
     )
 
 
-def _require_hosts(gate: Gate) -> None:
-    """Every host answers, and has live what was reviewed (or this change, after a crash)."""
-    entries = gate.folder.manifest()["hosts"]
-    change = gate.folder.change_id
+def _require_hosts(deploy: Deploy) -> None:
+    """Raise Problems unless every host answers and has live what was reviewed, or this change."""
+    entries = deploy.folder.manifest()["hosts"]
+    change = deploy.folder.change_id
     faults = []
-    for host in gate.hosts:
-        answer = gate.answers.get(host)
+    for host in deploy.hosts:
+        answer = deploy.answers.get(host)
         if host not in entries:
-            faults.append(Fault(host, "a host that the change was rendered for", "a new host"))
+            faults.append(Problem(host, "a host that the change was rendered for", "a new host"))
         elif not answer:
-            faults.append(Fault(host, "an answer to status", "none: it cannot be reached"))
-        else:
-            faults += _faults_of_host(host, entries[host], answer, change)
+            faults.append(Problem(host, "an answer to status", "none: it cannot be reached"))
+        elif fault := fault_of_host(host, entries[host], answer, change):
+            faults.append(fault)
     if faults:
-        raise Faults(
-            "The fleet is not as it was when the change was reviewed",
+        raise Problems(
+            "The fleet has changed since the change was reviewed",
             faults,
-            where=str(gate.folder.path),
+            where=str(deploy.folder.path),
             next_step="render the change again under a new id, or mend the hosts that are named",
         )
 
 
-def _require_build(gate: Gate) -> None:
-    """Every host has the program that this controller was made with.
+def fault_of_host(host: str, entry: Entry, answer: HostAnswer, change: str) -> Problem | None:
+    """Give why a host is not in the state that was reviewed; None when it is."""
+    live = answer.get("live") or {}
+    holder = (answer.get("pending") or {}).get("change")
+    if holder and holder != change:
+        return Problem(host, "no change under way", f"change {holder} holds it")
+    if answer.get("drift"):
+        return Problem(host, "the live files as they were rendered", "files changed by hand")
+    release = live.get("release")
+    if release not in (entry["base"], entry["release"]):
+        base = str(entry["base"])[:12]
+        # It names the change that was deployed first.
+        whose = f", of change {live['change']}" if live.get("change") else ""
+        return Problem(host, f"base {base} live", f"{str(release)[:12]} live{whose}")
+    return None
 
-    Another one may not understand how it is asked to watch, and would say so only when the change
-    is live. To confirm what was watched nothing is asked anew.
+
+def _require_build(deploy: Deploy) -> None:
+    """Raise Problems when a host has another program than this controller was made with.
+
+    It may not understand the options of the watch, and would refuse only when the change is live.
+    To confirm needs no watch.
     """
-    if CONFIRM in (gate.only, gate.start_at):
+    if CONFIRM in (deploy.only, deploy.start_at):
         return
-    other = {
-        host: build
-        for host in gate.hosts
-        if (build := gate.answers[host].get("build")) != gate.build
-    }
-    faults = [Fault(host, f"build {gate.build}", _in_words(build)) for host, build in other.items()]
+    faults, watching = [], False
+    for host in deploy.hosts:
+        build = deploy.answers[host].get("build")
+        if build == deploy.build:
+            continue
+        got = f"build {str(build)[:DIGITS]}" if build else "files that it cannot read itself"
+        if build is None:
+            got = "an earlier version, which has no build"
+        faults.append(Problem(host, f"build {deploy.build}", got))
+        watching = watching or bool(deploy.answers[host].get("pending"))
     if not faults:
         return
     next_step = "run playbooks/install.yml on the hosts that are named, then deploy again"
-    if any(gate.answers[host].get("pending") for host in other):
-        # No program is replaced under a change.
+    if watching:
+        # No program is replaced while it watches a change.
         next_step = "go on from the checkout that began it, or take it back: scripts/rollback"
-    raise Faults(
+    raise Problems(
         "Hosts have another on-host program, or another driver, than this controller",
         faults,
         where=PROGRAM,
         next_step=next_step,
     )
-
-
-def _in_words(build: object) -> str:
-    if build is None:
-        return "an earlier version, which does not say"
-    return f"build {str(build)[:DIGITS]}" if build else "files that it cannot read itself"
-
-
-def _faults_of_host(
-    host: str, entry: Mapping[str, Any], answer: Mapping[str, Any], change: str
-) -> list[Fault]:
-    live = answer.get("live") or {}
-    pending = answer.get("pending") or {}
-    holder = pending.get("change")
-    if holder and holder != change:
-        return [Fault(host, "no change under way", f"change {holder} holds it")]
-    if answer.get("drift"):
-        return [Fault(host, "the live files as they were rendered", "files changed by hand")]
-    release = live.get("release")
-    if release not in (entry["base"], entry["release"]):
-        base = str(entry["base"])[:12]
-        # So that who deploys sees at once who was faster.
-        whose = f", of change {live['change']}" if live.get("change") else ""
-        return [Fault(host, f"base {base} live", f"{str(release)[:12]} live{whose}")]
-    return []

@@ -9,7 +9,7 @@ from evenkeel.canary import hold as holds
 from evenkeel.canary.host_results import final_results
 from evenkeel.canary.plan import load
 from evenkeel.canary.stage import require_passed, require_previous
-from evenkeel.errors import Faults, Inconclusive, Refused
+from evenkeel.errors import Inconclusive, Problems, Refused
 from evenkeel.records import read_record
 
 NOW = datetime(2024, 6, 20, 13, 0, tzinfo=UTC)
@@ -123,7 +123,7 @@ GONE = {
 def test_a_person_who_comes_too_late_is_refused_and_told_what_became_of_the_host(
     held, state, words
 ):
-    with pytest.raises(Faults, match=r"The hold of .* is over") as refused:
+    with pytest.raises(Problems, match=r"The hold of .* is over") as refused:
         resume(held, carrying(held, **state))
     assert words in str(refused.value)
     assert "2024-06-20T13:15:00Z" in refused.value.where
@@ -131,7 +131,7 @@ def test_a_person_who_comes_too_late_is_refused_and_told_what_became_of_the_host
 
 
 def test_a_host_that_does_not_answer_keeps_the_deploy_from_going_on(held):
-    with pytest.raises(Faults, match="no answer"):
+    with pytest.raises(Problems, match="no answer"):
         resume(held, {})
 
 

@@ -4,7 +4,7 @@ import pytest
 from unit.change.build import Sample
 
 from evenkeel.change.rollout import Place, Rollout, check, load, require_same
-from evenkeel.errors import Faults, Refused
+from evenkeel.errors import Problems, Refused
 
 PLACES = (Place("lb2", "standby", "ams"), Place("lb1", "active", "ams"), Place("lb3"))
 STAGES = ({"hosts": 1, "bake_seconds": 30}, {"hosts": "100%"})
@@ -48,9 +48,9 @@ def test_what_is_written_is_read_back_the_same(folder):
     ],
 )
 def test_another_rollout_than_the_approved_one_is_refused_by_name(folder, change, names):
-    with pytest.raises(Faults, match="would not be the one that was approved") as refused:
+    with pytest.raises(Problems, match="would not be the one that was approved") as refused:
         require_same(folder, replace(BOUND, **change))
-    assert [fault.path for fault in refused.value.faults] == names
+    assert [problem.path for problem in refused.value.problems] == names
     assert refused.value.exit_code == 10
 
 
@@ -74,9 +74,9 @@ def test_every_value_without_a_meaning_is_told_at_once():
         *((), 0, "later", "ask", True, 5),
         {"listener": "a\r\nb", "path": "shop", "host": "x", "requests_per_second": 51, "port": 1},
     )
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         check(wrong)
-    assert [fault.path for fault in caught.value.faults] == [
+    assert [problem.path for problem in caught.value.problems] == [
         "canary_confirm",
         "canary_on_inconclusive",
         "canary_hold_seconds",

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from evenkeel.change.windows import require_open
-from evenkeel.errors import Faults, Refused
+from evenkeel.errors import Problems, Refused
 
 NOW = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
 FREEZE = {"from": "2026-12-20T00:00:00Z", "to": "2027-01-02T00:00:00Z", "reason": "year's end"}
@@ -34,11 +34,11 @@ def test_a_change_after_its_window_is_refused():
 
 @pytest.mark.parametrize("windows", [["x"], "x", 7, {"from": "x"}, [None], [[]]])
 def test_freezes_that_are_no_list_of_windows_keep_everything_out(windows):
-    with pytest.raises(Faults, match="freeze_windows: wanted a list of"):
+    with pytest.raises(Problems, match="freeze_windows: wanted a list of"):
         require_open({}, windows, NOW)
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "2026-12-24T12:00:00", None, 7])
 def test_a_window_that_cannot_be_read_keeps_everything_out(text):
-    with pytest.raises(Faults):
+    with pytest.raises(Problems):
         require_open({}, [FREEZE | {"from": text}], NOW)

@@ -11,12 +11,13 @@ from unittest.mock import Mock
 import pytest
 import yaml
 from evenkeel_proof.commands import demo
+from evenkeel_proof.pages import intent_reference
 
-from evenkeel.change import catalogue
+from evenkeel.change import policy_page
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.host import arguments
 from evenkeel.host.system.driver import CAPABILITY_NAMES
-from evenkeel.intent import parse_intent, reference
+from evenkeel.intent import parse_intent
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -150,8 +151,10 @@ def test_every_inventory_variable_of_a_playbook_is_documented():
 
 
 def test_the_reference_of_the_intent_is_up_to_date():
-    path = ROOT / reference.REFERENCE_FILE
-    assert path.read_text() == reference.text(), "run: python -m evenkeel.intent.reference"
+    path = ROOT / intent_reference.REFERENCE_FILE
+    assert path.read_text() == intent_reference.text(), (
+        "run: python -m evenkeel_proof.pages.intent_reference"
+    )
 
 
 def test_the_readme_shows_how_every_step_of_the_demo_ended():
@@ -201,5 +204,5 @@ def test_no_name_in_our_code_is_a_second_word_for_a_thing():
 
 
 def test_the_page_of_policy_rules_is_up_to_date():
-    page = ROOT / catalogue.PAGE_FILE
-    assert page.read_text() == catalogue.text(ROOT), "run: python -m evenkeel.change.catalogue"
+    page = ROOT / policy_page.PAGE_FILE
+    assert page.read_text() == policy_page.text(ROOT), "run: python -m evenkeel.change.policy_page"

@@ -8,9 +8,31 @@ from evenkeel.intent.parse import normalise, parse_intent
 from evenkeel.rehearsal.plan import world as worlds
 from evenkeel.rehearsal.run.reachability import to_try
 
+# What `ship` adds to a plan.
+SHIPPED: dict[str, Any] = {
+    "health": {},
+    "live_health": {},
+    "nameservers": [],
+    "speaks": {},
+    "over_tls": [],
+    "unchanged": [],
+    "words": {"paths": [], "hosts": []},
+    "base_words": {"paths": [], "hosts": [], "headers": []},
+    "balancer": "haproxy",
+    "change_id": "c1",
+    "digest": "d" * 64,
+    "release": "a" * 64,
+    "files": {},
+    "base": {"release": "b" * 64, "files": []},
+    "waived_requests": {},
+    "seed": 1,
+}
+NO_QUESTIONS: dict[str, Any] = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
+
 
 def world_of(pool: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    return worlds.build(normalise(parse_intent(intent(pool, **more), where="lb1")))
+    plan = worlds.build(normalise(parse_intent(intent(pool, **more), where="lb1")))
+    return {**plan, **SHIPPED}
 
 
 def tally(servers: dict[str, int], failed: int = 0, errors: dict[str, int] | None = None) -> Any:
@@ -24,6 +46,33 @@ def tally(servers: dict[str, int], failed: int = 0, errors: dict[str, int] | Non
         "servers": servers,
         "statuses": {},
         "errors": errors or ({"status 503": failed} if failed else {}),
+        "versions": {},
+        "milliseconds": {"median": 1.0, "p95": 1.0, "largest": 1.0},
+    }
+
+
+def peak(asked: int, reached: int, answered: int | None = None, **errors: int) -> dict[str, Any]:
+    return {
+        "asked": asked,
+        "reached": reached,
+        "answered": asked if answered is None else answered,
+        "errors": {name.replace("_", " "): number for name, number in errors.items()},
+        "milliseconds": 1.0,
+    }
+
+
+def phase(classes: dict[str, Any], scouted: dict[str, Any] | None = None, **more: Any) -> Any:
+    """Give what is measured of one release; a part that is not named is empty."""
+    return {
+        "classes": classes,
+        "scouted": scouted or {},
+        "seen": {"requests": {}, "bodies": 0, "largest_body_bytes": 0},
+        "peak": {},
+        "under_way": {},
+        "sticky": {},
+        "questions": NO_QUESTIONS,
+        "visitors": {},
+        **more,
     }
 
 
@@ -55,29 +104,26 @@ def measured(
         for kind in world["classes"]
     }
     active = {name: "active" if name in up else "draining" for name in pool["weights"]}
-    found: dict[str, Any] = {
-        "classes": {"www:80/default": tally(after)},
-        "scouted": scouted,
-        "peak": {"web": {"asked": 32, "reached": 32}},
-        "sticky": {},
-        "health": {"web": active},
-        "failing": {"pools": {}, "seconds": 0.0},
-        "route_tests": [
+    found = phase(
+        {"www:80/default": tally(after)},
+        scouted,
+        peak={"web": peak(32, 32)},
+        process=None,
+        health={"web": active},
+        failing={"pools": {}, "seconds": 0.0},
+        route_tests=[
             {
                 "name": "front",
                 "answers": [{"port": 80, "status": 200, "server": "x", "pools": ["web"]}],
             }
         ],
-    }
+    )
     found.update(more)
+    base = {"release": "b" * 64, "runs": True, "said": "", "bounded": False, "seconds": 1.0}
     return {
-        "base": {"release": "b" * 64, "runs": True, "said": ""},
+        "base": base,
         "before": before
-        and {
-            "classes": {"www:80/default": tally(before)},
-            "scouted": scouted,
-            "peak": {"web": {"asked": 32, "reached": 32}},
-        },
+        and phase({"www:80/default": tally(before)}, scouted, peak={"web": peak(32, 32)}),
         "prepare": {"ok": True, "exit": 0, "check": {"ok": True, "output": ""}},
         "switch": switch(),
         "after": found,

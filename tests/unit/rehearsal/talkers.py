@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from unit.rehearsal.load.test_client import HERE
+from unit.rehearsal.load.test_load_client import HERE
 
 ANSWER = b"HTTP/1.1 200 OK\r\nX-Evenkeel-Server: s\r\nContent-Length: 0\r\n\r\n"
 # RFC 9113: frames of these types, and the flags that end headers and a stream.

@@ -6,7 +6,7 @@ import pytest
 from unit.rehearsal.measured import counts, measured, reloads, world_of
 
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.rehearsal import outcome, staging
+from evenkeel.rehearsal import staging, verifier
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.checks import verdicts
 
@@ -22,7 +22,7 @@ def case(name, inner="", file="test_container", bundle="b1"):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setattr(outcome.names, "state_folder", lambda name: tmp_path / "state")
+    monkeypatch.setattr(verifier.names, "state_folder", lambda name: tmp_path / "state")
     (tmp_path / "state").mkdir()
     folder = tmp_path / "results"
     folder.mkdir()
@@ -87,7 +87,7 @@ def test_a_container_that_is_not_what_it_claims_to_be_fails(results):
 def test_trouble_names_what_the_program_said_and_keeps_the_log(results, tmp_path):
     log = "TASK [x]\nfatal: [b1]: FAILED!\n    rc: 1\n    stderr: 'converge: no driver'\n"
     (results / "molecule.log").write_text(log)
-    error = outcome.trouble(results)
+    error = verifier.trouble(results)
     assert error.got == "converge: no driver"
     assert (tmp_path / "state" / "staging.log").read_text() == log
 
@@ -102,7 +102,7 @@ def test_trouble_names_what_the_program_said_and_keeps_the_log(results, tmp_path
     ],
 )
 def test_finds_the_line_that_says_what_went_wrong(log, said):
-    assert outcome.said_last(log) == said
+    assert verifier.said_last(log) == said
 
 
 def test_a_second_rehearsal_of_the_same_checkout_is_refused(tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def test_what_a_killed_run_left_running_keeps_the_lock_until_it_ends(tmp_path, m
 
 def test_what_a_container_prints_reaches_no_terminal_as_it_is():
     said = {"reasons": ["\x1b]0;gone\x07 \u202eback", "x" * 9000], "n\x1b[2J": 3}
-    found = outcome.plain(said)
+    found = verifier.plain(said)
     assert found["reasons"][0] == "?]0;gone? ?back"
     assert len(found["reasons"][1]) == 4000
     assert found["n?[2J"] == 3

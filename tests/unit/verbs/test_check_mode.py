@@ -2,23 +2,11 @@
 
 import pytest
 from unit.change.build import Sample, make_key, public_key
+from unit.verbs.tasks import FakeTask
 
 from evenkeel.change import approval
 from evenkeel.errors import Refused
 from evenkeel.verbs.controller import act
-
-
-class Checking:
-    """A task in check mode about one change."""
-
-    check_mode = True
-    diff_mode = False
-
-    def __init__(self, path):
-        self.path = path
-
-    def change_folder(self, args):
-        return self.path
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +35,7 @@ def ran(change, verb, facts, **args):
     before = {path: path.stat().st_mtime_ns for path in change.path.rglob("*")}
     args |= {"verb": verb, "change": change.change_id}
     try:
-        return act(Checking(change.path), args, {"ansible_facts": facts})
+        return act(FakeTask(change.path, check=True), args, {"ansible_facts": facts})
     finally:
         assert {path: path.stat().st_mtime_ns for path in change.path.rglob("*")} == before
 

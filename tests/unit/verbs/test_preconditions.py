@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 from unit.change.build import Sample, make_key, public_key, result
+from unit.verbs.tasks import close_stage, run
 
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.change import approval, rollout
 from evenkeel.errors import EXIT_INCONCLUSIVE, Inconclusive, Refused, RolledBack
-from evenkeel.verbs import hold
-from evenkeel.verbs.deploy import close_stage, open_stage, write_outcome
-from evenkeel.verbs.preconditions import Gate, open_deploy
+from evenkeel.verbs.preconditions import Deploy, open_deploy
 
 HELD = {"canary_on_inconclusive": "hold", "canary_hold_seconds": 600}
 BUILD = "0123456789abcdef"
@@ -58,7 +57,7 @@ def answers(change, **of_hosts):
     return said
 
 
-def gate(change, said=None, **more):
+def deploy(change, said=None, **more):
     options = {
         "folder": change.folder,
         "hosts": change.hosts,
@@ -70,7 +69,7 @@ def gate(change, said=None, **more):
         "forks": 10,
         "person": "eve",
     }
-    return Gate(**options | more)
+    return Deploy(**options | more)
 
 
 def answered(change, verb, *hosts, status="ok", **said):
@@ -94,9 +93,9 @@ def stage_saw(change, number, verdict="pass"):
 
 def began(change):
     """Let a deploy begin and its first stage open."""
-    part = open_deploy(gate(change), write=True)
+    part = open_deploy(deploy(change), write=True)
     answered(change, "prepare", *change.hosts)
-    open_stage(change.folder, 1)
+    run(change.folder, "open_stage", stage=1)
     return part
 
 
@@ -105,12 +104,12 @@ def held(change, number=1):
     began(change)
     stage_saw(change, number, "inconclusive")
     answered(change, "renew", "lb1", remaining_seconds=600.0)
-    return hold.hold(change.folder, {"number": number, "leased": ["lb1"]})
+    return run(change.folder, "hold", stage={"number": number, "leased": ["lb1"]})
 
 
 def test_the_plan_follows_the_order_that_was_approved_and_not_that_of_the_inventory(approved):
     change = approved()
-    part = open_deploy(gate(change, hosts=("lb3", "lb1", "lb2")), write=True)
+    part = open_deploy(deploy(change, hosts=("lb3", "lb1", "lb2")), write=True)
     assert [row["hosts"] for row in part["stages"]] == [["lb1"], ["lb2", "lb3"]]
 
 
@@ -126,7 +125,7 @@ def test_a_deploy_that_is_told_of_another_rollout_than_was_approved_is_refused(a
     change = approved()
     wanted = replace(rollout.load(change.folder), **weaker)
     with pytest.raises(Refused, match="would not be the one that was approved"):
-        open_deploy(gate(change, rollout=wanted), write=True)
+        open_deploy(deploy(change, rollout=wanted), write=True)
     assert not change.folder.plan_json.exists()
 
 
@@ -134,17 +133,17 @@ def test_a_rollout_that_was_altered_after_the_approval_makes_it_void(approved):
     change = approved()
     change.folder.write_json(rollout.FILE, replace(rollout.load(change.folder), **HELD).as_dict())
     with pytest.raises(Refused, match=r"rollout\.json moved"):
-        open_deploy(gate(change), write=True)
+        open_deploy(deploy(change), write=True)
 
 
 def test_as_many_approvals_as_were_bound_are_needed_whatever_the_inventory_says(approved):
     change = approved(approvals_required=2)
     with pytest.raises(Refused, match="1 of 2 approvals"):
-        open_deploy(gate(change), write=True)
+        open_deploy(deploy(change), write=True)
     with pytest.raises(Refused, match="1 of 2 approvals"):
         once = approved()
         wanted = replace(rollout.load(once.folder), approvals_required=2)
-        open_deploy(gate(once, rollout=wanted), write=True)
+        open_deploy(deploy(once, rollout=wanted), write=True)
 
 
 def test_a_deploy_that_was_killed_begins_anew_without_what_its_attempt_left(approved):
@@ -152,12 +151,12 @@ def test_a_deploy_that_was_killed_begins_anew_without_what_its_attempt_left(appr
     began(change)
     stage_saw(change, 1)
     answered(change, "activate", "lb2", outcome="activated")
-    part = open_deploy(gate(change, answers(change, lb1="carrying")), write=True)
+    part = open_deploy(deploy(change, answers(change, lb1="carrying")), write=True)
     assert [row["number"] for row in part["stages"]] == [1, 2]
     assert part["prepare"] and part["confirm"]
     assert not list(change.path.glob("hosts/*/activate.json"))
     answered(change, "prepare", *change.hosts)
-    open_stage(change.folder, 1)
+    run(change.folder, "open_stage", stage=1)
     assert not change.folder.stage_json(1).exists()
 
 
@@ -167,7 +166,7 @@ def test_a_deploy_that_was_killed_between_two_confirms_renews_nobody_who_confirm
     stage_saw(change, 1)
     stage_saw(change, 2)
     said = answers(change, lb1="confirmed", lb2="carrying", lb3="carrying")
-    part = open_deploy(gate(change, said), write=True)
+    part = open_deploy(deploy(change, said), write=True)
     assert [row["leased"] for row in part["stages"]] == [[], ["lb2", "lb3"]]
     assert part["leased"] == ["lb2", "lb3"]
 
@@ -178,7 +177,7 @@ def test_a_host_with_another_program_than_this_controller_s_is_named(approved, b
     said = answers(change)
     said["lb2"]["build"] = build
     with pytest.raises(Refused, match=f"lb2: wanted build {BUILD}; got .+\n.+install.yml"):
-        open_deploy(gate(change, said), write=True)
+        open_deploy(deploy(change, said), write=True)
     assert not change.folder.plan_json.exists()
 
 
@@ -188,7 +187,7 @@ def test_whatever_a_host_says_of_its_build_is_one_short_line_that_is_not_the_one
     said = answers(change)
     said["lb2"]["build"] = build
     with pytest.raises(Refused) as refused:
-        open_deploy(gate(change, said), write=True)
+        open_deploy(deploy(change, said), write=True)
     lines = str(refused.value).splitlines()
     assert [line for line in lines if line.startswith("  next:")] == [lines[-1]]
     assert all(len(line) < 120 for line in lines)
@@ -199,7 +198,7 @@ def test_a_host_that_carries_the_change_is_not_told_to_install(approved):
     said = answers(change, lb1="carrying")
     said["lb1"]["build"] = None
     with pytest.raises(Refused, match=r"the checkout that began it, .+scripts/rollback"):
-        open_deploy(gate(change, said), write=True)
+        open_deploy(deploy(change, said), write=True)
 
 
 @pytest.mark.parametrize("way", [{"only": "2"}, {"start_at": "2"}])
@@ -209,7 +208,7 @@ def test_no_stage_begins_on_hosts_with_another_program(approved, way):
     said = answers(change, lb1="carrying")
     said["lb3"]["build"] = ""
     with pytest.raises(Refused, match=r"lb3: wanted build .+; got files that it cannot read"):
-        open_deploy(gate(change, said, **way), write=True)
+        open_deploy(deploy(change, said, **way), write=True)
 
 
 def test_what_was_watched_is_confirmed_whatever_program_the_hosts_have_now(approved):
@@ -220,7 +219,7 @@ def test_what_was_watched_is_confirmed_whatever_program_the_hosts_have_now(appro
     said = answers(change, lb1="carrying", lb2="carrying", lb3="carrying")
     for answer in said.values():
         del answer["build"]
-    assert open_deploy(gate(change, said, only="confirm"), write=True)["confirm"]
+    assert open_deploy(deploy(change, said, only="confirm"), write=True)["confirm"]
 
 
 def test_a_deploy_that_was_killed_is_held_to_the_plan_that_it_began_with(approved):
@@ -228,13 +227,13 @@ def test_a_deploy_that_was_killed_is_held_to_the_plan_that_it_began_with(approve
     began(change)
     stage_saw(change, 1)
     with pytest.raises(Refused, match="middle of a deploy"):
-        open_deploy(gate(change, hosts=("lb1", "lb2")), write=True)
+        open_deploy(deploy(change, hosts=("lb1", "lb2")), write=True)
 
 
 def test_the_lease_is_the_approved_one_and_never_too_short_for_a_part_alone(approved):
     change = approved(canary_lease_seconds=15)
-    assert open_deploy(gate(change), write=False)["stages"][0]["lease_seconds"] == 15
-    part = open_deploy(gate(change, only="1"), write=False)
+    assert open_deploy(deploy(change), write=False)["stages"][0]["lease_seconds"] == 15
+    part = open_deploy(deploy(change, only="1"), write=False)
     assert part["stages"][0]["lease_seconds"] == 60
 
 
@@ -242,14 +241,14 @@ def test_a_part_alone_goes_on_from_the_record_before_it_and_from_no_other(approv
     change = approved()
     began(change)
     with pytest.raises(Refused, match=r"canary/1\.json|is missing"):
-        open_stage(change.folder, 2)
+        run(change.folder, "open_stage", stage=2)
     stage_saw(change, 1)
     said = answers(change, lb1="carrying")
-    part = open_deploy(gate(change, said, only="2"), write=True)
+    part = open_deploy(deploy(change, said, only="2"), write=True)
     assert [row["number"] for row in part["stages"]] == [2]
-    assert open_stage(change.folder, 2) == {"changed": False}
+    assert run(change.folder, "open_stage", stage=2) == {"changed": False}
     with pytest.raises(Refused):
-        open_deploy(gate(change, said, only="confirm"), write=True)
+        open_deploy(deploy(change, said, only="confirm"), write=True)
 
 
 def test_a_decided_deploy_is_not_begun_again(approved):
@@ -258,9 +257,9 @@ def test_a_decided_deploy_is_not_begun_again(approved):
     with pytest.raises(RolledBack):
         stage_saw(change, 1, "fail")
     answered(change, "rollback", "lb1", outcome="reverted")
-    write_outcome(change.folder)
+    run(change.folder, "outcome")
     with pytest.raises(Refused, match="decided already"):
-        open_deploy(gate(change), write=True)
+        open_deploy(deploy(change), write=True)
 
 
 def test_without_a_clear_verdict_a_change_goes_back_unless_it_may_be_held(approved):
@@ -275,7 +274,7 @@ def test_a_held_stage_ends_the_run_with_its_own_exit_code_and_says_what_to_do(ap
     said = held(change)
     assert said["evenkeel"]["exit_code"] == EXIT_INCONCLUSIVE
     recap = said["evenkeel"]["recap"]
-    assert "lb1   held       goes back in 600 s unless somebody decides" in recap
+    assert "lb1   held       goes back in 600 s unless you decide" in recap
     assert "lb2   untouched" in recap
     assert "-e canary_start_at=2" in recap
     assert f"scripts/rollback -e undo={change.change_id}" in recap
@@ -302,30 +301,30 @@ def test_what_a_host_renewed_before_is_not_taken_for_the_lease_of_the_hold(appro
     answered(change, "renew", "lb1", remaining_seconds=60.0)
     stage_saw(change, 1, "no_data")
     with pytest.raises(Inconclusive, match="cannot be held"):
-        hold.hold(change.folder, {"number": 1, "leased": ["lb1"]})
+        run(change.folder, "hold", stage={"number": 1, "leased": ["lb1"]})
 
 
 def test_a_held_deploy_goes_on_to_its_end_from_its_records(approved):
     change = approved(**HELD)
     held(change)
     said = answers(change, lb1="carrying")
-    part = open_deploy(gate(change, said, start_at="2"), write=True)
+    part = open_deploy(deploy(change, said, start_at="2"), write=True)
     assert [row["number"] for row in part["stages"]] == [2]
     assert not part["prepare"] and part["confirm"]
-    open_stage(change.folder, 2)
+    run(change.folder, "open_stage", stage=2)
     assert stage_saw(change, 2)["verdict"] == "pass"
     record = change.folder.stage_json(2).read_text()
     assert '"let_go_on":{"person":"eve"' in record
     answered(change, "confirm", *change.hosts)
-    assert write_outcome(change.folder)["outcome"] == "confirmed"
+    assert run(change.folder, "outcome")["outcome"] == "confirmed"
 
 
 def test_what_fails_after_a_hold_is_no_want_of_data(approved):
     change = approved(**HELD)
     held(change)
-    open_deploy(gate(change, answers(change, lb1="carrying"), start_at="2"), write=True)
+    open_deploy(deploy(change, answers(change, lb1="carrying"), start_at="2"), write=True)
     answered(change, "rollback", "lb1", "lb2", "lb3", outcome="reverted")
-    assert write_outcome(change.folder)["outcome"] == "rolled_back"
+    assert run(change.folder, "outcome")["outcome"] == "rolled_back"
 
 
 def test_a_held_deploy_does_not_go_on_into_a_freeze(approved):
@@ -333,25 +332,25 @@ def test_a_held_deploy_does_not_go_on_into_a_freeze(approved):
     held(change)
     said = answers(change, lb1="carrying")
     with pytest.raises(Refused, match="frozen"):
-        open_deploy(gate(change, said, start_at="2", freeze_windows=[LATER]), write=True)
+        open_deploy(deploy(change, said, start_at="2", freeze_windows=[LATER]), write=True)
 
 
 def test_a_held_deploy_whose_leases_ran_out_begins_at_its_first_stage_or_not_at_all(approved):
     change = approved(**HELD)
     held(change)
     with pytest.raises(Refused, match="The hold of"):
-        open_deploy(gate(change, start_at="2"), write=True)
-    part = open_deploy(gate(change), write=True)
+        open_deploy(deploy(change, start_at="2"), write=True)
+    part = open_deploy(deploy(change), write=True)
     assert [row["number"] for row in part["stages"]] == [1, 2]
     answered(change, "prepare", *change.hosts)
-    open_stage(change.folder, 1)
+    run(change.folder, "open_stage", stage=1)
     assert holds.open_hold(change.folder) is None
     assert not holds.hold_path(change.folder, 1).exists()
 
 
 def test_one_part_and_a_part_to_go_on_with_are_not_both_taken(approved):
-    with pytest.raises(Refused, match="told twice"):
-        open_deploy(gate(approved(), only="1", start_at="2"), write=True)
+    with pytest.raises(Refused, match="two are named"):
+        open_deploy(deploy(approved(), only="1", start_at="2"), write=True)
 
 
 def test_confirmed_by_stages_a_later_failure_takes_confirmed_hosts_back_too(approved):
@@ -360,12 +359,12 @@ def test_confirmed_by_stages_a_later_failure_takes_confirmed_hosts_back_too(appr
     assert [row["leased"] for row in part["stages"]] == [["lb1"], ["lb2", "lb3"]]
     stage_saw(change, 1)
     answered(change, "confirm", "lb1")
-    assert hold.require_confirmed(change.folder, ["lb1"]) == {"changed": False}
-    open_stage(change.folder, 2)
+    assert run(change.folder, "require_confirmed", hosts=["lb1"]) == {"changed": False}
+    run(change.folder, "open_stage", stage=2)
     with pytest.raises(RolledBack):
         stage_saw(change, 2, "fail")
     answered(change, "rollback", *change.hosts, outcome="reverted")
-    assert write_outcome(change.folder)["outcome"] == "rolled_back"
+    assert run(change.folder, "outcome")["outcome"] == "rolled_back"
 
 
 def test_confirmed_by_stages_a_host_that_stays_confirmed_leaves_the_fleet_in_two_states(approved):
@@ -376,7 +375,7 @@ def test_confirmed_by_stages_a_host_that_stays_confirmed_leaves_the_fleet_in_two
     with pytest.raises(RolledBack):
         stage_saw(change, 2, "fail")
     answered(change, "rollback", "lb2", "lb3", outcome="reverted")
-    said = write_outcome(change.folder)
+    said = run(change.folder, "outcome")
     assert (said["outcome"], said["evenkeel"]["exit_code"]) == ("split", 14)
 
 
@@ -389,12 +388,12 @@ def test_confirmed_by_stages_nothing_goes_on_while_a_host_of_the_stage_did_not_c
     if status:
         answered(change, "confirm", "lb1", status=status)
     with pytest.raises(RolledBack, match="Not every host of the stage confirmed"):
-        hold.require_confirmed(change.folder, ["lb1"])
+        run(change.folder, "require_confirmed", hosts=["lb1"])
 
 
-def test_the_gate_alone_writes_nothing_in_check_mode(approved):
+def test_the_preconditions_alone_write_nothing_in_check_mode(approved):
     change = approved(**HELD)
-    open_deploy(gate(change), write=False)
+    open_deploy(deploy(change), write=False)
     assert not (change.path / "canary").exists()
 
 
@@ -410,4 +409,4 @@ def test_what_is_carried_out_is_what_was_signed_for_whatever_lies_there_by_then(
         return given
 
     monkeypatch.setattr(approval, "verify", swapped)
-    assert open_deploy(gate(change), write=False)["digest"] == signed != change.folder.digest()
+    assert open_deploy(deploy(change), write=False)["digest"] == signed != change.folder.digest()

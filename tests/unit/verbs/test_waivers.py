@@ -8,10 +8,10 @@ from unit.intent.intents import intent, pool, server
 from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change import findings
 from evenkeel.change.approval_view import bound
-from evenkeel.change.declared import Declared, Shift, Waiver, of_manifest, read
+from evenkeel.change.declarations import Declared, Shift, Waiver, of_manifest, read
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands.approve import summary
-from evenkeel.errors import EXIT_REFUSED, Faults
+from evenkeel.errors import EXIT_REFUSED, Problems
 from evenkeel.rehearsal.plan.waivers import Policy, waived_requests
 from evenkeel.report import page
 from evenkeel.terminal import plain
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 
 def test_a_rule_that_stops_is_named_with_its_line_reason_and_next_step(folder):
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         rendered(folder)
     said = str(caught.value)
     for text in ("no-check: pool shop (haproxy.cfg line ", "give it a check", "keeps its share"):
@@ -54,7 +54,7 @@ def test_a_waiver_lets_exactly_its_finding_through(folder):
         Waiver("slow-check", "pool shop", "why"),
         Waiver("no-check", "pool shop", "why", "2020-01-01"),
     ):
-        with pytest.raises(Faults, match="no-check"):
+        with pytest.raises(Problems, match="no-check"):
             rendered(ChangeFolder(folder.path.parent / "c2"), waivers=(other,))
 
 
@@ -111,7 +111,7 @@ def test_a_template_of_one_s_own_is_judged_by_what_it_prints(folder, tmp_path):
     template = tmp_path / "own.j2"
     text = (ROLE / "templates" / "haproxy.cfg.j2").read_text()
     template.write_text(text.replace("retries 3", "retries 0"))
-    with pytest.raises(Faults, match="no-retries: pool shop"):
+    with pytest.raises(Problems, match="no-retries: pool shop"):
         rendered(folder, intent(), template=template)
 
 
@@ -154,7 +154,7 @@ def test_maintenance_with_an_end_is_not_told_by_the_file_either(folder):
     ],
 )
 def test_a_declaration_without_a_meaning_is_refused_with_its_place(name, row, path):
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         read({name: [row]})
     assert path in str(caught.value)
 
@@ -163,11 +163,11 @@ def test_the_hosts_of_a_change_declare_together():
     row = {"rule": "no-check", "subject": "pool shop", "reason": "why"}
     found = declared_in(["a", "b"], {"a": {"waivers": [row]}, "b": {"waivers": [dict(row)]}})
     assert found.waivers == (Waiver("no-check", "pool shop", "why"),)
-    with pytest.raises(Faults, match="a list"):
+    with pytest.raises(Problems, match="a list"):
         declared_in(["a"], {"a": {"waivers": row}})
 
 
 def test_lines_that_stick_clients_make_the_forecast_unknown(folder):
     sticky = ["stick-table type ip size 1m expire 10m", "stick on src"]
     said = rendered(folder, intent(pools=[pool(extra=sticky)]))["summary"]
-    assert any("cannot be known beforehand" in line and "stick on src" in line for line in said)
+    assert any("cannot be forecast" in line and "stick on src" in line for line in said)

@@ -1,1 +1,1 @@
-"""Turns what was measured in the container into checks with verdicts: pure functions."""
+"""Turns measurements into checks with verdicts: pure functions."""

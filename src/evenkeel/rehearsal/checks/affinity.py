@@ -1,36 +1,35 @@
-"""How many clients land on another server after the change: pure functions of what they met."""
+"""Affinity: how many clients another server answers after the change. Pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from evenkeel.rehearsal.protocol.effect_types import MovedClients
+from evenkeel.rehearsal.protocol.measured_types import Met, MetTwice
+from evenkeel.rehearsal.protocol.world_types import PoolFacts
 
-Data = Mapping[str, Any]
-
-# So many of the clients meet their server again where clients have a server of their own.
+# Share of tied clients that meet their server again.
 _TIED = 0.9
 
 
-def is_tied(before: Data) -> bool:
+def is_tied(before: MetTwice) -> bool:
     """Whether nearly all clients met the same server twice."""
     pairs = [pair for pair in zip(before["met"], before["again"], strict=True) if all(pair)]
     same = sum(1 for first, second in pairs if first == second)
     return bool(pairs) and same >= _TIED * len(pairs)
 
 
-def has_meaning(pool: Data, before: Data) -> bool:
-    """Whether clients of a pool had a server of their own before the change.
+def has_affinity(pool: PoolFacts, before: MetTwice) -> bool:
+    """Whether each client of a pool had a server of its own before the change.
 
-    They met it again, and there was more than one to meet, or the pool still has such clients.
+    All clients that met one server prove nothing, unless a hash or a cookie still ties them.
     """
-    met = set(filter(None, before["met"]))
+    servers = set(filter(None, before["met"]))
     ties = pool["algorithm"] == "hash" or pool["cookie"]
-    return is_tied(before) and (len(met) > 1 or bool(ties))
+    return is_tied(before) and (len(servers) > 1 or bool(ties))
 
 
-def moved(pool: Data, before: Data | None, after: Data | None) -> dict[str, Any] | None:
-    """Give {"clients", "moved", "percent"} of one pool; None where it has no meaning."""
-    if not before or not after or not has_meaning(pool, before):
+def moved(pool: PoolFacts, before: MetTwice | None, after: Met | None) -> MovedClients | None:
+    """Count the clients of one pool that moved; None for a pool without affinity."""
+    if not before or not after or not has_affinity(pool, before):
         return None
     pairs = [pair for pair in zip(before["met"], after["met"], strict=True) if all(pair)]
     if not pairs:

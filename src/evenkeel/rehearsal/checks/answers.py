@@ -1,17 +1,16 @@
-"""What single questions were answered before and after a change: pure functions.
+"""Single requests, compared before and after a change: pure functions.
 
-What worked before and does not work now is this change's doing, whatever the intent says; a route
-test that asks for the same host and path says that it is wanted. What the change adds is not
-compared: nobody asked for it before.
+The change is to blame for a request that worked before and fails now, whatever the intent says; a
+route test for the same host and path declares that this is wanted. New requests are not compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.rehearsal.checks.user_requests import is_wanted
-from evenkeel.rehearsal.plan.reachable import asked_of
+from evenkeel.rehearsal.plan.reachable import subject_of
 from evenkeel.rehearsal.plan.requests import (
     MOST_BODY_BYTES,
     binds,
@@ -20,42 +19,47 @@ from evenkeel.rehearsal.plan.requests import (
     waiver_of,
     was_known,
 )
-from evenkeel.rehearsal.protocol.check import Check, Data, check, few, verdict_for
+from evenkeel.rehearsal.protocol.check import Check, check, few, verdict_for
+from evenkeel.rehearsal.protocol.measured_types import Phase, QuestionAnswer, Questions
+from evenkeel.rehearsal.protocol.world_types import MixEntry, World
 
-# What is the same in every request like this one; others may hold a number of their own.
+# Headers whose values must not change; others may be unique.
 _STEADY = (
     *("accept-language", "authorization", "cookie", "host", "user-agent"),
     *("x-forwarded-for", "x-forwarded-proto", "x-rehearsal-probe"),
 )
-# Whoever is not let in gets one of these.
+# Statuses of a balancer that denies access.
 _REFUSALS = (401, 403)
-_NOTHING: Data = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
+_NOTHING: Questions = {"routes": {}, "manners": {}, "limits": {}, "pools": {}}
+
+Answers = Mapping[str, QuestionAnswer]
+Limits = Mapping[str, Mapping[str, int | None]]
 
 
-def question_checks(world: Data, before: Data | None, after: Data) -> Iterator[Check]:
-    """Give the checks of what was asked one by one, and of the routes that have a test."""
+def question_checks(world: World, before: Phase | None, after: Phase) -> Iterator[Check]:
+    """Give the checks of single requests, and of the routes that have a test."""
     yield coverage(world)
-    was = (before or {}).get("questions") or _NOTHING
-    now = after.get("questions") or _NOTHING
+    was = before["questions"] if before else _NOTHING
+    now = after["questions"]
     yield routes(world, was, now)
-    yield told(was["routes"], now["routes"])
-    yield spoken(was["manners"], now["manners"])
+    yield received(was["routes"], now["routes"])
+    yield understood(was["manners"], now["manners"])
     yield limits(was["limits"], now["limits"], world)
 
 
-def coverage(world: Data) -> Check:
-    """Routes without a route test are named; whether that is a fault is the guardrail's word."""
+def coverage(world: World) -> Check:
+    """Check that every route has a route test; a guardrail decides whether one without fails."""
     tests = untested(world)
-    bare = sorted(route for route, found in tests.items() if not found)
+    bare = sorted(route for route, names in tests.items() if not names)
     reasons = [f"route {route} has no route test" for route in bare]
-    fails = bool(bare) and world.get("untested_routes", "report") == "fail"
+    fails = bool(bare) and world["untested_routes"] == "fail"
     numbers = {"routes": len(tests), "tested": len(tests) - len(bare)}
     title = "Routes have a route test"
     return check("coverage", title, FAIL if fails else PASS, numbers, few(reasons, "routes"))
 
 
-def routes(world: Data, before: Data, after: Data) -> Check:
-    """What a pool answered before is still answered, by the same pool or one of its servers."""
+def routes(world: World, before: Questions, after: Questions) -> Check:
+    """Check that the same pool, or one of its servers, still answers each request."""
     reasons, waived, compared = [], [], 0
     for name, was in before["routes"].items():
         now = after["routes"].get(name)
@@ -67,32 +71,32 @@ def routes(world: Data, before: Data, after: Data) -> Check:
         difference = _difference(was, now)
         if difference and _members(was, before) & _members(now, after):
             difference = ""
-        if difference and not _is_wanted(world, now):
+        if difference and not _is_declared(world, now):
             if why := waiver_of(world, {**now["asked"], "method": "GET"}):
                 waived.append(f"waived: {name}: {difference}; because: {why}")
                 continue
             reasons.append(f"{name}: {difference}")
     numbers = {"compared": compared, "asked": len(after["routes"]), "differ": len(reasons)}
-    title = "Requests are answered by those who answered before"
-    shown = [*few(reasons, "questions"), *few(waived, "questions")]
+    title = "The same pools answer the same requests as before"
+    shown = [*few(reasons, "requests"), *few(waived, "requests")]
     return check("answered_by", title, verdict_for(reasons), numbers, shown)
 
 
-def _members(answer: Data, asked: Data) -> set[str]:
+def _members(answer: QuestionAnswer, questions: Questions) -> set[str]:
     """Give the endpoints of the pools that an answer came from."""
-    return {here for pool in answer["pools"] for here in asked["pools"].get(pool, ())}
+    return {endpoint for pool in answer["pools"] for endpoint in questions["pools"].get(pool, ())}
 
 
-def _worked(answer: Data) -> bool:
+def _worked(answer: QuestionAnswer) -> bool:
     return answer["status"] is not None and answer["status"] < 400
 
 
-def _is_refusal(answer: Data) -> bool:
-    """Whether the balancer itself keeps this from whoever asks."""
+def _is_refusal(answer: QuestionAnswer) -> bool:
+    """Whether the balancer itself denied access."""
     return not answer["server"] and answer["status"] in _REFUSALS
 
 
-def _difference(was: Data, now: Data) -> str:
+def _difference(was: QuestionAnswer, now: QuestionAnswer) -> str:
     if _is_refusal(was):
         opened = now["server"] and _worked(now)
         return f"status {was['status']} of the balancer before, {_who(now)} now" if opened else ""
@@ -105,19 +109,19 @@ def _difference(was: Data, now: Data) -> str:
         return f"status {was['status']} of the balancer before, {now['status']} now"
     if not _worked(now):
         return f"{_who(was)} before, status {now['status']} of {_who(now)} now"
-    # A pool is known by its name or by its servers: either may have a reason to change.
+    # A change may rename a pool or replace its servers.
     if set(was["pools"]) & set(now["pools"]) or was["server"] == now["server"]:
         return ""
     return f"{_who(was)} before, {_who(now)} now"
 
 
-def _who(answer: Data) -> str:
+def _who(answer: QuestionAnswer) -> str:
     return f"pool {' or '.join(answer['pools'])}" if answer["pools"] else str(answer["server"])
 
 
-def _is_wanted(world: Data, now: Data) -> bool:
-    """Whether a route test of the change wants just what is answered now."""
-    for test in declared(world, now["asked"]):
+def _is_declared(world: World, now: QuestionAnswer) -> bool:
+    """Whether a route test of the change expects the answer of now."""
+    for test in declared(world["route_tests"], now["asked"]):
         if test["expect_pool"] and test["expect_pool"] in now["pools"]:
             return True
         if test["expect_status"] and test["expect_status"] == now["status"]:
@@ -125,99 +129,101 @@ def _is_wanted(world: Data, now: Data) -> bool:
     return False
 
 
-def told(before: Data, after: Data) -> Check:
-    """A server is told what it was told before: headers, host, path, PROXY header."""
-    found: dict[str, list[str]] = {}
+def received(before: Answers, after: Answers) -> Check:
+    """Check that servers receive the same headers, host, path and PROXY header as before."""
+    names_of: dict[str, list[str]] = {}
     compared = 0
     for name, was in before.items():
-        now = after.get(name, {})
-        if "headers" not in was or "headers" not in now:
+        now = after.get(name)
+        if now is None or "headers" not in was or "headers" not in now:
             continue
         compared += 1
-        for text in _told(was, now):
-            found.setdefault(text, []).append(name)
+        for text in _received_otherwise(was, now):
+            names_of.setdefault(text, []).append(name)
     reasons = [
-        f"{text} ({len(names)} of {compared} questions, {names[0]})"
-        for text, names in sorted(found.items())
+        f"{text} ({len(names)} of {compared} requests, {names[0]})"
+        for text, names in sorted(names_of.items())
     ]
-    title = "Servers are told what they were told before"
-    return check("told", title, verdict_for(reasons), {"compared": compared}, few(reasons, "facts"))
+    title = "Servers receive the same requests as before"
+    numbers = {"compared": compared}
+    return check("told", title, verdict_for(reasons), numbers, few(reasons, "differences"))
 
 
-def _told(was: Data, now: Data) -> Iterator[str]:
+def _received_otherwise(was: QuestionAnswer, now: QuestionAnswer) -> Iterator[str]:
     for name, value in was["headers"].items():
         if name not in now["headers"]:
-            yield f"the header {name} does not arrive any more"
+            yield f"the header {name} no longer arrives"
         elif name in _STEADY and now["headers"][name] != value:
             yield f"the header {name} was {value[:60]!r} and is {now['headers'][name][:60]!r}"
     if was["line"] != now["line"]:
         yield f"the request was {was['line'][:80]!r} and is {now['line'][:80]!r}"
-    # Which servers expect the header is their own matter: one that has not changed has not either.
-    if was["proxy"] != now["proxy"] and was["pools"] and set(was["pools"]) & set(now["pools"]):
-        before, after = (one["proxy"] or "none" for one in (was, now))
-        yield f"the PROXY header was {before} and is {after}"
+    # Other pools may expect another PROXY header.
+    if was["proxy"] != now["proxy"] and set(was["pools"]) & set(now["pools"]):
+        yield f"the PROXY header was {was['proxy'] or 'none'} and is {now['proxy'] or 'none'}"
 
 
-def spoken(before: Data, after: Data) -> Check:
-    """Clients that were understood before are understood still: TLS or plain, PROXY or not.
+def understood(before: Answers, after: Answers) -> Check:
+    """Check that listeners still accept clients in TLS or plain, with PROXY or without.
 
-    One that speaks HTTP/2 alone, as gRPC does, has nothing from an answer in HTTP/1.1.
+    A client that speaks HTTP/2 alone, such as gRPC, cannot use an answer in HTTP/1.1.
     """
     both = {name: (was, after[name]) for name, was in before.items() if name in after}
-    reasons = [
-        f"{name}: answered before, now {_said(now)}"
-        for name, (was, now) in both.items()
-        if _worked(was) and not _worked(now)
-    ]
+    reasons = []
+    for name, (was, now) in both.items():
+        if _worked(was) and not _worked(now):
+            status = "no answer" if now["status"] is None else f"status {now['status']}"
+            reasons.append(f"{name}: answered before, now {status}")
     reasons += [
         f"{name}: HTTP/2 was spoken before, now HTTP/{now['version']}"
         for name, (was, now) in both.items()
-        if _worked(was) and _worked(now) and was.get("version") == "2" != now.get("version")
+        if _worked(was) and _worked(now) and was["version"] == "2" != now["version"]
     ]
     numbers = {"compared": sum(1 for was in before.values() if _worked(was))}
-    title = "Listeners understand those whom they understood before"
+    title = "Listeners accept the same clients as before: TLS, HTTP/2, PROXY"
     return check("understood", title, verdict_for(reasons), numbers, few(reasons, "ways"))
 
 
-def _said(answer: Data) -> str:
-    return "no answer" if answer["status"] is None else f"status {answer['status']}"
-
-
-def limits(before: Data, after: Data, world: Data) -> Check:
-    """Large requests pass as they did before, unless it is declared that such are refused."""
+def limits(before: Limits, after: Limits, world: World) -> Check:
+    """Check that large requests pass as before, unless the change declares to refuse them."""
     profile = world["profile"]
     body = min(MOST_BODY_BYTES, profile["largest_body_bytes"])
     large = {
         "head": f"a request with {profile['largest_header_bytes'] / 1000:g} kB of headers",
         "body": f"an upload of {body / 1024:g} kB, half of it late",
     }
-    reasons, told_as_before, asked = [], [], 0
-    for name, answers in after.items():
-        for what, status in answers.items():
-            asked += 1
+    reasons, as_before, sent = [], [], 0
+    for name, statuses in after.items():
+        for part, status in statuses.items():
+            sent += 1
             if status is not None and status < 400:
                 continue
-            said = f"{name}: {large[what]} gets {status or 'no answer'}"
-            was = before.get(name, {}).get(what)
+            text = f"{name}: {large[part]} gets {status or 'no answer'}"
+            was = before.get(name, {}).get(part)
             worked = was is not None and was < 400
-            if worked and _is_closed(world, name, what, status):
-                told_as_before.append(f"declared: {said}")
+            if worked and _is_closed(world, name, part, status):
+                as_before.append(f"declared: {text}")
             elif worked:
-                reasons.append(f"{said}, and passed before")
+                reasons.append(f"{text}, and passed before")
             else:
-                told_as_before.append(f"as before: {said}" if name in before else said)
+                as_before.append(f"as before: {text}" if name in before else text)
     title = "Large headers and slow uploads pass"
-    numbers = {"asked": asked, "refused": len(reasons) + len(told_as_before)}
-    shown = few([*reasons, *told_as_before], "requests")
+    numbers = {"asked": sent, "refused": len(reasons) + len(as_before)}
+    shown = few([*reasons, *as_before], "requests")
     return check("limits", title, verdict_for(reasons), numbers, shown)
 
 
-def _is_closed(world: Data, name: str, what: str, status: int | None) -> bool:
+def _is_closed(world: World, name: str, part: str, status: int | None) -> bool:
     """Whether the change declares that a place takes no requests of such a method."""
-    method = "POST" if what == "body" else "GET"
-    for kind in binds(world):
-        entry = {"host": "", "path": kind["paths"][0][0], "method": method, "learnt": False}
-        if f"port {kind['port']}" == name:
-            waived = waiver_of(world, asked_of(kind, entry))
-            return bool(waived) or is_wanted(world, kind, entry, status, set())
+    for place in binds(world):
+        entry: MixEntry = {
+            "share": 0.0,
+            "host": "",
+            "path": place["paths"][0][0],
+            "grows": False,
+            "method": "POST" if part == "body" else "GET",
+            "learnt": False,
+        }
+        if f"port {place['port']}" == name:
+            waived = waiver_of(world, subject_of(place, entry))
+            return bool(waived) or is_wanted(world, place, entry, status, set())
     return False

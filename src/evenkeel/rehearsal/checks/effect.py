@@ -1,7 +1,7 @@
 """The measured effect of a change: each server's share of its pool before and after.
 
-A share is counted where it matters, at the clients: which server answered the requests that are
-meant for a pool. So what was live before is measured the same way, whatever its pools are called.
+Shares are counted at the clients: which server answered the requests that are meant for a pool. So
+the base is measured in the same way, whatever its pools are called.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from evenkeel.intent.guardrails import among_those_that_stay as among_those_that_stay
 from evenkeel.rehearsal.checks.affinity import moved
 from evenkeel.rehearsal.plan import concurrent_shares
-
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.plan.request_classes import class_names
+from evenkeel.rehearsal.protocol.effect_types import (
+    Effect,
+    FairRow,
+    MovedClients,
+    PoolEffect,
+    ShareRow,
+)
+from evenkeel.rehearsal.protocol.measured_types import Measured, Met, MetTwice, Phase
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
 _SHOWN = 8
-BY_WEIGHT = "by_weight"
 
 
 @dataclass
@@ -34,42 +40,47 @@ class Counts:
         """Requests that servers of the pool answered."""
         return sum(self.servers.values())
 
+    def shares(self) -> dict[str, float]:
+        """Give each server's share of all answers; {} without an answer."""
+        answers = {**self.servers, **self.elsewhere}
+        total = sum(answers.values())
+        return {name: round(n / total, 5) for name, n in answers.items()} if total else {}
 
-def counts(world: Data, phase: Data, pool: str) -> Counts:
-    """Count who answered the requests meant for `pool` in one phase.
 
-    Two servers at one endpoint cannot be told apart: the first has the answers.
+def counts(world: World, phase: Phase, pool: str) -> Counts:
+    """Count which servers answered the requests for `pool` in one phase.
+
+    Servers that share an endpoint count as the first of them.
     """
-    mine = (kind["name"] for kind in world["classes"] if kind["pool"] == pool)
-    return _counts(
-        world["pools"][pool],
-        [phase["classes"].get(name, {}).get("servers", {}) for name in mine],
-    )
+    tallies = phase["classes"]
+    names = [name for name in class_names(world, pool) if name in tallies]
+    return _counts(world["pools"][pool], [tallies[name]["servers"] for name in names])
 
 
-def at_one_time(world: Data, phase: Data, pool: str) -> Counts | None:
-    """Count the requests for `pool` that were under way together; None: too few to tell shares."""
-    found = concurrent_shares.found_in(phase, pool)
-    if concurrent_shares.state(world["pools"][pool], found) != concurrent_shares.COUNTED:
+def at_one_time(world: World, phase: Phase, pool: str) -> Counts | None:
+    """Count which servers answered concurrent requests for `pool`; None for too few answers."""
+    concurrent = concurrent_shares.counted_in(phase, pool)
+    state = concurrent_shares.state(world["pools"][pool], concurrent)
+    if concurrent is None or state != concurrent_shares.COUNTED:
         return None
-    return _counts(world["pools"][pool], [found["servers"]])
+    return _counts(world["pools"][pool], [concurrent["servers"]])
 
 
-def _counts(pool: Data, answered: Iterable[Mapping[str, int]]) -> Counts:
+def _counts(pool: PoolFacts, answered: Iterable[Mapping[str, int]]) -> Counts:
     names: dict[str, str] = {}
-    for server, here in sorted(pool["endpoints"].items()):
-        names.setdefault(here, server)
-    found = Counts(dict.fromkeys(pool["endpoints"], 0))
+    for server, endpoint in sorted(pool["endpoints"].items()):
+        names.setdefault(endpoint, server)
+    total = Counts(dict.fromkeys(pool["endpoints"], 0))
     for servers in answered:
-        for here, number in servers.items():
-            if here in names:
-                found.servers[names[here]] += number
+        for endpoint, number in servers.items():
+            if endpoint in names:
+                total.servers[names[endpoint]] += number
             else:
-                found.elsewhere[here] += number
-    return found
+                total.elsewhere[endpoint] += number
+    return total
 
 
-def intended(pool: Data) -> dict[str, float]:
+def intended(pool: PoolFacts) -> dict[str, float]:
     """Give each server's intended share; empty when the algorithm intends none."""
     total = math.fsum(pool["weights"].values())
     if pool["rule"] == "none" or not total:
@@ -77,22 +88,19 @@ def intended(pool: Data) -> dict[str, float]:
     return {server: weight / total for server, weight in pool["weights"].items()}
 
 
-def effect(world: Data, measured: Data) -> dict[str, dict[str, Any]]:
-    """Give {pool: {"servers": {server: {before, after, intended}}, "largest_shift_points", …}}.
+def effect(world: World, measured: Measured) -> Effect:
+    """Give the effect on each pool.
 
-    Shares are 0 to 1, or None where nothing was measured. A server that only what was live before
-    has is named by its endpoint; it has no `after`.
-    `moved_clients` is {"clients", "moved", "percent"}: how many of the clients that had a server of
-    their own land on another one; it is not there where clients of a pool have none.
+    A server that only the base has is named by its endpoint; its share after is None.
     """
-    return {name: _pool(world, measured, name) for name in sorted(world["pools"])}
+    return {name: _effect_on(world, measured, name) for name in sorted(world["pools"])}
 
 
-def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
+def _effect_on(world: World, measured: Measured, name: str) -> PoolEffect:
     pool = world["pools"][name]
     wanted = intended(pool)
-    before, after = _before_and_after(world, measured, name)
-    servers = {
+    before, after = _shares_before_and_after(world, measured, name)
+    servers: dict[str, ShareRow] = {
         server: {
             "before": before.get(server),
             "after": after.get(server),
@@ -106,105 +114,94 @@ def _pool(world: Data, measured: Data, name: str) -> dict[str, Any]:
         for row in servers.values()
         if before and after
     ]
-    clients = moved(
-        pool, *(_visitors(world, measured[phase], name) for phase in ("before", "after"))
-    )
-    return {
+    on_pool: PoolEffect = {
         "servers": servers,
         "largest_shift_points": round(max(points), 2) if points else None,
-        **({"moved_clients": clients} if clients else {}),
     }
+    was, now = measured["before"], measured["after"]
+    names = class_names(world, name)
+    met_before: list[MetTwice] = []
+    met_after: list[Met] = []
+    if was and now:
+        met_before += [met for met in was["visitors"].values() if met["class_name"] in names]
+        met_after += [met for met in now["visitors"].values() if met["class_name"] in names]
+    if met_before and met_after and (clients := moved(pool, met_before[0], met_after[0])):
+        on_pool["moved_clients"] = clients
+    return on_pool
 
 
-def _before_and_after(
-    world: Data, measured: Data, name: str
+def _shares_before_and_after(
+    world: World, measured: Measured, name: str
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the shares before and after, both counted in one way; {} where nothing was measured."""
-    phases = [measured["before"], measured["after"]]
-    together = [phase and at_one_time(world, phase, name) for phase in phases]
-    if any(phase and not found for phase, found in zip(phases, together, strict=True)):
-        together = [phase and counts(world, phase, name) for phase in phases]
-    before, after = (_shares(found) if found else {} for found in together)
+    """Give the shares before and after, counted in the same way; {} where nothing was measured."""
+    phases: list[Phase | None] = [measured["before"], measured["after"]]
+    counted = [phase and at_one_time(world, phase, name) for phase in phases]
+    if any(phase and not total for phase, total in zip(phases, counted, strict=True)):
+        counted = [phase and counts(world, phase, name) for phase in phases]
+    before, after = (total.shares() if total else {} for total in counted)
     return before, after
 
 
-def _visitors(world: Data, phase: Data | None, name: str) -> Data | None:
-    """Give what the clients met who asked one of the pool's classes."""
-    mine = {kind["name"] for kind in world["classes"] if kind["pool"] == name}
-    asked = (phase or {}).get("visitors", {}).values()
-    return next((one for one in asked if one["class"] in mine), None)
+def by_weight(on_pool: PoolEffect) -> PoolEffect:
+    """Give the effect with intended shares in place of measured ones.
 
-
-def _shares(found: Counts) -> dict[str, float]:
-    everything = {**found.servers, **found.elsewhere}
-    total = sum(everything.values())
-    if not total:
-        return {}
-    return {name: round(number / total, 5) for name, number in everything.items()}
-
-
-def by_weight(effect_of_pool: Data) -> Data:
-    """Give the effect with the intended share of each server in place of the counted one.
-
-    Where a person would read another figure, the row says that nobody counted it.
+    A row whose printed share differs for that says so.
     """
-    servers = {name: _by_weight(row) for name, row in effect_of_pool["servers"].items()}
-    return {**effect_of_pool, "servers": servers}
+    servers: dict[str, ShareRow] = {}
+    for name, row in on_pool["servers"].items():
+        servers[name] = row
+        if row["after"] is not None:
+            differs = _percent(row["after"]) != _percent(row["intended"])
+            servers[name] = {**row, "after": row["intended"], "by_weight": differs}
+    return {**on_pool, "servers": servers}
 
 
-def _by_weight(row: Data) -> Data:
-    if row["after"] is None:
-        return row
-    differs = _percent(row["after"]) != _percent(row["intended"])
-    return {**row, "after": row["intended"], BY_WEIGHT: differs}
-
-
-def against_fair(pool: Data, effect_of_pool: Data) -> list[dict[str, Any]]:
+def against_fair(pool: PoolFacts, on_pool: PoolEffect) -> list[FairRow]:
     """Compare each server that takes traffic with its fair share: most above it, then most below.
 
-    A server that is meant to have nothing (draining, inactive, backup) is compared only when it
-    gets something, and for an algorithm that intends no share every server is.
+    A draining, inactive or backup server is compared only when it gets requests. So is every
+    server of an algorithm that intends no shares.
     """
-    rows = []
-    for server, row in effect_of_pool["servers"].items():
+    rows: list[FairRow] = []
+    for server, row in on_pool["servers"].items():
         fair = pool["fair"].get(server)
         if fair is None or row["after"] is None:
             continue
-        meant = pool["weights"].get(server, 0.0) > 0
-        if not meant and not row["after"]:
+        takes_traffic = pool["weights"].get(server, 0.0) > 0
+        if not takes_traffic and not row["after"]:
             continue
-        rows.append({"server": server, **row, "fair": fair, "ratio": round(row["after"] / fair, 3)})
+        rows.append({**row, "server": server, "fair": fair, "ratio": round(row["after"] / fair, 3)})
     return sorted(rows, key=lambda row: (row["ratio"] <= 1, -abs(row["ratio"] - 1), row["server"]))
 
 
-def move(row: Data) -> str:
+def move(row: ShareRow) -> str:
     """Give "33.3 % → 98.0 %"."""
-    whose = " by its weight" if row.get(BY_WEIGHT) else ""
-    return f"{_percent(row['before'])} → {_percent(row['after'])}{whose}"
+    basis = " by its weight" if row.get("by_weight") else ""
+    return f"{_percent(row['before'])} → {_percent(row['after'])}{basis}"
 
 
 def _percent(share: float | None) -> str:
     return "not measured" if share is None else f"{share * 100:.1f} %"
 
 
-def lines(effects: Mapping[str, Data]) -> list[str]:
+def lines(effects: Effect) -> list[str]:
     """Give a line for each pool: its servers' shares before → after, the largest move first."""
-    found = []
-    for pool, one in sorted(effects.items()):
+    printed = []
+    for pool, on_pool in sorted(effects.items()):
         rows = sorted(
-            one["servers"].items(),
+            on_pool["servers"].items(),
             key=lambda item: (-abs((item[1]["after"] or 0) - (item[1]["before"] or 0)), item[0]),
         )
         shown = [f"{server} {move(row)}" for server, row in rows[:_SHOWN]]
         if len(rows) > _SHOWN:
             shown.append(f"and {len(rows) - _SHOWN} more servers")
-        if one.get("moved_clients"):
-            shown.append(in_words(one["moved_clients"]))
-        found.append(f"pool {pool}: {', '.join(shown)}")
-    return found
+        if clients := on_pool.get("moved_clients"):
+            shown.append(in_words(clients))
+        printed.append(f"pool {pool}: {', '.join(shown)}")
+    return printed
 
 
-def in_words(clients: Data) -> str:
+def in_words(clients: MovedClients) -> str:
     """Give "31 of 120 clients (25.8 %) are answered by another server"."""
     return (
         f"{clients['moved']} of {clients['clients']} clients ({clients['percent']:.1f} %)"

@@ -1,136 +1,134 @@
-"""What failing servers did to clients, and whether this change is to blame: pure functions.
+"""What failing servers did to clients, and whether the change is to blame: pure functions.
 
-A harm has a code, so that what the candidate does can be compared with what the configuration
-before it does under the same failure. New harm fails; old harm is told and passes: a change is not
-to blame for what was so before. Where there is nothing to compare with, a pool is held to what its
-own checks promise.
-
-Standard library only: it runs in the staging container too, to see what is worth a second look.
+Each harm has a code, so that the candidate can be compared with the base under the same failure.
+New harm fails. Old harm is reported and passes: the change is not to blame for it. Without a base,
+a pool is held to what its own health checks promise.
+Standard library only: the container uses it to decide what to measure again.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from evenkeel.rehearsal.plan.concurrent_shares import likely
-from evenkeel.rehearsal.protocol.check import Check, Data, check, names, verdict_for
+from evenkeel.rehearsal.plan.request_classes import class_names
+from evenkeel.rehearsal.protocol.check import Check, check, names, verdict_for
+from evenkeel.rehearsal.protocol.measured_types import (
+    ClientCounts,
+    FailureRun,
+    PoolFailures,
+    Tallies,
+)
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, Waits, World
 
-# As slow as production's slowest, as long as no profile says so.
-SLOW_SECONDS = 5.0
-# Of requests: what breaks off when a server goes away in the middle of an answer is its doing.
+# Tolerated loss: responses that a failing server cut off.
 _LOST_PERCENT = 5.0
 _LOST_AT_LEAST = 2
-# More than twice as many as before, and these, is no luck.
+# More than this multiple of the base's loss is new.
 _TWICE = 2
-# After the check has noticed there is no excuse but chance.
+# Tolerated failures once the checks had their time.
 _BUDGET_PERCENT = 1.0
-# So many requests are expected at a server before its luck is judged: 1 in 100,000 gets none.
+# Poisson: of 12 expected requests none arrives once in 100,000.
 _SURE_OF_TRAFFIC = 12
 _PILE = 3.0
-# Nobody waits longer in a rehearsal for a check to notice.
+# A rehearsal waits no longer for a check to notice.
 _NOTICED_SECONDS = 16.0
 _SLOW = "slow"
-_PATIENCE = ("noticed_seconds", "hang_seconds", "back_seconds")
-_SAID = {
+# Used for the base, whose check intervals are unknown.
+USUAL_WAITS: Waits = {"noticed_seconds": 8.0, "hang_seconds": 14.0, "back_seconds": 6.0}
+_MODES = {
     "refuse": "refuses connections",
     "errors": "answers 500",
     "hang": "does not answer",
 }
 
 
-def harms(pool: Data, facts: Data) -> dict[str, str]:
+def harms(pool: PoolFacts, facts: PoolFailures) -> dict[str, str]:
     """Give {code: sentence} for what clients of a pool suffered while its servers failed."""
-    found: dict[str, str] = {}
-    refused = facts.get("refused") or {}
-    lost = _lost(facts)
-    if lost > max(_LOST_AT_LEAST, refused.get("sent", 0) * _LOST_PERCENT / 100):
-        victims = names(facts["victims"])
-        found["refused"] = (
-            f"{lost} of {refused['sent']} requests are lost when {victims} refuses connections,"
-            " though other servers are well"
+    harm: dict[str, str] = {}
+    refused, lost = facts.get("refused"), _lost(facts)
+    if refused and lost > max(_LOST_AT_LEAST, refused["sent"] * _LOST_PERCENT / 100):
+        harm["refused"] = (
+            f"{lost} of {refused['sent']} requests are lost when {names(facts['victims'])} refuses"
+            " connections, though other servers are well"
         )
-    found |= _unnoticed(facts)
-    rest = facts.get("noticed_by_clients") or {}
-    # Who hangs is noticed last of all: until then a part of the requests hangs with it.
-    hung = rest.get("hung", 0) if facts.get("hanging") else 0
-    if (failed := _failed(rest) - hung) > _budget(rest):
-        found["errors"] = (
-            f"{failed} of {rest['sent']} requests still fail ({_errors(rest)}) when the checks"
-            f" have had their time with {names(facts['victims'])}"
-        )
-    elif rest:
-        found |= _spread(pool, facts, rest)
-    found |= _down(facts)
-    found |= _back(facts)
-    slow = facts.get("slow") or {}
-    if slow.get("lost"):
-        found[_SLOW] = f"{slow['lost']} of {slow['sent']} slow requests fail ({_errors(slow)})"
-    return found
-
-
-def _unnoticed(facts: Data) -> dict[str, str]:
-    by_mode: dict[str, list[str]] = {}
+    unnoticed: dict[str, list[str]] = {}
     for server, noticed in facts["noticed"].items():
         if not noticed:
-            by_mode.setdefault(facts["modes"].get(server, ""), []).append(server)
-    return {
-        f"unnoticed:{mode}": f"the balancer keeps sending requests to {names(servers)}, which"
-        f" {_SAID.get(mode, 'fails')}"
-        for mode, servers in sorted(by_mode.items())
-    }
+            mode = facts.get("modes", {}).get(server, "")
+            unnoticed.setdefault(mode, []).append(server)
+    for mode, servers in sorted(unnoticed.items()):
+        harm[f"unnoticed:{mode}"] = (
+            f"the balancer keeps sending requests to {names(servers)}, which"
+            f" {_MODES.get(mode, 'fails')}"
+        )
+    rest = facts.get("noticed_by_clients")
+    # Checks notice a hanging server last; its requests still hang.
+    hung = rest["hung"] if rest and facts.get("hanging") else 0
+    if rest and (failed := _failed(rest) - hung) > _budget(rest):
+        harm["errors"] = (
+            f"{failed} of {rest['sent']} requests still fail ({_errors(rest)}) after the checks had"
+            f" time to notice {names(facts['victims'])}"
+        )
+    elif rest:
+        harm |= _spread(pool, facts, rest)
+    harm |= _when_down(facts)
+    harm |= _when_back(facts)
+    slow = facts.get("slow")
+    if slow and slow["lost"]:
+        harm[_SLOW] = f"{slow['lost']} of {slow['sent']} slow requests fail ({_errors(slow)})"
+    return harm
 
 
-def _lost(facts: Data) -> int:
+def _lost(facts: PoolFailures) -> int:
     """Give how many requests were lost while servers refused connections."""
-    refused = facts.get("refused") or {}
-    return int(refused.get("lost", 0) + refused.get("hung", 0))
+    refused = facts.get("refused")
+    return refused["lost"] + refused["hung"] if refused else 0
 
 
-def _failed(counts: Data) -> int:
-    return int(counts.get("lost", 0) + counts.get("wrong", 0) + counts.get("hung", 0))
+def _failed(counts: ClientCounts) -> int:
+    return counts["lost"] + counts["wrong"] + counts["hung"]
 
 
-def _budget(counts: Data) -> float:
-    return max(1.0, int(counts.get("sent", 0)) * _BUDGET_PERCENT / 100)
+def _budget(counts: ClientCounts) -> float:
+    return max(1.0, counts["sent"] * _BUDGET_PERCENT / 100)
 
 
-def _errors(counts: Data) -> str:
+def _errors(counts: ClientCounts) -> str:
     errors = dict(counts["errors"])
-    if counts.get("hung"):
+    if counts["hung"]:
         errors["no answer in time"] = counts["hung"]
-    return ", ".join(f"{number} x {kind}" for kind, number in sorted(errors.items()))
+    return ", ".join(f"{number} x {error}" for error, number in sorted(errors.items()))
 
 
-def _spread(pool: Data, facts: Data, rest: Data) -> dict[str, str]:
-    """Those that are left share what there is, by their weights; luck is left a wide berth."""
+def _spread(pool: PoolFacts, facts: PoolFailures, rest: ClientCounts) -> dict[str, str]:
+    """Compare the shares of the remaining servers with their weights, with a wide margin."""
     if pool["rule"] == "none":
         return {}
     weights = {server: pool["weights"][server] for server in facts["rest"]}
-    found = {}
+    harm = {}
     for server in weights:
         least, expected = (
             rest["answered"] * likely(pool, weights, server, most=most) for most in (False, True)
         )
-        got = rest["servers"].get(pool["endpoints"][server], 0)
-        if least >= _SURE_OF_TRAFFIC and not got:
-            found["idle"] = f"{server} gets none of the requests of {names(facts['victims'])}"
-        elif expected >= _SURE_OF_TRAFFIC and got > expected * _PILE:
-            found["pile"] = (
-                f"{server} gets {got} of {rest['answered']} requests when"
-                f" {names(facts['victims'])} fails, by its weight about {expected:.0f}"
+        count = rest["servers"].get(pool["endpoints"][server], 0)
+        if least >= _SURE_OF_TRAFFIC and not count:
+            harm["idle"] = f"{server} gets none of the requests of {names(facts['victims'])}"
+        elif expected >= _SURE_OF_TRAFFIC and count > expected * _PILE:
+            harm["pile"] = (
+                f"{server} gets {count} of {rest['answered']} requests when"
+                f" {names(facts['victims'])} fails, about {expected:.0f} by its weight"
             )
-    return found
+    return harm
 
 
-def _down(facts: Data) -> dict[str, str]:
-    down = facts.get("down") or {}
+def _when_down(facts: PoolFailures) -> dict[str, str]:
+    down = facts.get("down")
     if not down or not all(facts["noticed"].values()):
         return {}
     if facts["backups"]:
         if down["answered"]:
             return {}
         backups = names(facts["backups"])
-        return {"backup": f"no request is answered by {backups} when all other servers are down"}
+        return {"backup": f"{backups} answers no request when all other servers are down"}
     if down["late"] * 2 > down["sent"]:
         return {
             "late": f"{down['late']} of {down['sent']} requests wait for more than 2 s when all"
@@ -139,67 +137,66 @@ def _down(facts: Data) -> dict[str, str]:
     return {}
 
 
-def _back(facts: Data) -> dict[str, str]:
-    back = facts.get("back") or {}
-    found = {}
-    if back.get("away"):
-        away = back["away"]
-        found["away"] = f"{names(away)} are well again and still get no requests"
+def _when_back(facts: PoolFailures) -> dict[str, str]:
+    back, harm = facts.get("back"), dict[str, str]()
+    if not back:
+        return harm
+    if back["away"]:
+        harm["away"] = f"{names(back['away'])} recovered and still gets no requests"
     if (failed := _failed(back)) > _budget(back):
-        found["after"] = (
-            f"{failed} of {back['sent']} requests fail ({_errors(back)}) when all servers are well"
-            " again"
+        harm["after"] = (
+            f"{failed} of {back['sent']} requests fail ({_errors(back)}) after all servers are well"
         )
-    return found
+    return harm
 
 
-def suspicious(world: Data, ran: Data) -> dict[str, list[str]]:
-    """Give the pools of a run that are worth a second look, each with its codes.
+def suspicious(world: World, run: FailureRun) -> dict[str, list[str]]:
+    """Give {pool: codes} of the pools of a run that have to be measured again.
 
-    A pool that the change leaves as it is has whatever it had: nobody looks twice.
+    A pool that the change leaves as it is never has to.
     """
-    same = set(world.get("unchanged", ()))
-    found = {
+    unchanged = set(world["unchanged"])
+    codes = {
         name: list(harms(world["pools"][name], facts))
-        for name, facts in ran["pools"].items()
-        if name not in same
+        for name, facts in run["pools"].items()
+        if name not in unchanged
     }
-    return {name: codes for name, codes in found.items() if codes}
+    return {name: of_pool for name, of_pool in codes.items() if of_pool}
 
 
-def worse(world: Data, ran: Data, base: Data | None) -> set[str]:
-    """Give the pools that suffered something in `ran` that they did not in `base`."""
-    before = (base or {"pools": {}})["pools"]
+def worse(world: World, run: FailureRun, base: FailureRun | None) -> set[str]:
+    """Give the pools that suffered harm in `run` and not in `base`."""
+    before = base["pools"] if base else {}
     return {
         name
-        for name, codes in suspicious(world, ran).items()
-        if set(codes) - (_before(world["pools"][name], before[name]) if name in before else set())
+        for name, codes in suspicious(world, run).items()
+        if set(codes) - (_codes(world["pools"][name], before[name]) if name in before else set())
     }
 
 
-def _before(pool: Data, facts: Data) -> set[str]:
-    """Give the codes of what was so before; the weights of then are not known."""
+def _codes(pool: PoolFacts, facts: PoolFailures) -> set[str]:
+    """Give the codes of the base's harm, without shares: its weights are unknown."""
     return set(harms({**pool, "rule": "none"}, facts))
 
 
-def as_before(world: Data, classes: Data) -> dict[str, Any]:
-    """Give the world with, in each pool, the servers that answered its requests before the change.
+def as_before(world: World, tallies: Tallies) -> World:
+    """Give the world with the servers that answered each pool's requests before the change.
 
-    What was before has servers and names of its own; an endpoint is a server's name here.
+    An endpoint stands for the name of a server: the base may name it otherwise.
     """
-    pools = {}
+    pools: dict[str, PoolFacts] = {}
     for name, pool in world["pools"].items():
         seen = {
-            here
-            for kind in world["classes"]
-            if kind["pool"] == name
-            for here in classes.get(kind["name"], {}).get("servers", {})
+            endpoint
+            for class_name in class_names(world, name)
+            if class_name in tallies
+            for endpoint in tallies[class_name]["servers"]
         }
         if seen:
             pools[name] = {
-                # How patient its checks were is not known: those of the change say nothing of it.
-                **{key: value for key, value in pool.items() if key not in _PATIENCE},
-                "endpoints": {here: here for here in sorted(seen)},
+                **pool,
+                **USUAL_WAITS,
+                "endpoints": {endpoint: endpoint for endpoint in sorted(seen)},
                 "weights": dict.fromkeys(sorted(seen), 1.0),
                 "expected_up": sorted(seen),
                 "backups": [],
@@ -208,86 +205,97 @@ def as_before(world: Data, classes: Data) -> dict[str, Any]:
 
 
 def failing_check(
-    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+    name: str,
+    world: World,
+    run: FailureRun,
+    base: FailureRun | None,
+    again: FailureRun | None,
 ) -> Check:
-    """Judge one pool: what its clients met while servers failed (`ran`), compared with `base`.
+    """Judge one pool by what its clients met in `run`, compared with `base`.
 
-    `base` is what they met before the change, `again` the candidate's second run; both are there
-    only where the first run was suspicious, and without this pool where nothing could be compared.
+    `base` is the same before the change, `again` the candidate's second run. Both are there only
+    when the first run looked bad, and hold only pools that could be compared.
     """
-    facts = ran["pools"][name]
-    new, told, how = _compared(name, world, ran, base, again)
-    for codes in (new, told):
+    facts = run["pools"][name]
+    new, old, how = _compared(name, world, run, base, again)
+    for codes in (new, old):
         codes.pop(_SLOW, None)
+    refused, noticed = facts.get("refused"), facts.get("noticed_by_clients")
+    down, back = facts.get("down"), facts.get("back")
+    acts = (refused, facts.get("noticing"), noticed, down, back)
     numbers = {
         "failed": {server: facts.get("modes", {}).get(server) for server in facts["victims"]},
         "servers": len(facts["noticed"]),
         "noticed": sum(facts["noticed"].values()),
-        "sent": sum(facts.get(act, {}).get("sent", 0) for act in _ACTS),
-        "lost_at_first": facts.get("refused", {}).get("lost"),
-        "failed_once_noticed": _failed(facts.get("noticed_by_clients") or {}),
-        "late_when_down": (facts.get("down") or {}).get("late"),
-        "away_afterwards": len((facts.get("back") or {}).get("away", [])),
+        "sent": sum(counts["sent"] for counts in acts if counts),
+        "lost_at_first": refused["lost"] if refused else None,
+        "failed_once_noticed": _failed(noticed) if noticed else 0,
+        "late_when_down": down["late"] if down else None,
+        "away_afterwards": len(back["away"]) if back else 0,
         **how,
     }
-    title = f"Pool {name} stands the failure of its servers"
-    return _line(f"failing:{name}", title, numbers, new, told)
+    title = f"Pool {name} survives the failure of its servers"
+    reasons = [*new.values(), *old.values()]
+    return check(f"failing:{name}", title, verdict_for([*new]), numbers, reasons)
 
 
-def slow_check(name: str, world: Data, ran: Data, base: Data | None, again: Data | None) -> Check:
-    """Judge one pool's slow requests: what was answered before is answered still."""
-    slow = ran["pools"][name].get("slow") or {}
-    new, told, how = _compared(name, world, ran, base, again)
-    new, told = ({c: text for c, text in codes.items() if c == _SLOW} for codes in (new, told))
+def slow_check(
+    name: str,
+    world: World,
+    run: FailureRun,
+    base: FailureRun | None,
+    again: FailureRun | None,
+) -> Check:
+    """Judge one pool's slow requests: those that were answered before must still be."""
+    slow = run["pools"][name].get("slow")
+    new, old, how = _compared(name, world, run, base, again)
+    new, old = ({c: text for c, text in codes.items() if c == _SLOW} for codes in (new, old))
     numbers = {
-        "seconds": world.get("slow_seconds", SLOW_SECONDS),
-        "sent": slow.get("sent", 0),
-        "answered": slow.get("answered", 0),
+        "seconds": world["slow_seconds"],
+        "sent": slow["sent"] if slow else 0,
+        "answered": slow["answered"] if slow else 0,
         **how,
     }
     title = f"Slow requests to pool {name} are answered"
-    return _line(f"slow:{name}", title, numbers, new, told)
-
-
-def _line(code: str, title: str, numbers: Data, new: dict[str, str], told: dict[str, str]) -> Check:
-    reasons = list(new.values())
-    return check(code, title, verdict_for(reasons), numbers, [*reasons, *told.values()])
+    reasons = [*new.values(), *old.values()]
+    return check(f"slow:{name}", title, verdict_for([*new]), numbers, reasons)
 
 
 def _compared(
-    name: str, world: Data, ran: Data, base: Data | None, again: Data | None
+    name: str,
+    world: World,
+    run: FailureRun,
+    base: FailureRun | None,
+    again: FailureRun | None,
 ) -> tuple[dict[str, str], dict[str, str], dict[str, bool]]:
-    """Give the harms that are new, those that are told, and how they were found out."""
+    """Give the harms that are new, those that are old, and what they were compared with."""
     pool = world["pools"][name]
-    found = harms(pool, ran["pools"][name])
-    twice = (again or {"pools": {}})["pools"].get(name)
-    if twice is not None:
-        found = {code: text for code, text in harms(pool, twice).items() if code in found}
-    before = (base or {"pools": {}})["pools"].get(name)
-    same = name in world.get("unchanged", ())
-    if same:
-        old = set(found)
+    harm = harms(pool, run["pools"][name])
+    second = again["pools"].get(name) if again else None
+    if second is not None:
+        harm = {code: text for code, text in harms(pool, second).items() if code in harm}
+    before = base["pools"].get(name) if base else None
+    unchanged = name in world["unchanged"]
+    if unchanged:
+        known = set(harm)
     elif before is None:
-        old = {code for code in found if not _promised(pool, code)}
+        known = {code for code in harm if not _promised(pool, code)}
     else:
-        old = _before(pool, before)
-        if _lost(twice or ran["pools"][name]) <= _TWICE * _lost(before) + _LOST_AT_LEAST:
-            # Of some thirty requests, 4 where 2 were lost before are no other behaviour.
-            old.add("refused")
-    as_it_was = "as before" if same or before is not None else "as it is set up"
-    new = {code: text for code, text in found.items() if code not in old}
-    told = {code: f"{as_it_was}: {text}" for code, text in found.items() if code in old}
-    return new, told, {"compared": before is not None, "repeated": twice is not None}
+        known = _codes(pool, before)
+        if _lost(second or run["pools"][name]) <= _TWICE * _lost(before) + _LOST_AT_LEAST:
+            # 4 lost after 2 of some thirty is chance.
+            known.add("refused")
+    prefix = "as before" if unchanged or before is not None else "as it is set up"
+    new = {code: text for code, text in harm.items() if code not in known}
+    old = {code: f"{prefix}: {text}" for code, text in harm.items() if code in known}
+    return new, old, {"compared": before is not None, "repeated": second is not None}
 
 
-_ACTS = ("refused", "noticing", "noticed_by_clients", "down", "back")
-
-
-def _promised(pool: Data, code: str) -> bool:
+def _promised(pool: PoolFacts, code: str) -> bool:
     """Whether a pool's own checks promise that this harm does not happen."""
-    kind = pool.get("check")
-    if kind not in ("http", "tcp") or code in ("refused", _SLOW):
+    checked_by = pool["check"]
+    if checked_by not in ("http", "tcp") or code in ("refused", _SLOW):
         return False
-    if pool.get("hang_seconds", 0.0) > _NOTICED_SECONDS:
+    if pool["hang_seconds"] > _NOTICED_SECONDS:
         return code not in ("errors", "away") and not code.startswith("unnoticed:")
-    return kind == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")
+    return checked_by == "http" or code not in ("unnoticed:errors", "unnoticed:hang", "errors")

@@ -1,1 +1,1 @@
-"""The clients of the rehearsal: they send requests and count the answers."""
+"""The clients of the rehearsal: they send requests and count responses."""

@@ -1,7 +1,7 @@
 """Moves the bytes of exchanges: libcurl's multi interface, driven by the event loop.
 
-All sockets of libcurl are in one epoll, and the event loop watches that one: a socket that comes
-and goes costs the loop nothing. Runs inside the staging container.
+All sockets of libcurl are in one epoll, which the event loop watches: a socket that opens or closes
+costs the loop nothing. It runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BOTH = pycurl.CSELECT_IN | pycurl.CSELECT_OUT
 
 
 class Sockets:
-    """Every socket that libcurl waits for in one event loop, and whose it is."""
+    """The sockets that libcurl waits for in one event loop, and their owners."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.epoll = select.epoll()
@@ -36,8 +36,8 @@ class Sockets:
         loop.add_reader(self.epoll.fileno(), self._ready)
 
     @classmethod
-    def here(cls) -> Sockets:
-        """Give those of the running event loop."""
+    def of_running_loop(cls) -> Sockets:
+        """Give the sockets of the running event loop."""
         loop = asyncio.get_running_loop()
         known = _of_loops.get(loop)
         if known is None:
@@ -45,7 +45,7 @@ class Sockets:
         return known
 
     def watch(self, number: int, events: int, owner: Connections) -> None:
-        """Wait for `events` of a socket, none at all to forget it."""
+        """Wait for `events` of a socket; no events forget it."""
         known = self.owners.get(number)
         if not events:
             if known is not None:
@@ -58,7 +58,7 @@ class Sockets:
             self.epoll.modify(number, events)
 
     def for_once(self) -> Connections:
-        """Give the connections of connections that nobody keeps."""
+        """Give the owner of connections that no client keeps."""
         if self.once is None:
             self.once = Connections()
         return self.once
@@ -68,7 +68,7 @@ class Sockets:
         for number, events in self.epoll.poll(0, _EVENTS_AT_ONCE):
             owner = self.owners.get(number)
             if owner is not None:
-                # An error or the end of a stream shows itself to whoever reads or writes.
+                # The reader or writer meets errors and ends itself.
                 owner.act(number, _FIRED.get(events, _BOTH))
                 sets[owner] = True
         for owner in sets:
@@ -76,10 +76,10 @@ class Sockets:
 
 
 class Connections:
-    """A set of connections, of one client or of many that keep none."""
+    """The connections of one client, or of many that keep none."""
 
     def __init__(self) -> None:
-        self.sockets = Sockets.here()
+        self.sockets = Sockets.of_running_loop()
         self.loop = asyncio.get_running_loop()
         self.under_way: dict[pycurl.Curl, tuple[Exchange, asyncio.Future[None]]] = {}
         self.idle: list[Exchange] = []
@@ -91,14 +91,14 @@ class Connections:
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
 
     def exchange(self) -> Exchange:
-        """Give an exchange that nobody uses, the one that was used last here if there is one."""
+        """Give a free exchange: the one that was used last, or a new one."""
         idle = self.idle or self.sockets.idle
         return idle.pop() if idle else Exchange()
 
     async def send(self, exchange: Exchange) -> None:
-        """Send a prepared exchange's request and wait for its answer; raises NoAnswer.
+        """Send a prepared exchange's request and wait for its response; raises NoAnswer.
 
-        One that is given up on the way is taken off, and its connection closed.
+        A cancelled exchange is removed, and its connection closed.
         """
         future = self.loop.create_future()
         self.under_way[exchange.curl] = exchange, future
@@ -113,11 +113,11 @@ class Connections:
                 self.settle()
 
     def act(self, number: int, fired: int) -> None:
-        """Let libcurl do what can be done about one socket, or about the time."""
+        """Let libcurl act on one socket, or on the time."""
         self.multi.socket_action(number, fired)
 
     def settle(self) -> None:
-        """Hand over what has ended, and be called again when libcurl's time has come."""
+        """Finish exchanges that have ended, and schedule the next call at libcurl's time."""
         left = 1
         while left:
             left, good, bad = self.multi.info_read()
@@ -131,7 +131,7 @@ class Connections:
             self.timer = self.loop.call_at(self.due, self._on_time)
 
     def close(self) -> None:
-        """Close every connection that is kept."""
+        """Close every kept connection."""
         if self.timer is not None:
             self.timer.cancel()
         self.multi.close()
@@ -163,7 +163,7 @@ class Connections:
         if self.due is not None and self.due <= self.loop.time():
             self.due = None
             self.act(pycurl.SOCKET_TIMEOUT, 0)
-        # A time that was put off since is waited for anew.
+        # Schedule a later time again.
         self.settle()
 
 

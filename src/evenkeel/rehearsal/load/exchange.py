@@ -1,7 +1,7 @@
-"""One exchange of the load client: a request out and its answer back, by libcurl.
+"""One exchange of the load client: a request and its response, by libcurl.
 
-The one place that knows libcurl's options, errors and numbers; `driving` moves the bytes. It runs
-inside the staging container, which has pycurl from its image.
+Only this file knows libcurl's options, errors and numbers; `event_loop` moves the bytes. It runs
+inside the staging container, whose image has pycurl.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from evenkeel.rehearsal.protocol.headers import IDENTITY
 from evenkeel.rehearsal.protocol.http import IP_FREEBIND
 
 CONNECT_SECONDS = 3.0
-# From the first step of connecting to the last byte of the answer.
+# From connecting to the last byte.
 ANSWER_SECONDS = 10.0
 _IDENTITY = f"{IDENTITY}:".encode()
 _LONGEST_NAME = len(_IDENTITY)
 _VERSIONS = {1: "1.0", 2: "1.1", 3: "2"}
-# What libcurl would send of its own accord; a name with nothing behind it takes it away.
+# libcurl adds these; an empty header removes them.
 _UNASKED = {
     name.lower(): f"{name}:".encode() for name in ("Accept", "User-Agent", "Expect", "Content-Type")
 }
 _CLOSED = "connection closed without an answer"
-# By libcurl's numbers (libcurl-errors(3)): pycurl has no name for some of them.
+# libcurl-errors(3): pycurl lacks names for some.
 _ERRORS = {
     1: "an answer that is not HTTP",
     8: "an answer that is not HTTP",
@@ -44,7 +44,7 @@ _ERRORS = {
     56: "connection reset",
     92: "HTTP/2 stream reset",
 }
-# A kept connection that is found dead ends in one of these.
+# Errors of a dead kept connection.
 _DIED = {16, 52, 55, 56, 92}
 _SYSTEM_ERRORS = {
     errno.ECONNREFUSED: "connection refused",
@@ -52,16 +52,16 @@ _SYSTEM_ERRORS = {
     errno.EPIPE: "connection reset",
 }
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
-# RFC 6761: a name that nobody has.
+# RFC 6761: a name that does not exist.
 _NO_NAME = "rehearsal.invalid"
-# Any other byte, a space above all, would end a request line early.
+# Other bytes would end the request line.
 _IN_A_PATH = "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _PATH = re.compile(f"[A-Za-z0-9{re.escape(_IN_A_PATH)}]*")
 
 
 @dataclass
 class Answer:
-    """One answer: `server` is the endpoint that gave it, "" when it is the balancer's own."""
+    """One response; `server` is the endpoint that gave it, "" for the balancer itself."""
 
     status: int
     server: str
@@ -71,7 +71,7 @@ class Answer:
 
 
 class NoAnswer(Exception):
-    """No answer came; `died` when a kept connection ended before a byte of it."""
+    """No response came; `died` when a kept connection ended before a byte of it."""
 
     def __init__(self, what: str, died: bool) -> None:
         super().__init__(what)
@@ -79,10 +79,10 @@ class NoAnswer(Exception):
 
 
 class Way(NamedTuple):
-    """How a request goes: to which endpoint, from which address, in which words.
+    """The route of a request: its source, its target and its protocol.
 
-    `name` is the server's name in the TLS handshake and None without TLS; `h2` offers HTTP/2 there,
-    and the other end chooses. `proxy` sends a PROXY header first.
+    `name` is the server's name in the TLS handshake and None without TLS; `h2` offers HTTP/2 in
+    it. `proxy` sends a PROXY header first.
     """
 
     source: str
@@ -94,21 +94,21 @@ class Way(NamedTuple):
 
     @property
     def place(self) -> tuple[object, ...]:
-        """What a kept connection leads from and to: nothing else may use it."""
+        """The ends of a kept connection: no other route may use it."""
         return self.source, self.address, self.port, self.name, self.proxy
 
 
 def server_name(request: Request, otherwise: str) -> str:
-    """Give the name that a client of `request` tells in its TLS handshake: its host's.
+    """Give the server name in the TLS handshake: the host of `request`.
 
-    Where that can be no name it is `otherwise`, and where that cannot either, nobody's.
+    Where that is no valid name it is `otherwise`, or else a name that does not exist.
     """
     host = request.headers.get("Host", "").partition(":")[0]
     return next((name for name in (host, otherwise) if _NAME.fullmatch(name)), _NO_NAME)
 
 
 class Exchange:
-    """One handle of libcurl, for request after request."""
+    """One handle of libcurl, for one request after the other."""
 
     def __init__(self) -> None:
         self.curl = curl = pycurl.Curl()
@@ -116,7 +116,7 @@ class Exchange:
         self.body: list[bytes] = []
         self.connected = False
         self.kept = False
-        # What the handle is set to, so that only what differs is set.
+        # The handle's options, to set only what differs.
         self.way: Way | None = None
         self.method = ""
         self.fresh = self.keeps = False
@@ -127,25 +127,25 @@ class Exchange:
             (pycurl.TIMEOUT_MS, int(ANSWER_SECONDS * 1000)),
             (pycurl.NOSIGNAL, 1),
             (pycurl.PATH_AS_IS, 1),
-            # No variable of the environment sends anything elsewhere.
+            # Ignore proxies of the environment.
             (pycurl.PROXY, ""),
-            # Every source address would stay in it.
+            # It would keep every source address.
             (pycurl.DNS_CACHE_TIMEOUT, 0),
-            # The container has stand-in certificates: there is nobody to prove an identity to.
+            # Stand-in certificates identify no server.
             (pycurl.SSL_VERIFYPEER, 0),
             (pycurl.SSL_VERIFYHOST, 0),
-            # As browsers do; libcurl with GnuTLS would go down to 1.0.
+            # Browsers' minimum; GnuTLS would allow 1.0.
             (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
-            # Every connection is another client's, so it can have no session to take up again.
+            # Each connection is another client.
             (pycurl.SSL_SESSIONID_CACHE, 0),
         ):
             curl.setopt(option, value)
-        # With a bundle to trust, GnuTLS reads all of it for every connection.
+        # GnuTLS would read the bundle for every connection.
         curl.unsetopt(pycurl.CAINFO)
         curl.unsetopt(pycurl.CAPATH)
 
     def prepare(self, way: Way, request: Request, *, fresh: bool, keep: bool) -> None:
-        """Make ready to send `request`: on a connection that is `fresh`, and is kept or not."""
+        """Prepare to send `request`, on a connection that is `fresh`, and is kept or not."""
         self.head.clear()
         self.body.clear()
         self.connected = self.kept = False
@@ -164,7 +164,7 @@ class Exchange:
         self._request(request)
 
     def late(self, body_bytes: int, at: int) -> Callable[[], None]:
-        """Have a body of so many bytes sent up to `at`; what is given sends the rest of it."""
+        """Send `body_bytes` of a body up to `at`; calling the result sends the rest."""
         sent, held = 0, True
 
         def read(room: int) -> bytes | int:
@@ -187,12 +187,12 @@ class Exchange:
         return go_on
 
     def ended(self) -> None:
-        """Learn from libcurl what became of the connection, while it still knows."""
+        """Read the state of the connection while libcurl still knows it."""
         self.connected = self.curl.getinfo(pycurl.NUM_CONNECTS) > 0
         self.kept = self.curl.getinfo(pycurl.LASTSOCKET) >= 0
 
     def answer(self) -> Answer:
-        """Give the answer that has come; the last one, when there were some before it."""
+        """Give the response; the last one, after interim responses."""
         server, cookies = "", list[str]()
         for line in self.head:
             start = line[:_LONGEST_NAME].lower()
@@ -207,14 +207,14 @@ class Exchange:
         return Answer(status, server, cookies, b"".join(self.body), version)
 
     def failure(self, code: int, message: str) -> NoAnswer:
-        """Say why no answer came, in words that do not depend on libcurl's release."""
+        """Say why no response came, in words that do not depend on libcurl's release."""
         number = int(self.curl.getinfo(pycurl.OS_ERRNO))
         what = _SYSTEM_ERRORS.get(number) or _ERRORS.get(code) or errno.errorcode.get(number)
         died = code in _DIED and not self.connected and not self.head
         return NoAnswer(what or message[:80] or f"error {code} of libcurl", died)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free the handle."""
         self.curl.close()
 
     def _go(self, way: Way) -> None:
@@ -226,7 +226,7 @@ class Exchange:
         bare = f"[{way.address}]" if ":" in way.address else way.address
         if way.name is None:
             self.start = f"http://{bare}:{way.port}"
-            # An empty list would be no order at all.
+            # An empty list would not reset it.
             curl.unsetopt(pycurl.CONNECT_TO)
         else:
             self.start = f"https://{way.name}:{way.port}"
@@ -243,7 +243,7 @@ class Exchange:
         curl, body, method = self.curl, request.body, request.method
         given = {name.lower() for name in request.headers}
         lines = [
-            # An empty value has a sign of its own: with a colon it would take the header away.
+            # libcurl removes a header without a value, so use `;`.
             f"{name}: {value}".encode() if value else f"{name};".encode()
             for name, value in request.headers.items()
             if not (body and name.lower() == "content-length")
@@ -268,7 +268,7 @@ def _value(line: bytes) -> str:
 
 
 def _freebind(number: int, purpose: int) -> int:
-    """Let a socket have an IPv6 address that only a route makes local."""
+    """Bind to an IPv6 address that only a route makes local."""
     del purpose
     sock = socket.socket(fileno=number)
     try:

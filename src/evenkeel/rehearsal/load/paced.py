@@ -1,7 +1,7 @@
-"""Requests whose answers are counted one by one: while servers fail, and in short counts.
+"""Requests at their own pace, while servers fail and in short counts.
 
-A request that gets no answer must not hold up the next, as it would for a client that waits; so
-these are sent at their own pace. Runs inside the staging container.
+A request without a response must not delay the next, as it would for a client that waits. It runs
+inside the staging container.
 """
 
 from __future__ import annotations
@@ -9,27 +9,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.plan.request_mix import calm
 from evenkeel.rehearsal.protocol.headers import SLOW
+from evenkeel.rehearsal.protocol.measured_types import ClientCounts
+from evenkeel.rehearsal.protocol.world_types import RequestClass
 
-# A person has gone by then.
+# A user has left by then.
 PATIENCE_SECONDS = 3.0
 PROMPT_SECONDS = 2.0
-# Requests a second while servers fail: to one pool, and to all of them together.
+# Requests a second: to one pool, and to all.
 POOL_RATE = 25.0
 WHOLE_RATE = 150.0
 AT_ONCE = 24
 
 
 @dataclass
-class Met:
-    """What clients met: `wrong` are a server's own answers of 5xx, `lost` no server's at all."""
+class PacedTally:
+    """What clients met: `wrong` is a server's own 5xx, `lost` a request that no server answered."""
 
     sent: int = 0
     answered: int = 0
@@ -40,9 +42,18 @@ class Met:
     servers: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The counts as JSON."""
-        return {**vars(self), "servers": dict(self.servers), "errors": dict(self.errors)}
+    def as_record(self) -> ClientCounts:
+        """Give the counts."""
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "wrong": self.wrong,
+            "lost": self.lost,
+            "hung": self.hung,
+            "late": self.late,
+            "servers": dict(self.servers),
+            "errors": dict(self.errors),
+        }
 
 
 class Paced:
@@ -50,16 +61,16 @@ class Paced:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.met: dict[str, Met] = {}
+        self.met: dict[str, PacedTally] = {}
 
-    async def one(self, kind: dict[str, Any], patience: float = PATIENCE_SECONDS) -> None:
-        """Send one request and count it; wait `patience` seconds for its answer."""
-        met = self.met.setdefault(kind["pool"], Met())
+    async def one(self, request_class: RequestClass, patience: float = PATIENCE_SECONDS) -> None:
+        """Send one request and count it; wait `patience` seconds for its response."""
+        met = self.met.setdefault(request_class["pool"], PacedTally())
         met.sent += 1
         began = time.monotonic()
         try:
-            request = self.client.maker.request(calm(kind))
-            answer = await asyncio.wait_for(self.client.one(kind, request), patience)
+            request = self.client.maker.request(calm(request_class))
+            answer = await asyncio.wait_for(self.client.one(request_class, request), patience)
         except TimeoutError:
             met.hung += 1
             met.late += 1
@@ -78,17 +89,19 @@ class Paced:
             met.answered += 1
             met.servers[answer.server] += 1
 
-    async def slow(self, kinds: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-        """Send a request to each class that its server works on for so long; count by pool."""
-        met: dict[str, Met] = {}
+    async def slow(
+        self, classes: Sequence[RequestClass], seconds: float
+    ) -> dict[str, ClientCounts]:
+        """Send each class one request that its server works on for `seconds`; count by pool."""
+        met: dict[str, PacedTally] = {}
 
-        async def one(kind: dict[str, Any]) -> None:
-            mine = met.setdefault(kind["pool"], Met())
+        async def one(request_class: RequestClass) -> None:
+            mine = met.setdefault(request_class["pool"], PacedTally())
             mine.sent += 1
-            request = self.client.maker.request(calm(kind), {SLOW: f"{seconds:g}"})
+            request = self.client.maker.request(calm(request_class), {SLOW: f"{seconds:g}"})
             answer = None
             with suppress(TimeoutError):
-                asking = self.client.one(kind, request)
+                asking = self.client.one(request_class, request)
                 answer = await asyncio.wait_for(asking, seconds + PATIENCE_SECONDS)
             if answer and answer.server and answer.status < 500:
                 mine.answered += 1
@@ -96,53 +109,53 @@ class Paced:
                 mine.lost += 1
                 mine.errors[f"status {answer.status}" if answer else "no answer"] += 1
 
-        await asyncio.gather(*(one(kind) for kind in kinds))
-        return {name: counts.as_dict() for name, counts in met.items()}
+        await asyncio.gather(*(one(request_class) for request_class in classes))
+        return {name: counts.as_record() for name, counts in met.items()}
 
     async def count(
-        self, kinds: list[dict[str, Any]], numbers: dict[str, int], patience: float
-    ) -> dict[str, dict[str, Any]]:
-        """Send so many requests to each pool of `numbers`, all its classes in turn, and count."""
+        self, classes: Sequence[RequestClass], numbers: dict[str, int], patience: float
+    ) -> dict[str, ClientCounts]:
+        """Send `numbers` of requests to each pool, over all its classes in turn, and count."""
         self.met = {}
         room = asyncio.Semaphore(AT_ONCE)
 
-        async def one(kind: dict[str, Any]) -> None:
+        async def one(request_class: RequestClass) -> None:
             async with room:
-                await self.one(kind, patience)
+                await self.one(request_class, patience)
 
         asking = []
         for pool, number in numbers.items():
-            mine = [kind for kind in kinds if kind["pool"] == pool]
+            mine = [request_class for request_class in classes if request_class["pool"] == pool]
             asking += [one(mine[turn % len(mine)]) for turn in range(number)]
         await asyncio.gather(*asking)
-        return {name: met.as_dict() for name, met in self.take().items()}
+        return {name: met.as_record() for name, met in self.take().items()}
 
-    def take(self) -> dict[str, Met]:
-        """Give the counts per pool and begin anew; who still waits is counted where it began."""
+    def take(self) -> dict[str, PacedTally]:
+        """Give the counts per pool and start again; a late response counts where it began."""
         taken, self.met = self.met, {}
         return taken
 
 
 class Trickle:
-    """A steady trickle of requests to some classes, as long as its block lasts."""
+    """A steady trickle of requests to some classes, while its block lasts."""
 
-    def __init__(self, paced: Paced, kinds: list[dict[str, Any]]) -> None:
-        self.paced, self.kinds = paced, kinds
+    def __init__(self, paced: Paced, classes: Sequence[RequestClass]) -> None:
+        self.paced, self.classes = paced, classes
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Trickle:
-        """Begin to send."""
+        """Start to send."""
         self.paced.met = {}
         self.sender = asyncio.create_task(self._send())
         return self
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Send no more; whoever still waits gives up."""
+        """Stop to send; waiting requests are cancelled."""
         tasks = [self.sender, *self.under_way]
         for task in tasks:
             task.cancel()
@@ -150,14 +163,14 @@ class Trickle:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def take(self) -> dict[str, Met]:
-        """Give the counts so far and begin anew."""
+    def take(self) -> dict[str, PacedTally]:
+        """Give the counts so far and start again."""
         return self.paced.take()
 
     async def _send(self) -> None:
-        pools: dict[str, list[dict[str, Any]]] = {}
-        for kind in self.kinds:
-            pools.setdefault(kind["pool"], []).append(kind)
+        pools: dict[str, list[RequestClass]] = {}
+        for request_class in self.classes:
+            pools.setdefault(request_class["pool"], []).append(request_class)
         pause = 1.0 / min(POOL_RATE, WHOLE_RATE / max(1, len(pools)))
         turn = 0
         while True:

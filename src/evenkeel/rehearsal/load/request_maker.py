@@ -1,9 +1,8 @@
-"""What the load client asks: the requests of a class, from many addresses and with many keys.
+"""Makes the requests of a class, from many addresses and with many keys.
 
-A *class* of requests is what one route of one listener is made for (a dict of `world.classes`),
-its *mix* what is asked within it (see `mix`). A request is decided by the seed, its class and its
-number alone, and so is the address that it comes from: the same seed gives the same traffic,
-whatever the timing. Standard library only: it runs inside the staging container.
+The seed, the class and the number of a request decide all of it, and its source address: the same
+seed gives the same traffic, whatever the timing. Standard library only: it runs inside the staging
+container.
 """
 
 from __future__ import annotations
@@ -11,37 +10,41 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypeVar
 
 from evenkeel.rehearsal.plan.request_mix import WITH_BODY, Picker, filled
 from evenkeel.rehearsal.protocol.headers import OURS
 from evenkeel.rehearsal.protocol.seeded import Draws
+from evenkeel.rehearsal.protocol.world_types import (
+    MixEntry,
+    RequestClass,
+    RequestTemplate,
+    TestRequest,
+)
 
-# 127.1.0.0 to 127.254.255.254: no client address is one that something else listens at.
+# 127.1.0.0 to 127.254.255.254: no listener uses these.
 _FIRST_SOURCE = 0x7F010000
 _LAST_SOURCE = 0x7FFEFFFE
-# A prime that divides neither count of addresses: numbered clients are scattered and never collide.
+# A prime: it scatters numbered clients without collisions.
 _STEP = 7_368_787
 SOURCE_PREFIX_6 = "fd65:7665:6e6b::"
 _SOURCES_6 = 0xFFFE
-# Of clients that may keep their connection one in two does, for so many requests on average.
-REQUESTS_PER_CONNECTION = 8.0
 MOST_PER_CONNECTION = 100
-# Most heads and bodies are small; one in so many is larger, though not as large as what `limits`
-# asks for: what is counted has to be what every configuration takes.
+# Every configuration must take the larger ones, unlike those of `limits`.
 _LARGER_ONE_IN = 16
 _SMALL_BYTES = 1024
 _LARGER_BODY_BYTES = 8192
 _LARGER_HEAD_BYTES = 2048
 
-Kind = dict[str, Any]
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as its parts; `source` is the client's address."""
+    """One request; `source` is the client's address."""
 
     path: str
     headers: dict[str, str]
@@ -50,15 +53,15 @@ class Request:
     source: str = "127.0.0.1"
 
 
-Visit = list[tuple[Kind, Request]]
-"""What one client asks over one connection: each request with its class."""
+Visit = list[tuple[RequestClass, Request]]
+"""What one client sends over one connection: each request with its class."""
 
 
 class Maker:
-    """Makes the requests of classes, each with keys of its own; the same seed, the same requests.
+    """Makes requests with keys of their own; the same seed makes the same requests.
 
-    What a route looks at (host, path, its headers) is as the route wants it; everything else that
-    a balancer could hash on differs from request to request.
+    Host, path and headers match the route; everything else that a balancer could hash on
+    differs from request to request.
     """
 
     def __init__(self, seed: int) -> None:
@@ -69,22 +72,22 @@ class Maker:
         self._pickers: dict[str, Picker] = {}
 
     def restart(self) -> None:
-        """Begin anew: the next request of each class is its first one."""
+        """Start again: the next request of each class is its first one."""
         self.numbers.clear()
 
-    def draws(self, kind: Kind, number: int) -> Draws:
-        """Give the numbers that the `number`-th request of a class is made of."""
-        return Draws(self.seed, kind["name"], number)
+    def draws(self, request_class: RequestClass, number: int) -> Draws:
+        """Give the random numbers of the `number`-th request of a class."""
+        return Draws(self.seed, request_class["name"], number)
 
-    def client(self, kind: Kind, name: str, number: int) -> str | int:
-        """Give which client the `number`-th one called `name` is: one of `clients`, or its own.
+    def client(self, request_class: RequestClass, name: str, number: int) -> str | int:
+        """Give the client of the `number`-th request called `name`: one of `clients`, or its own.
 
-        Each client has its turn, so none of them asks more than it must. Where the address decides
-        on the server, as many are needed as there are requests.
+        Clients take turns, so none sends more than needed. Where the source address decides
+        on the server, every request has a client of its own.
         """
-        if kind.get("key") == "source" or not kind.get("clients"):
+        if request_class["key"] == "source" or not request_class["clients"]:
             return f"{name} {number}"
-        most = int(kind["clients"])
+        most = int(request_class["clients"])
         if (name, most) not in self._first:
             self._first[name, most] = Draws(self.seed, name).below(most)
         return (self._first[name, most] + number) % most
@@ -108,122 +111,157 @@ class Maker:
 
     def request(
         self,
-        kind: Kind,
-        extra: dict[str, str] | None = None,
+        request_class: RequestClass,
+        extra: Mapping[str, str] | None = None,
         *,
-        vary: bool = True,
         number: int | None = None,
         source: str = "",
     ) -> Request:
-        """Give the next request of class `kind`, or its `number`-th, with `extra` headers.
+        """Give the next request of a class, or its `number`-th, with `extra` headers.
 
-        Without `vary` it asks for the first of the class's hosts and paths, as they are, with the
-        class's `method` (GET where it has none). It comes from the address `source`, or from that
-        of the client whose turn it is.
+        It comes from the address `source`, or from that of the client whose turn it is.
         """
         if number is None:
-            number = self.numbers[kind["name"]]
-            self.numbers[kind["name"]] += 1
-        source = source or self.source(kind["address"], self.client(kind, kind["name"], number))
-        if not vary:
-            headers = {"Host": kind["hosts"][0], OURS: str(number), **kind["headers"]}
-            method = kind.get("method", "GET")
-            if method in WITH_BODY:
-                headers["Content-Length"] = "0"
-            return Request(kind["paths"][0][0], _with(headers, extra), method, source=source)
-        draws = self.draws(kind, number)
-        entry = self._entry(kind, number, draws)
+            number = self._next(request_class)
+        source = source or self.source(
+            request_class["address"], self.client(request_class, request_class["name"], number)
+        )
+        draws = self.draws(request_class, number)
+        entry = self._entry(request_class, number, draws)
         path = filled(entry["path"], draws)
         if entry["grows"]:
             path = f"{path.rstrip('/')}/{draws.hexadecimal()}"
-        headers = {"Host": entry["host"] or _one_of(draws, kind["hosts"]), OURS: str(number)}
-        headers |= kind["headers"]
-        _add_keys(headers, kind, f"key-{draws.hexadecimal()}")
+        headers = {
+            "Host": entry["host"] or _one_of(draws, request_class["hosts"]),
+            OURS: str(number),
+        }
+        headers |= request_class["headers"]
+        key = f"key-{draws.hexadecimal()}"
+        # A route's own headers must stay as they are.
+        name = request_class["key_header"]
+        if name and name.lower() not in map(str.lower, headers):
+            headers[name] = key
+        if request_class["key_cookie"]:
+            headers["Cookie"] = f"{request_class['key_cookie']}={key}"
         body = b""
-        if kind.get("web"):
-            padding = _size(draws, 0, int(kind["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES)
+        if request_class["web"]:
+            padding = _size(
+                draws, 0, int(request_class["largest_header_bytes"]) // 4, _LARGER_HEAD_BYTES
+            )
             if padding:
                 headers["X-Rehearsal-Padding"] = "h" * padding
             if entry["method"] in WITH_BODY:
-                largest = int(kind["largest_body_bytes"])
+                largest = int(request_class["largest_body_bytes"])
                 body = b"b" * _size(draws, _SMALL_BYTES, largest, _LARGER_BODY_BYTES)
                 headers["Content-Type"] = "application/octet-stream"
                 headers["Content-Length"] = str(len(body))
-        whole = _with(headers, extra)
-        return Request(f"{path}?n={number}", whole, entry["method"], body, source)
+        headers = _with(headers, extra)
+        return Request(f"{path}?n={number}", headers, entry["method"], body, source)
 
-    def _entry(self, kind: Kind, number: int, draws: Draws) -> Mapping[str, Any]:
-        """Give what the mix has for a request, or one of what the class's route looks at."""
-        name, mix = kind["name"], kind.get("mix") or []
+    def plain(self, request_class: RequestClass, extra: Mapping[str, str] | None = None) -> Request:
+        """Give a GET for the first host and path of a class."""
+        number = self._next(request_class)
+        source = self.source(
+            request_class["address"], self.client(request_class, request_class["name"], number)
+        )
+        return _plain(request_class, "GET", number, source, extra)
+
+    def of_test(self, test: TestRequest, extra: Mapping[str, str] | None = None) -> Request:
+        """Give the request of a route test, from a client of its own."""
+        number = self._next(test)
+        source = self.source(test["address"], f"{test['name']} {number}")
+        return _plain(test, test["method"], number, source, extra)
+
+    def _next(self, request_class: RequestTemplate) -> int:
+        number = self.numbers[request_class["name"]]
+        self.numbers[request_class["name"]] += 1
+        return number
+
+    def _entry(self, request_class: RequestClass, number: int, draws: Draws) -> MixEntry:
+        """Give the entry of the mix for a request; without a mix, what the route looks at."""
+        name, mix = request_class["name"], request_class["mix"]
         picker = self._pickers.get(name)
         if picker is None or picker.mix != mix:
             start = Draws(self.seed, name, "mix").below(1 << 32) / (1 << 32)
             picker = self._pickers[name] = Picker(mix, start)
-        path, grows = _one_of(draws, kind["paths"])
-        own = {"path": path, "grows": grows, "host": "", "method": "GET"}
+        path, grows = _one_of(draws, request_class["paths"])
+        own: MixEntry = {
+            "share": 1.0,
+            "host": "",
+            "path": path,
+            "grows": grows,
+            "method": "GET",
+            "learnt": False,
+        }
         return picker.pick(number) or own
 
-    def visits(self, kinds: Iterable[Kind], *, whole: bool = True) -> Iterator[Visit]:
-        """Give what clients ask, each over one connection, for one request of each of `kinds`.
+    def visits(self, classes: Iterable[RequestClass], *, flush: bool = True) -> Iterator[Visit]:
+        """Give what clients send, each over one connection, for one request of each of `classes`.
 
-        Half of the requests that may share a connection do, those of one listener together (of one
-        host, over TLS: a browser has a connection for each). With `whole` every request is given;
-        without it those are left out that would share a connection when `kinds` ends.
+        Half of the requests that may share a connection do, with others of their listener,
+        and over TLS of their host, as in a browser. With `flush`, connections that are not
+        full at the end are given too.
         """
-        open_: dict[str, Visit] = {}
+        pending: dict[str, Visit] = {}
         turns: Counter[str] = Counter()
-        for kind in kinds:
-            place = f"{kind['address']} {kind['port']}"
+        for request_class in classes:
+            place = f"{request_class['address']} {request_class['port']}"
             turns[place] += 1
-            average = float(kind.get("requests_per_connection", REQUESTS_PER_CONNECTION))
-            if not kind["may_keep"] or average <= 1 or turns[place] % 2:
-                yield [(kind, self.request(kind))]
+            average = float(request_class["requests_per_connection"])
+            if not request_class["may_keep"] or average <= 1 or turns[place] % 2:
+                yield [(request_class, self.request(request_class))]
                 continue
-            request = self.request(kind)
-            if kind["tls"]:
+            request = self.request(request_class)
+            if request_class["tls"]:
                 place += f" {request.headers['Host']}"
-            if place not in open_:
-                open_[place] = []
+            if place not in pending:
+                pending[place] = []
                 turns[f"{place} kept"] += 1
             number = turns[f"{place} kept"]
-            client = self.client(kind, f"{place} kept", number)
-            source = self.source(kind["address"], client)
-            open_[place].append((kind, replace(request, source=source)))
-            if len(open_[place]) >= _carried(average, number):
-                yield open_.pop(place)
-        if whole:
-            yield from open_.values()
+            client = self.client(request_class, f"{place} kept", number)
+            source = self.source(request_class["address"], client)
+            pending[place].append((request_class, replace(request, source=source)))
+            # Whole numbers of requests that keep the average.
+            most = min(average, float(MOST_PER_CONNECTION))
+            if len(pending[place]) >= int(most * number) - int(most * (number - 1)):
+                yield pending.pop(place)
+        if flush:
+            yield from pending.values()
 
 
-def _add_keys(headers: dict[str, str], kind: Kind, key: str) -> None:
-    """Add what the pool's hash looks at, unless the route looks at it already."""
-    name = kind.get("key_header")
-    if name and name.lower() not in map(str.lower, headers):
-        headers[name] = key
-    if kind.get("key_cookie"):
-        headers["Cookie"] = f"{kind['key_cookie']}={key}"
+def _plain(
+    request_class: RequestTemplate,
+    method: str,
+    number: int,
+    source: str,
+    extra: Mapping[str, str] | None,
+) -> Request:
+    headers = {"Host": request_class["hosts"][0], OURS: str(number), **request_class["headers"]}
+    if method in WITH_BODY:
+        headers["Content-Length"] = "0"
+    return Request(request_class["paths"][0][0], _with(headers, extra), method, source=source)
 
 
-def _with(headers: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
+def _with(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
     for name, value in (extra or {}).items():
         both = name == "Cookie" and name in headers
         headers[name] = f"{headers[name]}; {value}" if both else value
     return headers
 
 
-def _one_of(draws: Draws, values: list[Any]) -> Any:
+def _one_of(draws: Draws, values: Sequence[Choice]) -> Choice:
     return values[draws.below(len(values))]
 
 
 def _size(draws: Draws, small: int, largest: int, larger: int) -> int:
-    """Give a size: up to `small` most times, up to the lesser of the others now and then."""
+    """Give a size: mostly up to `small`, sometimes up to `larger`, never above `largest`."""
     if draws.below(_LARGER_ONE_IN):
         return draws.below(min(small, largest) + 1)
     return draws.below(min(larger, largest) + 1)
 
 
 def with_a_larger_body(request: Request, largest: int) -> Request:
-    """Give a request that has a body with one as large as any that is counted."""
+    """Give a request that has a body with the largest body that is counted."""
     if request.method not in WITH_BODY:
         return request
     body = b"b" * min(largest, _LARGER_BODY_BYTES)
@@ -232,22 +270,20 @@ def with_a_larger_body(request: Request, largest: int) -> Request:
     )
 
 
-def _carried(average: float, number: int) -> int:
-    """Give how many requests the `number`-th kept connection carries."""
-    average = min(average, float(MOST_PER_CONNECTION))
-    return int(average * number) - int(average * (number - 1))
-
-
-def shuffled(kinds: Iterable[Kind], numbers: dict[str, int], seed: int) -> list[Kind]:
-    """Give each class as often as `numbers` says by its name, in a random order that is seeded."""
-    stream = [kind for kind in kinds for _ in range(numbers[kind["name"]])]
+def shuffled(
+    classes: Iterable[RequestClass], numbers: dict[str, int], seed: int
+) -> list[RequestClass]:
+    """Give each class as often as `numbers` says, in a random order that is seeded."""
+    stream = [
+        request_class for request_class in classes for _ in range(numbers[request_class["name"]])
+    ]
     random.Random(seed).shuffle(stream)  # noqa: S311 (traffic, no secret)
     return stream
 
 
-def until(kinds: list[Kind], stop: asyncio.Event) -> Iterator[Kind]:
+def until(classes: Sequence[RequestClass], stop: asyncio.Event) -> Iterator[RequestClass]:
     """Give the classes in turn until `stop` is set."""
     number = 0
     while not stop.is_set():
-        yield kinds[number % len(kinds)]
+        yield classes[number % len(classes)]
         number += 1

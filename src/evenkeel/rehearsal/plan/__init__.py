@@ -1,1 +1,1 @@
-"""What the rehearsal is going to do, decided before a container starts."""
+"""Decides what the rehearsal does, before a container starts."""

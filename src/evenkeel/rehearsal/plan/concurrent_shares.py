@@ -1,50 +1,46 @@
-"""Shares of least connections, whose weights show only while many requests are under way.
+"""Shares of least connections, whose weights show only under many concurrent requests.
 
-An idle server may have its turn whatever its weight is, so a few requests at a time can be spread
-evenly; many at one time are spread by weight. A pool of such servers is therefore counted twice:
-with a few requests at a time like every pool, and with all of them at one time, which is what its
-shares are.
-
-Standard library only: it runs in the staging container too.
+An idle server may get a request whatever its weight is, so a few concurrent requests can be spread
+evenly; many are spread by weight. A pool of such servers is therefore counted twice: with a few
+concurrent requests like every pool, and with many, which show its shares.
+Standard library only: it runs inside the staging container too.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
 
-from evenkeel.rehearsal.protocol.check import Data
+from evenkeel.rehearsal.protocol.measured_types import Concurrent, Phase
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, PoolIntent
 
-KEY = "under_way"
-# So many show a share to half a point. A large pool is asked for more, so that each server has its
-# turns, and none for more than one client can have under way.
+# Show a share to half a point.
 ENOUGH = 256
+# One client can have no more requests under way.
 MOST_AT_ONE_TIME = 1500
-# Requests that a server may be off its share, and one more with unequal weights (judge.fixed).
-# Measured with HAProxy 2.6.12 `balance leastconn`, two threads, 7 pools of 2 to 200 servers with
-# weights from 1 to 256, 25 times each: at most 1.8. On two cores with twelve processes at work 2.2
-# was seen as well.
+# Requests that a server may be off, plus 1 with unequal weights.
+# HAProxy 2.6.12, 7 pools of 2 to 200 servers: at most 2.2 off.
 SLACK = 1.5
-# Of fewer than this for each server that slack is too large a part.
+# Requests per server that make the slack negligible.
 TURNS = 6
 COUNTED, IMPOSSIBLE, MISSING = "counted", "impossible", "missing"
 
 
-def shows_under_load_only(pool: Data) -> bool:
-    """Tell whether the weights of a world's pool show only under load."""
+def shows_under_load_only(pool: PoolIntent) -> bool:
+    """Whether the weights of a pool show only under many concurrent requests."""
     used = {weight for weight in pool["weights"].values() if weight > 0}
     return pool["algorithm"] == "least_connections" and len(used) > 1
 
 
-def needed(pool: Data) -> int:
-    """Give how many requests have to be answered for shares at one time to tell anything."""
+def needed(pool: PoolFacts) -> int:
+    """Give how many concurrent requests must be answered to show the shares of a pool."""
     return TURNS * sum(1 for weight in pool["weights"].values() if weight > 0)
 
 
-def at_one_time(pool: Data) -> int:
-    """Give how many requests at one time show the shares of a world's pool.
+def at_one_time(pool: PoolFacts) -> int:
+    """Give how many concurrent requests show the shares of a pool.
 
-    0 where none do: the weights show anyway, limits keep them from it, or it is too large.
+    0 where none do: its weights show anyway, its limits are too low, or it is too large.
     """
     if not shows_under_load_only(pool):
         return 0
@@ -60,10 +56,10 @@ def at_one_time(pool: Data) -> int:
     return number if number >= needed(pool) else 0
 
 
-def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) -> float:
-    """Give the largest or the smallest share that a server of `weights` may have, as the load is.
+def likely(pool: PoolFacts, weights: Mapping[str, float], server: str, *, most: bool) -> float:
+    """Give the largest or the smallest share that a server of `weights` may have at any load.
 
-    For all but least connections with different weights both are its share by weight.
+    Both are its share by weight, except under least connections with different weights.
     """
     share = weights[server] / math.fsum(weights.values())
     if not shows_under_load_only(pool):
@@ -71,28 +67,25 @@ def likely(pool: Data, weights: dict[str, float], server: str, *, most: bool) ->
     return (max if most else min)(share, 1.0 / len(weights))
 
 
-def found_in(phase: Data | None, pool: str) -> dict[str, Any]:
-    """Give {"asked", "reached", "servers": {endpoint: requests}}; {} where it was not counted.
-
-    `reached` of the requests were at the servers together.
-    """
-    return dict((phase or {}).get(KEY, {}).get(pool, {}))
+def counted_in(phase: Phase | None, pool: str) -> Concurrent | None:
+    """Give what was counted of concurrent requests to `pool`; None where nothing was."""
+    return phase["under_way"].get(pool) if phase else None
 
 
-def state(pool: Data, found: Data) -> str:
-    """Tell whether what was `found` (see `found_in`) tells shares, cannot, or should have."""
+def state(pool: PoolFacts, concurrent: Concurrent | None) -> str:
+    """Tell whether `concurrent` shows shares (COUNTED), cannot (IMPOSSIBLE) or should (MISSING)."""
     if not at_one_time(pool):
         return IMPOSSIBLE
-    if not found:
+    if not concurrent:
         return MISSING
-    if found["reached"] < needed(pool):
-        # Limits that nothing tells of; less room than there was is for the check of it to see.
+    if concurrent["reached"] < needed(pool):
+        # An unknown limit; the check of concurrency reports new ones.
         return IMPOSSIBLE
-    enough = answered(pool, found) >= needed(pool)
-    return COUNTED if enough and found["reached"] >= found["asked"] else MISSING
+    enough = answered(pool, concurrent) >= needed(pool)
+    return COUNTED if enough and concurrent["reached"] >= concurrent["asked"] else MISSING
 
 
-def answered(pool: Data, found: Data) -> int:
-    """Give how many of the requests that were under way a pool's own servers answered."""
+def answered(pool: PoolFacts, concurrent: Concurrent) -> int:
+    """Give how many of the concurrent requests the pool's own servers answered."""
     own = set(pool["endpoints"].values())
-    return sum(number for here, number in found.get("servers", {}).items() if here in own)
+    return sum(number for endpoint, number in concurrent["servers"].items() if endpoint in own)

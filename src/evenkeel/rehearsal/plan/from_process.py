@@ -1,170 +1,175 @@
-"""Pools and servers of a hand-written configuration as the running process has them.
+"""Pools and servers of a handwritten configuration, as the running process has them.
 
-What the process says goes before what was read in the file: names that a template made, addresses
-that were resolved, weights and states. Where the two disagree, a check tells it. Hosts, paths and
-headers of rules are not known to a process: those stay as they were read.
-
+The process knows names from templates, resolved addresses, weights and states, so it counts before
+the file; a check reports where they differ. Hosts, paths and headers come from the file alone.
 Standard library only: it runs inside the staging container too.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
-from typing import Any
 
+from evenkeel.host.system.driver import Observation
 from evenkeel.judge.fixed import exact_share
 from evenkeel.judge.verdict import PASS
 from evenkeel.rehearsal.protocol.check import Check, check, few
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of, is_ip
+from evenkeel.rehearsal.protocol.measured_types import (
+    Process,
+    ProcessServer,
+    Tallies,
+    TallyRecord,
+)
+from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 
-Data = Mapping[str, Any]
+_OUT = ("inactive", "draining")
 
 
-def facts(observed: Data) -> dict[str, dict[str, dict[str, Any]]]:
-    """Give {pool: {server: {"endpoint", "weight", "status", "backup"}}} of what a driver observed.
+def facts(observed: Observation) -> Process:
+    """Give what the rehearsal uses of a driver's observation.
 
-    `endpoint` is "" for a server without an address: its name is not resolved, or it is a socket.
+    `endpoint` is "" for a server without an address: a name without one yet, or a socket.
     """
-    return {
-        name: {
-            server: {
-                "endpoint": _endpoint(state),
+    process: Process = {}
+    for name, pool in observed["pools"].items():
+        process[name] = {}
+        for server, state in pool["servers"].items():
+            address = str(state.get("address") or "").strip("[]")
+            known = is_ip(address) and state.get("port")
+            process[name][server] = {
+                "endpoint": endpoint_of(address, int(state["port"])) if known else "",
                 "weight": float(state.get("weight") or 0.0),
                 "status": str(state["status"]),
                 "backup": bool(state.get("backup")),
             }
-            for server, state in pool["servers"].items()
-        }
-        for name, pool in observed["pools"].items()
-    }
+    return process
 
 
-def _endpoint(state: Data) -> str:
-    address = str(state.get("address") or "").strip("[]")
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    return endpoint(address, int(state["port"])) if state.get("port") else ""
+def by_process(world: World, process: Process | None) -> World:
+    """Give the world of a handwritten configuration with the servers that the process has.
 
-
-def by_process(world: Data, process: Data | None) -> dict[str, Any]:
-    """Give the world of a hand-written configuration with the servers that the process has.
-
-    Servers at one endpoint cannot be told apart: they are one, with the weight of all of them.
+    Servers at one endpoint cannot be distinguished: they count as one, with their summed weight.
     """
-    if not world.get("by_hand") or not process:
-        return dict(world)
+    if not world["by_hand"] or not process:
+        return world
     pools = {
-        name: _pool(pool, process[name]) if process.get(name) else pool
+        name: _with_servers(pool, process[name]) if process.get(name) else pool
         for name, pool in world["pools"].items()
     }
     return {**world, "pools": pools}
 
 
-def _pool(pool: Data, servers: Data) -> dict[str, Any]:
+def _with_servers(pool: PoolFacts, servers: Mapping[str, ProcessServer]) -> PoolFacts:
     first: dict[str, str] = {}
     weights: dict[str, float] = {}
-    for name, one in servers.items():
-        if not one["endpoint"]:
+    for name, server in servers.items():
+        if not server["endpoint"]:
             continue
-        known = first.setdefault(one["endpoint"], name)
-        takes = one["status"] not in ("inactive", "draining") and not one["backup"]
-        weights[known] = weights.get(known, 0.0) + (one["weight"] if takes else 0.0)
+        known = first.setdefault(server["endpoint"], name)
+        takes_traffic = server["status"] not in _OUT and not server["backup"]
+        weights[known] = weights.get(known, 0.0) + (server["weight"] if takes_traffic else 0.0)
     if not weights:
-        return dict(pool)
-    out = {name for name, one in servers.items() if one["status"] in ("inactive", "draining")}
-    backups = [name for name in weights if servers[name]["backup"] and name not in out]
+        return pool
+    out = {name for name, server in servers.items() if server["status"] in _OUT}
     return {
         **pool,
         "endpoints": {name: servers[name]["endpoint"] for name in weights},
         "weights": weights,
         "fair": dict.fromkeys(weights, 1.0 / len(weights)),
         "expected_up": sorted(name for name in weights if name not in out),
-        "backups": backups,
+        "backups": [name for name in weights if servers[name]["backup"] and name not in out],
         "rule": pool["rule"] if any(weights.values()) else "none",
     }
 
 
-def reading_check(world: Data, process: Data) -> Check:
-    """Tell where the process has other servers than the file was read to say."""
+def reading_check(world: World, process: Process) -> Check:
+    """Report where the process has other servers than were read in the file."""
     reasons: list[str] = []
     compared = 0
     for name, pool in sorted(world["pools"].items()):
-        has = _pool(pool, process.get(name, {}))
-        compared += len(has["endpoints"])
+        running = _with_servers(pool, process.get(name, {}))
+        compared += len(running["endpoints"])
         if process.get(name):
-            reasons += _differences(name, pool, has, set(world["names"].values()))
+            reasons += _differences(name, pool, running, set(world["names"].values()))
     numbers = {"servers": compared, "differ": len(reasons)}
-    title = "The process has the servers that the file was read to say"
+    title = "The running process has the servers that were read in the file"
     return check("reading", title, PASS, numbers, few(reasons, "differences"))
 
 
-def _differences(name: str, read: Data, has: Data, resolved: set[str]) -> list[str]:
-    found = []
-    for server in sorted({*read["endpoints"], *has["endpoints"]}):
-        here, there = read["endpoints"].get(server), has["endpoints"].get(server)
+def _differences(name: str, file: PoolFacts, running: PoolFacts, resolved: set[str]) -> list[str]:
+    differences = []
+    for server in sorted({*file["endpoints"], *running["endpoints"]}):
         subject = f"server {server} of pool {name}"
-        if here is None or there is None:
-            found.append(f"{subject} is in the {'process' if here is None else 'file'} alone")
+        read, runs = file["endpoints"].get(server), running["endpoints"].get(server)
+        if read is None or runs is None:
+            where = "process" if read is None else "file"
+            differences.append(f"{subject} is in the {where} alone")
             continue
-        if here != there and here.rpartition(":")[0] not in resolved:
-            found.append(f"{subject}: {here} in the file, {there} in the process")
-        was, is_now = read["weights"].get(server, 0.0), has["weights"].get(server, 0.0)
+        if read != runs and read.rpartition(":")[0] not in resolved:
+            differences.append(f"{subject}: {read} in the file, {runs} in the process")
+        was, is_now = file["weights"].get(server, 0.0), running["weights"].get(server, 0.0)
         if was != is_now:
-            found.append(f"{subject}: weight {was:g} in the file, {is_now:g} in the process")
-    return found
+            differences.append(f"{subject}: weight {was:g} in the file, {is_now:g} in the process")
+    return differences
 
 
-def inexact(world: Data, classes: Data) -> set[str]:
-    """Give the pools whose turns were not exact, though every one of them should be.
+def inexact(world: World, tallies: Tallies) -> set[str]:
+    """Give the pools whose turns were not exact, though they should be.
 
-    A server that missed a health check on a busy machine loses some turns; a second count tells
-    that from a fault, which is there again.
+    On a busy machine a server that misses a health check loses turns; a second count shows whether
+    the weights are wrong.
     """
-    found = set()
+    pools = set()
     for name, pool in world["pools"].items():
         counts = dict.fromkeys(pool["endpoints"], 0)
-        names = {here: server for server, here in pool["endpoints"].items()}
-        for kind in world["classes"]:
-            tally = classes.get(kind["name"]) if kind["pool"] == name else None
-            for here, number in (tally or {"servers": {}})["servers"].items():
-                if here in names:
-                    counts[names[here]] += number
+        names = {endpoint: server for server, endpoint in pool["endpoints"].items()}
+        for request_class in world["classes"]:
+            of_pool = request_class["pool"] == name
+            tally = tallies.get(request_class["name"]) if of_pool else None
+            for endpoint, number in (tally["servers"] if tally else {}).items():
+                if endpoint in names:
+                    counts[names[endpoint]] += number
         if pool["rule"] != "exact" or not sum(counts.values()):
             continue
         if exact_share(counts, pool["weights"])["verdict"] != PASS:
-            found.add(name)
-    return found
+            pools.add(name)
+    return pools
 
 
-def recounted(first: Data, second: Data, numbers: Mapping[str, int], world: Data) -> dict[str, Any]:
-    """Give the counts of classes after a second count, of which `numbers` were to be sent.
+def recounted(first: Tallies, second: Tallies, numbers: Mapping[str, int], world: World) -> Tallies:
+    """Give the counts of classes after a second count, for which `numbers` had to be sent.
 
-    Shares are those of the second count. What failed in the first one is not forgotten: everything
-    else is the sum of both. A pool of which the second count is not whole keeps the first.
+    Servers are those of the second count; everything else, failures too, is the sum of both. A pool
+    whose second count is incomplete keeps the first.
     """
-    whole = {name for name, number in numbers.items() if second.get(name, _NONE)["sent"] == number}
-    torn = {kind["pool"] for kind in world["classes"] if kind["name"] in set(numbers) - whole}
-    mine = {kind["name"] for kind in world["classes"] if kind["pool"] not in torn} & whole
+    complete = {
+        name
+        for name, number in numbers.items()
+        if name in second and second[name]["sent"] == number
+    }
+    incomplete = set(numbers) - complete
+    kept = {one["pool"] for one in world["classes"] if one["name"] in incomplete}
+    counted = {one["name"] for one in world["classes"] if one["pool"] not in kept} & complete
     return {
-        name: _sum_of(first[name], second[name]) if name in mine and name in first else tally
+        name: _sum_of(first[name], second[name]) if name in counted else tally
         for name, tally in first.items()
     }
 
 
-_NONE: dict[str, int] = {"sent": 0}
+def _sum_of(first: TallyRecord, second: TallyRecord) -> TallyRecord:
+    return {
+        **first,
+        "sent": first["sent"] + second["sent"],
+        "answered": first["answered"] + second["answered"],
+        "failed": first["failed"] + second["failed"],
+        "diverted": first["diverted"] + second["diverted"],
+        "again": first["again"] + second["again"],
+        "servers": second["servers"],
+        "statuses": _sums(first["statuses"], second["statuses"]),
+        "errors": _sums(first["errors"], second["errors"]),
+        "versions": _sums(first["versions"], second["versions"]),
+    }
 
 
-def _sum_of(first: Data, second: Data) -> dict[str, Any]:
-    made: dict[str, Any] = {**first, "servers": second["servers"]}
-    for key, value in second.items():
-        if isinstance(value, int):
-            made[key] = first[key] + value
-        elif key in ("statuses", "errors", "versions"):
-            made[key] = {
-                name: first[key].get(name, 0) + value.get(name, 0)
-                for name in sorted({*first[key], *value})
-            }
-    return made
+def _sums(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return {name: first.get(name, 0) + second.get(name, 0) for name in sorted({*first, *second})}

@@ -1,45 +1,52 @@
-"""Classes of requests of a hand-written configuration: what they reached says what they are for.
+"""Request classes of a handwritten configuration: the servers they reached show their pool.
 
-Its routes are read from its lines, and a line before may take a request, refuse it or send it
-elsewhere by a rule that nobody read. What is live now is the base: a class belongs to the pool
-that answered it before, and one that nobody answered before is judged by nothing.
+Routes are read from the file, but a line before them may take a request, refuse it or send it
+elsewhere by a rule that was not read. So a class belongs to the pool that answered it on the base,
+and a class that the base did not answer is not judged.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from evenkeel.rehearsal.plan.from_process import by_process
+from evenkeel.rehearsal.protocol.measured_types import Measured, Phase, TallyRecord
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 
-Data = Mapping[str, Any]
 
+def as_measured(world: World, measured: Measured) -> World:
+    """Give the world with the classes and pools that were measured; an intent's stays as it is.
 
-def as_measured(world: Data, measured: Data) -> dict[str, Any]:
-    """Give the world with classes and pools as they showed themselves; an intent's stays as it is.
-
-    Pools that no class is left for go to `unreached`.
+    Pools without a class move to `unreached`.
     """
-    if not world.get("by_hand") or not measured["after"]:
-        return dict(world)
-    world = by_process(world, measured["after"].get("process"))
+    after, before = measured["after"], measured["before"]
+    if not world["by_hand"] or not after:
+        return world
+    world = by_process(world, after["process"])
     owners: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
-        for here in pool["endpoints"].values():
-            owners.setdefault(here, []).append(name)
-    phases = [phase for phase in (measured["before"], measured["after"]) if phase]
-    classes = []
-    for kind in world["classes"]:
-        tallies = [phase["classes"].get(kind["name"], {}) for phase in phases]
-        excused = bool(measured["before"]) and _no_better(*tallies)
-        if excused and not tallies[0].get("servers"):
+        for endpoint in pool["endpoints"].values():
+            owners.setdefault(endpoint, []).append(name)
+    classes: list[RequestClass] = []
+    for request_class in world["classes"]:
+        was = before["classes"].get(request_class["name"]) if before else None
+        now = after["classes"].get(request_class["name"])
+        excused = False
+        if was and was["failed"]:
+            # As many failed on the base: do not blame the change.
+            sent, failed = (now["sent"], now["failed"]) if now else (0, 0)
+            excused = was["failed"] * sent >= failed * was["sent"]
+        if excused and not (was and was["servers"]):
             continue
-        pool = next(filter(None, (_pool(kind, one, owners) for one in tallies)), None)
-        if pool or any(tally.get("failed") for tally in tallies):
-            # Of one that was refused in part, who answered the rest counts as before.
-            classes.append({**kind, "pool": pool or kind["pool"], "excused": excused})
-    judged = {kind["pool"] for kind in classes}
+        tallies = [tally for tally in (was, now) if tally]
+        pools = (_owner(request_class, tally, owners) for tally in tallies)
+        owner = next(filter(None, pools), None)
+        if owner or any(tally["failed"] for tally in tallies):
+            # Some of its requests were answered: count the class.
+            pool_name = owner or request_class["pool"]
+            classes.append({**request_class, "pool": pool_name, "excused": excused})
+    judged = {request_class["pool"] for request_class in classes}
     return {
         **world,
         "classes": classes,
@@ -48,35 +55,30 @@ def as_measured(world: Data, measured: Data) -> dict[str, Any]:
     }
 
 
-def unanswered(world: Data, before: Data | None) -> set[str]:
-    """Give the classes, by name, that nobody answered before: those that are judged by nothing.
+def unanswered(world: World, before: Phase | None) -> set[str]:
+    """Give the names of the classes that the base did not answer: they are not judged.
 
-    What they would add to a pool's requests must not be missing from those that are judged.
-    `before` is what was measured of what is live, None where that is nothing.
+    Their requests are sent by the other classes of their pools instead.
     """
-    if not world.get("by_hand") or before is None:
+    if not world["by_hand"] or before is None:
         return set()
     return {
         name
         for name, tally in before["classes"].items()
-        if tally.get("failed") and not tally.get("servers")
+        if tally["failed"] and not tally["servers"]
     }
 
 
-def _no_better(before: Data, after: Data) -> bool:
-    """Whether requests failed before as they do after: it is not this change's doing."""
-    if not before.get("failed"):
-        return False
-    return bool(before["failed"] * after.get("sent", 0) >= after.get("failed", 0) * before["sent"])
-
-
-def _pool(kind: Data, tally: Data, owners: Mapping[str, list[str]]) -> str | None:
-    """Give the pool whose servers answered most of a class; its own when that is one of several."""
-    found: Counter[str] = Counter()
-    for here, count in tally.get("servers", {}).items():
-        for name in owners.get(here, []):
-            found[name] += count
-    if not found:
+def _owner(
+    request_class: RequestClass, tally: TallyRecord, owners: Mapping[str, list[str]]
+) -> str | None:
+    """Give the pool whose servers answered most of a class; the class's own of several."""
+    answers: Counter[str] = Counter()
+    for endpoint, count in tally["servers"].items():
+        for name in owners.get(endpoint, []):
+            answers[name] += count
+    if not answers:
         return None
-    most = max(found.values())
-    return kind["pool"] if found[kind["pool"]] == most else max(found, key=lambda one: found[one])
+    most = max(answers.values())
+    own = request_class["pool"]
+    return own if answers[own] == most else max(answers, key=lambda name: answers[name])

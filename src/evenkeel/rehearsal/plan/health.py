@@ -1,51 +1,48 @@
-"""What stub servers answer to health checks over HTTP, while what is live runs and afterwards.
+"""What stub servers answer to HTTP health checks, while the base runs and afterwards.
 
-A check that the candidate changes is answered as each of the two wants it: what production's
-servers answer is not known here. The canary finds out.
+Where the candidate changes a check, stubs answer as each release wants it: the real answers of
+production's servers are unknown here. The canary finds out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from evenkeel.rehearsal.protocol.http import endpoint
-
-# {endpoint: {path: the statuses that are well}}, and the one that is answered.
-Statuses = dict[str, dict[str, list[int]]]
-Answers = dict[str, dict[str, int]]
+from evenkeel.rehearsal.plan.intent_types import IntentPool
+from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.world_types import HealthAnswers, HealthStatuses
 
 
-def well(pools: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Statuses:
-    """Give the statuses that the checks of `pools` take for well.
+def well(pools: Iterable[IntentPool], names: Mapping[str, str]) -> HealthStatuses:
+    """Give the statuses that the checks of `pools` accept.
 
     `names` has the address of each server that is known by a host name.
     """
-    found: Statuses = {}
+    statuses: HealthStatuses = {}
     for pool in pools:
         check = pool["check"]
         if check["kind"] != "http":
             continue
         path = (check["path"] or "/").partition("?")[0]
         for server in pool["servers"]:
-            here = endpoint(names.get(server["address"], server["address"]), server["port"])
-            found.setdefault(here, {})[path] = check["expect_status"] or [200]
-    return found
+            address = names.get(server["address"], server["address"])
+            paths = statuses.setdefault(endpoint_of(address, server["port"]), {})
+            paths[path] = check["expect_status"] or [200]
+    return statuses
 
 
-def answers(live: Statuses, new: Statuses) -> tuple[Answers, Answers]:
-    """Give what is answered while what is live runs, and what while the candidate does.
+def answers(live: HealthStatuses, new: HealthStatuses) -> tuple[HealthAnswers, HealthAnswers]:
+    """Give the answers while the base runs, and while the candidate does.
 
-    One status that is well for both wherever there is one: a server does not change its answers
-    because its balancer was reloaded.
+    They are the same wherever one status is well for both: a reload changes no server.
     """
-    before: Answers = {}
-    after: Answers = {}
-    for here in {**live, **new}:
-        old, now = live.get(here, {}), new.get(here, {})
+    before: HealthAnswers = {}
+    after: HealthAnswers = {}
+    for endpoint in {**live, **new}:
+        old, now = live.get(endpoint, {}), new.get(endpoint, {})
         for path in {**old, **now}:
             first, second = old.get(path) or now[path], now.get(path) or old[path]
             both = [status for status in second if status in first]
-            before.setdefault(here, {})[path] = (both or first)[0]
-            after.setdefault(here, {})[path] = (both or second)[0]
+            before.setdefault(endpoint, {})[path] = (both or first)[0]
+            after.setdefault(endpoint, {})[path] = (both or second)[0]
     return before, after

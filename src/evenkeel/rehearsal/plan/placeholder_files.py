@@ -1,7 +1,7 @@
-"""Files that stand in for those which a configuration names and which stay at home.
+"""Placeholders for the files that a configuration names: certificates, lists, pages.
 
-Listeners show a certificate, stub servers show one, and both are trusted where a configuration
-says by whom they have to be signed. Here all of them are one, made anew for each container.
+Listeners and stub servers show one certificate, and every list of authorities trusts it. It is made
+anew for each container.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 SERVER_NAMES = "server_names"
-# What a dialect names beside files.
+# Needs that are no files.
 _NO_FILES = ("hosts", "nameservers", SERVER_NAMES)
-# Of a common name (RFC 5280, appendix A.1: ub-common-name).
+# RFC 5280, appendix A.1: ub-common-name.
 _LONGEST_NAME = 64
 _BEFORE, _AFTER = datetime.timedelta(days=1), datetime.timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """In PEM: a certificate that signed itself, with its key, and the list of what it revoked."""
+    """In PEM: a self-signed certificate with its key, and its revocation list."""
 
     certificate: bytes
     revocations: bytes
 
 
 def trusted(names: Sequence[str]) -> Trusted:
-    """Give a certificate for the host `names`, for nobody but one container."""
+    """Give a certificate for the host `names`, for one container alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     short = [name for name in dict.fromkeys(names) if len(name) <= _LONGEST_NAME]
     short = short or ["rehearsal.invalid"]
@@ -65,8 +65,8 @@ def trusted(names: Sequence[str]) -> Trusted:
     return Trusted(certificate.public_bytes(pem) + private, revoked.public_bytes(pem))
 
 
-def contents(named: Mapping[str, Iterable[str]], trusted: Trusted) -> dict[str, bytes]:
-    """Give what lies at each path of `named`: kind to paths, as a dialect's `needs` gives it."""
+def contents(needs: Mapping[str, Iterable[str]], trusted: Trusted) -> dict[str, bytes]:
+    """Give {path: content} for the paths of `needs`, by kind as a dialect gives them."""
     by_kind = {
         "lists": b"",
         "pages": b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
@@ -74,7 +74,7 @@ def contents(named: Mapping[str, Iterable[str]], trusted: Trusted) -> dict[str, 
     }
     return {
         path: by_kind.get(kind, trusted.certificate)
-        for kind, paths in named.items()
+        for kind, paths in needs.items()
         if kind not in _NO_FILES
         for path in sorted(paths)
     }

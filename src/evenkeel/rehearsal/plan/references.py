@@ -1,69 +1,53 @@
-"""What the files of a bundle and of what is live name: hosts, name servers, addresses, protocols.
+"""What the files of the candidate and of the base name: hosts, name servers, protocols.
 
-The world is made from an intent; the files name more, and what is live names what the candidate
-does not. Each gets a stand-in, so that both start in the container as they do in production.
+The plan follows from an intent; the files name more, and the base names what the candidate does
+not. Each gets a stand-in, so that both releases start in the container as they do in production.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from evenkeel.balancer.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.plan.intent_types import IntentPool
+from evenkeel.rehearsal.protocol.http import endpoint_of, split_endpoint
+from evenkeel.rehearsal.protocol.world_types import Plan, ReferencedPlan, SpeechFacts
 
 Files = Mapping[str, bytes]
 
 
-def with_all_named(
-    made: Mapping[str, Any], dialect: Dialect, live: Files, new: Files
-) -> dict[str, Any]:
-    """Give the world `made` with what the files `live` (empty: nothing is) and `new` name.
-
-    Added are "names" that nobody had an address for, "addresses" that are listened at,
-    "nameservers" [[address, port], ...], "speaks" {endpoint: what its health checks want to hear},
-    "over_tls", the endpoints that are spoken to by TLS, and "unchanged", the pools that the change
-    leaves as they are. "health" is what the stubs answer to health checks, and "live_health" what
-    they answer as long as what is live runs.
-    """
+def with_references(plan: Plan, dialect: Dialect, live: Files, new: Files) -> ReferencedPlan:
+    """Give the plan with everything that the files `live` (empty without a base) and `new` name."""
     readings = [dialect.handwritten(files) for files in (live, new) if files]
     needs = [dialect.references(files) for files in (live, new) if files]
-    hosts = {host for one in needs for host in one.get("hosts", ())} - set(made["names"])
-    names = {**made["names"], **world.more_stand_ins(made["names"], sorted(hosts))}
-    servers: list[dict[str, Any]] = [
-        {
-            **server,
-            "here": endpoint(names.get(server["address"], server["address"]), server["port"]),
-            "speaks": pool["speaks"],
-        }
-        for reading in readings
-        for pool in reading["pools"]
-        for server in pool["servers"]
-    ]
-    # What is live comes first: a server that is there speaks as it does now, whatever is asked.
-    running = readings[0]["pools"] if live else ()
-    before, after = health.answers(health.well(running, names), made["wanted_statuses"])
+    hosts = {host for need in needs for host in need.get("hosts", ())} - set(plan["names"])
+    names = {**plan["names"], **world.more_stand_ins(plan["names"], sorted(hosts))}
+    speaks: dict[str, SpeechFacts] = {}
     over_tls: dict[str, bool] = {}
-    for server in servers:
-        over_tls.setdefault(server["here"], server["tls"])
+    for pool in (pool for reading in readings for pool in reading["pools"]):
+        for server in pool["servers"]:
+            address = names.get(server["address"], server["address"])
+            endpoint = endpoint_of(address, server["port"])
+            if pool["speaks"]:
+                speaks[endpoint] = pool["speaks"]
+            # An existing server keeps its protocol: the base is first.
+            over_tls.setdefault(endpoint, server["tls"])
+    # A reading has all keys of an intent's pool, and more.
+    running = cast(list[IntentPool], readings[0]["pools"] if live else [])
+    before, after = health.answers(health.well(running, names), plan["wanted_statuses"])
     binds = [bind for reading in readings for one in reading["listeners"] for bind in one["binds"]]
-    listens = {bind["address"] for bind in binds} - {"*", "::"}
+    addresses = {bind["address"] for bind in binds} - {"*", "::"}
+    nameservers = {place for need in needs for place in need.get("nameservers", ())}
     return {
-        **made,
+        **plan,
         "names": names,
         "health": after,
         "live_health": before,
-        "addresses": sorted({*made["addresses"], *listens}),
-        "nameservers": sorted(
-            {_place(one) for need in needs for one in need.get("nameservers", ())}
-        ),
-        "speaks": {one["here"]: one["speaks"] for one in servers if one["speaks"]},
-        "over_tls": sorted(here for here, tls in over_tls.items() if tls),
+        "addresses": sorted({*plan["addresses"], *addresses}),
+        "nameservers": sorted(map(split_endpoint, nameservers)),
+        "speaks": speaks,
+        "over_tls": sorted(endpoint for endpoint, tls in over_tls.items() if tls),
         "unchanged": sorted(dialect.unchanged(new, live)) if live and dialect.unchanged else [],
     }
-
-
-def _place(text: str) -> tuple[str, int]:
-    address, _, port = text.rpartition(":")
-    return address, int(port)

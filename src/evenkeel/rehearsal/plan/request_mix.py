@@ -1,9 +1,6 @@
-"""What is asked within a class of requests: hosts, paths and methods, each with its share.
+"""The mix of requests within a class: hosts, paths and methods, each with its share.
 
-A *mix* is a list of entries `{"share", "host", "path", "grows", "method", "learnt"}`; `host` is ""
-where it is any of the class's own, `grows` says that a part may be added to the path, `learnt` that
-a traffic profile has it. The rows of a profile belong to the class whose route takes them.
-
+The rows of a traffic profile belong to the class whose route takes them.
 Pure functions, standard library only: it runs inside the staging container too.
 """
 
@@ -14,133 +11,143 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
 
 from evenkeel.rehearsal.plan.requests import ANY_HOST, is_host, is_path
 from evenkeel.rehearsal.protocol.seeded import Draws, evenly
-
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.protocol.world_types import (
+    MixEntry,
+    ProfileFacts,
+    ProfileRow,
+    RequestClass,
+    RouteRequests,
+)
 
 WITH_BODY = ("POST", "PUT", "PATCH")
 SAFE = ("GET", "HEAD", "OPTIONS")
-# Pairs of a host and a path that a route is asked for, where no profile says which.
+# Pairs of host and path, where no profile names them.
 MOST_PAIRS = 100
-# Of those, so many with another method than GET: each is tried before it is counted.
+# Other methods than GET are tried one by one.
 MOST_TRIED = 20
 _PLACEHOLDER = re.compile(r"\{(number|uuid|token|more)\}")
 
 
-def mixes(classes: Sequence[Data], profile: Data) -> dict[str, list[dict[str, Any]]]:
+def mixes(
+    classes: Sequence[RouteRequests], profile: ProfileFacts, rows: Sequence[ProfileRow]
+) -> dict[str, list[MixEntry]]:
     """Give the mix of each class by its name.
 
-    `profile` has `methods`, `rows` and `other_share` of a traffic profile. A class that no row
-    belongs to is asked for what its route looks at, by the profile's methods.
+    A class without a row gets what its route looks at, with the methods of the profile.
     """
-    learnt = _assigned(classes, profile["rows"])
-    named = sum(row["share"] for row in profile["rows"])
-    found = {}
-    for kind in classes:
-        own = list(_own(kind, profile["methods"]))
-        rows = learnt.get(kind["name"], [])
-        if rows and named:
-            # Requests of no named row are the route's as well, in its part of the named ones.
-            part = profile["other_share"] * weight_of(rows) / named
-            own = [{**one, "share": one["share"] * part} for one in own if part]
-        found[kind["name"]] = [*rows, *own]
-    return found
+    learnt = _by_class(classes, rows)
+    row_share = sum(row["share"] for row in rows)
+    mix_of = {}
+    for request_class in classes:
+        own = list(_own(request_class, profile["methods"]))
+        entries = learnt.get(request_class["name"], [])
+        if entries and row_share:
+            # Requests outside the rows are spread in proportion.
+            part = profile["other_share"] * weight_of(entries) / row_share
+            own = [{**entry, "share": entry["share"] * part} for entry in own if part]
+        mix_of[request_class["name"]] = [*entries, *own]
+    return mix_of
 
 
-def weight_of(mix: Sequence[Data]) -> float:
+def weight_of(mix: Sequence[MixEntry]) -> float:
     """Give the share of all requests that the learnt entries of a mix have."""
     return math.fsum(entry["share"] for entry in mix if entry["learnt"])
 
 
-def unrouted(classes: Sequence[Data], rows: Sequence[Data]) -> float:
-    """Give the share of all requests whose rows no route takes: nobody but the balancer answers."""
+def unrouted(classes: Sequence[RouteRequests], rows: Sequence[ProfileRow]) -> float:
+    """Give the share of all requests that no route takes: only the balancer can answer them."""
     return math.fsum(row["share"] for row in rows if not _takers(classes, row))
 
 
-def _own(kind: Data, methods: Mapping[str, float]) -> Iterator[dict[str, Any]]:
-    hosts, paths = kind["hosts"], kind["paths"]
+def _own(request_class: RouteRequests, methods: Mapping[str, float]) -> Iterator[MixEntry]:
+    """Give entries for what the route of a class looks at."""
+    hosts, paths = request_class["hosts"], request_class["paths"]
     count = max(len(hosts), len(paths), min(len(hosts) * len(paths), MOST_PAIRS))
     if count == len(hosts) * len(paths):
         pairs = [(host, path) for host in hosts for path in paths]
     else:
         pairs = [(hosts[n % len(hosts)], paths[n % len(paths)]) for n in range(count)]
-    shares = methods if kind["web"] else {"GET": 1.0}
+    shares = methods if request_class["web"] else {"GET": 1.0}
     for method, share in shares.items():
-        asked = pairs if method == "GET" else pairs[:MOST_TRIED]
-        for host, (path, grows) in asked:
-            yield _entry(share / len(asked), host, path, grows, method, learnt=False)
+        used = pairs if method == "GET" else pairs[:MOST_TRIED]
+        for host, (path, grows) in used:
+            yield {
+                "share": share / len(used),
+                "host": host,
+                "path": path,
+                "grows": grows,
+                "method": method,
+                "learnt": False,
+            }
 
 
-def _assigned(classes: Sequence[Data], rows: Sequence[Data]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _by_class(
+    classes: Sequence[RouteRequests], rows: Sequence[ProfileRow]
+) -> dict[str, list[MixEntry]]:
+    """Give the entries that the rows make, by the name of their class."""
+    entries: dict[str, list[MixEntry]] = {}
     for row in rows:
         takers = _takers(classes, row)
-        for kind in takers:
+        for request_class in takers:
             path = row["path"]
-            # A hash of the path would send every request of a row to one server.
-            grows = kind["key"] == "uri" and [path, False] not in kind["paths"]
-            share = row["share"] / len(takers)
-            entry = _entry(share, row["host"], path, grows, row["method"], learnt=True)
-            found.setdefault(kind["name"], []).append(entry)
-    return found
+            entry: MixEntry = {
+                "share": row["share"] / len(takers),
+                "host": row["host"],
+                "path": path,
+                # A path hash would send a row to one server.
+                "grows": request_class["key"] == "uri"
+                and (path, False) not in request_class["paths"],
+                "method": row["method"],
+                "learnt": True,
+            }
+            entries.setdefault(request_class["name"], []).append(entry)
+    return entries
 
 
-def _entry(
-    share: float, host: str, path: str, grows: bool, method: str, *, learnt: bool
-) -> dict[str, Any]:
-    return {
-        "share": share,
-        "host": host,
-        "path": path,
-        "grows": grows,
-        "method": method,
-        "learnt": learnt,
-    }
+def _takers(classes: Sequence[RouteRequests], row: ProfileRow) -> list[RouteRequests]:
+    """Give the classes that a row belongs to: one for each place where it may arrive.
 
-
-def _takers(classes: Sequence[Data], row: Data) -> list[Data]:
-    """Give the classes that a row belongs to, one or more for each place that it could arrive at.
-
-    Without a host it may be any route's that looks at hosts, up to the first that does not.
+    A row without a host belongs to every route that looks at hosts, up to the first that does not.
     """
-    web = [kind for kind in classes if kind["web"]]
-    named = [kind for kind in web if kind["listener"] == row["listener"]]
-    places: dict[tuple[str, int], list[Data]] = {}
-    for kind in named or web:
-        places.setdefault((kind["address"], kind["port"]), []).append(kind)
-    found = []
-    for kinds in places.values():
-        for kind in kinds:
-            if not _takes(kind, row):
+    web = [request_class for request_class in classes if request_class["web"]]
+    of_listener = [one for one in web if one["listener"] == row["listener"]]
+    places: dict[tuple[str, int], list[RouteRequests]] = {}
+    for request_class in of_listener or web:
+        place = request_class["address"], request_class["port"]
+        places.setdefault(place, []).append(request_class)
+    takers = []
+    for in_order in places.values():
+        for request_class in in_order:
+            if not _takes(request_class, row):
                 continue
-            found.append(kind)
-            if row["host"] or kind["hosts"] == [ANY_HOST]:
+            takers.append(request_class)
+            if row["host"] or request_class["hosts"] == [ANY_HOST]:
                 break
-    return found
+    return takers
 
 
-def _takes(kind: Data, row: Data) -> bool:
-    """Whether a class's route takes a row; no log has the headers that a route may look at."""
-    if kind["route"] == "default":
+def _takes(request_class: RouteRequests, row: ProfileRow) -> bool:
+    """Whether a class's route takes a row; logs lack the headers that a route may look at."""
+    if request_class["route"] == "default":
         return True
     return (
-        not kind["headers"]
-        and (not row["host"] or any(is_host(row["host"], one) for one in kind["hosts"]))
-        and any(is_path(row["path"], one, grows) for one, grows in kind["paths"])
+        not request_class["headers"]
+        and (not row["host"] or any(is_host(row["host"], host) for host in request_class["hosts"]))
+        and any(is_path(row["path"], path, grows) for path, grows in request_class["paths"])
     )
 
 
 class Picker:
     """Picks the entries of one mix in their shares, however many requests there are."""
 
-    def __init__(self, mix: Sequence[Data], start: float) -> None:
+    def __init__(self, mix: Sequence[MixEntry], start: float) -> None:
         self.mix, self.start = mix, start
         self.ends = list(accumulate(float(entry["share"]) for entry in mix))
 
-    def pick(self, number: int) -> Data | None:
+    def pick(self, number: int) -> MixEntry | None:
         """Give the entry of the `number`-th request; None of an empty mix."""
         if not self.mix:
             return None
@@ -149,42 +156,41 @@ class Picker:
 
 
 def filled(path: str, draws: Draws) -> str:
-    """Give a row's path with values in the place of its placeholders."""
+    """Give a row's path with values in place of its placeholders."""
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] == "number":
+    def value(placeholder: re.Match[str]) -> str:
+        if placeholder[1] == "number":
             return str(1 + draws.below(999_999))
-        if found[1] == "uuid":
+        if placeholder[1] == "uuid":
             digits = f"{draws.below(1 << 60):015x}{draws.below(1 << 60):015x}00"
             return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-        if found[1] == "token":
+        if placeholder[1] == "token":
             return draws.hexadecimal()
         return f"{draws.hexadecimal()}/{draws.hexadecimal()}"
 
     return _PLACEHOLDER.sub(value, path)
 
 
-def calm(kind: Data) -> dict[str, Any]:
-    """Give a class that is asked with GET alone; where it has none, with what changes nothing.
+def calm(request_class: RequestClass) -> RequestClass:
+    """Give a class with its GETs alone; without one, with its safe methods or else as it is.
 
-    What a balancer may try again, and what it must not, depends on the method; and it may answer
-    HEAD or OPTIONS itself. A class of nothing but changes is asked for those.
+    Whether a balancer retries a request depends on the method, and it may answer HEAD or OPTIONS
+    itself.
     """
-    mix = kind.get("mix", [])
+    mix = request_class["mix"]
     plain = [entry for entry in mix if entry["method"] == "GET"]
     safe = [entry for entry in mix if entry["method"] in SAFE]
-    return {**kind, "mix": plain or safe or mix}
+    return {**request_class, "mix": plain or safe or mix}
 
 
-def certain(kind: Data) -> dict[str, Any]:
-    """Give a class that is asked for what users are known to send: learnt entries, and GET.
+def certain(request_class: RequestClass) -> RequestClass:
+    """Give a class with what users surely send: learnt entries, and GET.
 
-    OPTIONS are left out: a candidate may answer them itself, where a server did before.
+    OPTIONS are left out: a candidate may start to answer them itself.
     """
-    mix = kind.get("mix", [])
     known = [
         entry
-        for entry in mix
+        for entry in request_class["mix"]
         if entry["method"] == "GET" or (entry["learnt"] and entry["method"] != "OPTIONS")
     ]
-    return {**kind, "mix": known}
+    return {**request_class, "mix": known}

@@ -1,40 +1,45 @@
-"""Which single questions are asked of what was live and of the candidate: pure functions.
+"""The single requests that are sent to both the base and the candidate: pure functions.
 
-A question is asked in the same words before and after, so that what differs is the change's doing.
-Hosts and paths come from the candidate's classes and from the words of both files, so that a route
-that the change takes away is asked for too.
-
-Standard library only: it runs inside the staging container.
+A question is one request, sent in the same words before and after, so that the change explains any
+difference. Hosts and paths come from the candidate's classes and from the words of both files, so
+that a removed route is tried too.
+Standard library only: it runs inside the staging container too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-Data = Mapping[str, Any]
+from evenkeel.rehearsal.protocol.world_types import (
+    Manner,
+    Question,
+    RequestClass,
+    RequestTemplate,
+    RouteTest,
+    Subject,
+    TestRequest,
+    Words,
+    World,
+)
 
 MOST_WORDS = 60
 MOST_QUESTIONS = 300
-# No route can be meant for this name (RFC 6761): it is how a default pool is reached, and what a
-# route that takes any host is asked for.
+# RFC 6761: no route can be meant for this name.
 ANY_HOST = "rehearsal.invalid"
-# A larger upload than this measures the container and not the balancer.
+# A larger upload measures the container.
 MOST_BODY_BYTES = 4 * 1024 * 1024
-# Of the hosts, so many are asked for every path.
+# Only these hosts are combined with every path.
 _MAIN_HOSTS = 3
 _REDIRECT = 300
-# In a world: {subject: reason} of the waivers of what is asked.
-WAIVED = "waived_requests"
 _PLACEHOLDER = re.compile(r"\{[a-z]+\}")
 _PATH = re.compile(r"/[A-Za-z0-9_./-]{0,120}")
 _HOST = re.compile(r"\.?[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}")
-# No request asks for these: they are where the balancer's own files and sockets lie.
+# Paths of the balancer's own files and sockets.
 _FILES = ("/etc/", "/var/", "/dev/", "/run/", "/usr/", "/tmp/")  # noqa: S108 (no file is made)
 
 
-def words_of(text: str) -> dict[str, list[str]]:
+def words_of(text: str) -> Words:
     """Give the words of a configuration that could be URL paths and host names, each once."""
     paths: dict[str, None] = {}
     hosts: dict[str, None] = {}
@@ -48,65 +53,82 @@ def words_of(text: str) -> dict[str, list[str]]:
     return {"paths": list(paths)[:MOST_WORDS], "hosts": list(hosts)[:MOST_WORDS]}
 
 
-def binds(world: Data) -> list[dict[str, Any]]:
-    """Give each place that clients arrive at, once, as a class without host and path."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    for kind in world["classes"]:
-        found.setdefault((kind["address"], kind["port"]), dict(kind))
-    return list(found.values())
+def words_of_all(texts: Iterable[str]) -> Words:
+    """Give the words of several files together, in their order."""
+    of_files = [words_of(text) for text in texts]
+    return {
+        "paths": list(dict.fromkeys(path for words in of_files for path in words["paths"])),
+        "hosts": list(dict.fromkeys(host for words in of_files for host in words["hosts"])),
+    }
 
 
-def questions(world: Data) -> list[dict[str, Any]]:
-    """Give the questions as classes of one host and one path each; its name says what is asked."""
-    found: dict[str, dict[str, Any]] = {}
-    words = world.get("words", {"paths": [], "hosts": []})
+def binds(world: World) -> list[RequestClass]:
+    """Give the first class of each place that clients arrive at."""
+    firsts: dict[tuple[str, int], RequestClass] = {}
+    for request_class in world["classes"]:
+        firsts.setdefault(_place(request_class), request_class)
+    return list(firsts.values())
+
+
+def questions(world: World) -> list[Question]:
+    """Give questions of one host and one path each; the name says what is asked for."""
+    by_name: dict[str, Question] = {}
     for bind in binds(world):
-        here = [k for k in world["classes"] if (k["address"], k["port"]) == _place(bind)]
-        hosts = [host for kind in here for host in kind["hosts"]]
-        pairs = [(h, p, k["headers"]) for k in here for h in k["hosts"] for p, _ in k["paths"]]
-        pairs += [(_a_host(host), "/", {}) for host in words["hosts"]]
-        main = list(dict.fromkeys(hosts))[:_MAIN_HOSTS]
-        pairs += [(host, path, {}) for path in ("/", *words["paths"]) for host in main]
+        classes = [one for one in world["classes"] if _place(one) == _place(bind)]
+        pairs: list[tuple[str, str, Mapping[str, str]]] = [
+            (host, path, one["headers"])
+            for one in classes
+            for host in one["hosts"]
+            for path, _ in one["paths"]
+        ]
+        pairs += [(_a_host(host), "/", {}) for host in world["words"]["hosts"]]
+        hosts = dict.fromkeys(host for one in classes for host in one["hosts"])
+        pairs += [
+            (host, path, {})
+            for path in ("/", *world["words"]["paths"])
+            for host in list(hosts)[:_MAIN_HOSTS]
+        ]
         for host, path, headers in pairs:
             more = "".join(f" {name}: {value}" for name, value in sorted(headers.items()))
             name = f"port {bind['port']} {host}{path}{more}"
-            found[name] = _question(bind, name, host, path, headers)
-    return list(found.values())[:MOST_QUESTIONS]
+            by_name[name] = _question(bind, name, host, path, headers)
+    return list(by_name.values())[:MOST_QUESTIONS]
 
 
-def manners(world: Data) -> list[dict[str, Any]]:
+def manners(world: World) -> list[Manner]:
     """Give one question for each way to speak to each place: TLS, HTTP/2, a PROXY header."""
-    found = []
+    made: list[Manner] = []
     for bind in binds(world):
         ways = {"plain": (False, False), "TLS": (True, False)}
-        if bind.get("h2"):
+        if bind["h2"]:
             ways["TLS with HTTP/2"] = True, True
         for way, (tls, h2) in ways.items():
             for proxy in (False, True):
                 spoken = way + (" after a PROXY header" if proxy else "")
                 name = f"port {bind['port']} spoken to in {spoken}"
                 host, (path, _) = bind["hosts"][0], bind["paths"][0]
-                asked = _question(bind, name, host, path, bind["headers"])
-                found.append({**asked, "tls": tls, "accept_proxy": proxy, "offers_h2": h2})
-    return found
+                question = _question(bind, name, host, path, bind["headers"])
+                made.append({**question, "tls": tls, "accept_proxy": proxy, "offers_h2": h2})
+    return made
 
 
-def _place(kind: Data) -> tuple[str, int]:
-    return kind["address"], kind["port"]
+def _place(template: RequestTemplate) -> tuple[str, int]:
+    return template["address"], template["port"]
 
 
 def _a_host(word: str) -> str:
+    """Give a host name for a word; one that begins with a dot means every name below it."""
     return f"rehearsal{word}" if word.startswith(".") else word
 
 
 def _question(
-    bind: Data, name: str, host: str, path: str, headers: Mapping[str, str]
-) -> dict[str, Any]:
+    bind: RequestClass, name: str, host: str, path: str, headers: Mapping[str, str]
+) -> Question:
     return {
         **bind,
         "name": name,
         "hosts": [host],
-        "paths": [[path, False]],
+        "paths": [(path, False)],
         "headers": dict(headers),
         "asked": {
             "listener": bind["listener"],
@@ -118,109 +140,106 @@ def _question(
     }
 
 
-def untested(world: Data) -> dict[str, list[str]]:
-    """Give {route of a class: its route tests}; the empty lists are routes that no test reaches.
+def untested(world: World) -> dict[str, list[str]]:
+    """Give {class: names of its route tests}; a class with none is not tested.
 
-    A test belongs to the first route of its listener that takes its request, as for the balancer.
+    A test belongs to the first route of its listener that takes its request, as in the balancer.
     """
-    found: dict[str, list[str]] = {kind["name"]: [] for kind in world["classes"]}
+    tests: dict[str, list[str]] = {one["name"]: [] for one in world["classes"]}
     for test in world["route_tests"]:
         for request in test["requests"]:
-            kinds = [k for k in world["classes"] if _place(k) == _place(request)]
-            kind = next((kind for kind in kinds if _takes(kind, request)), None)
-            if kind:
-                found[kind["name"]].append(test["name"])
-    return found
+            at_place = (one for one in world["classes"] if _place(one) == _place(request))
+            taker = next((one for one in at_place if _takes(one, request)), None)
+            if taker:
+                tests[taker["name"]].append(test["name"])
+    return tests
 
 
-def _takes(kind: Data, request: Data) -> bool:
-    if kind.get("route") == "default":
+def _takes(request_class: RequestClass, request: TestRequest) -> bool:
+    if request_class["route"] == "default":
         return True
     host, path = request["hosts"][0], request["paths"][0][0]
-    has = {name.lower(): value for name, value in request["headers"].items()}
+    sent = {name.lower(): value for name, value in request["headers"].items()}
     return (
-        any(is_host(host, one) for one in kind["hosts"])
-        and any(is_path(path, one, grows) for one, grows in kind["paths"])
-        and all(has.get(name.lower()) == value for name, value in kind["headers"].items())
+        any(is_host(host, of_class) for of_class in request_class["hosts"])
+        and any(is_path(path, of_class, grows) for of_class, grows in request_class["paths"])
+        and all(sent.get(name.lower()) == value for name, value in request_class["headers"].items())
     )
 
 
 def is_host(host: str, of_class: str) -> bool:
-    """Whether a class that is asked for as host `of_class` takes `host`."""
-    # A class without hosts takes any; one of *.example is asked for as rehearsal.example.
+    """Whether a class with the host `of_class` takes `host`."""
+    # `rehearsal.example` stands for `*.example`.
     if of_class in (host, ANY_HOST):
         return True
     return of_class.startswith("rehearsal.") and host.endswith(of_class[len("rehearsal") :])
 
 
 def is_path(path: str, of_class: str, grows: bool) -> bool:
-    """Whether a class of path `of_class`, a prefix where it `grows`, takes `path`."""
+    """Whether a class with the path `of_class`, a prefix where it `grows`, takes `path`."""
     return path == of_class or (grows and path.startswith(of_class.rstrip("/") + "/"))
 
 
-def declared(world: Data, asked: Data) -> list[Data]:
-    """Give the route tests that ask for the same host, path and method: what the change wants.
+def declared(tests: Iterable[RouteTest], subject: Subject) -> list[RouteTest]:
+    """Give the route tests for the same host, path and method: they declare what is wanted.
 
-    About what no route is meant for, a test of any host speaks, except on what is traffic
-    (`of_traffic`): there it would take more away than it says.
+    A test of any host also covers requests that no route is meant for, except on traffic
+    (`of_traffic`): there it would take away more than it says.
 
-    About an entry of a mix (`scouting.asked_of`), a test without a host speaks when it expects a
-    redirect or an error, or when the route is for `any_host`. A placeholder of the path is one part
-    of it. A test of a path that one of the route's `prefixes` takes speaks for what is below it,
-    unless it expects a good answer and no pool: it does not say who gives that.
+    For an entry of a mix, a test without a host counts when it expects a redirect or an error, or
+    when the route takes any host. A placeholder of the path stands for one part. A test below one
+    of the route's `prefixes` counts for the prefix, unless it expects a good answer and no pool.
     """
     return [
         test
-        for test in world["route_tests"]
+        for test in tests
         for request in test["requests"][:1]
-        if request["listener"] == asked["listener"]
-        and request.get("method", "GET") == asked.get("method", "GET")
-        and _is_of_host(test, request["hosts"][0], asked)
-        and _covers(test, request["paths"][0][0].partition("?")[0], asked)
+        if request["listener"] == subject["listener"]
+        and request["method"] == subject.get("method", "GET")
+        and _is_of_host(test, request["hosts"][0], subject)
+        and _covers(test, request["paths"][0][0].partition("?")[0], subject)
     ]
 
 
-def _is_of_host(test: Data, host: str, asked: Data) -> bool:
-    if asked["host"].lower() == host.lower():
+def _is_of_host(test: RouteTest, host: str, subject: Subject) -> bool:
+    if subject["host"].lower() == host.lower():
         return True
-    if asked["host"] == ANY_HOST and not asked.get("of_traffic"):
+    if subject["host"] == ANY_HOST and not subject.get("of_traffic"):
         return True
-    if "prefixes" not in asked:
+    if "prefixes" not in subject:
         return False
-    # A pool that requests without a known name reach says nothing about a route of one name.
-    return host == ANY_HOST and (says_no(test) or bool(asked.get("any_host")))
+    # A pool for unknown hosts proves nothing about a known host.
+    return host == ANY_HOST and (expects_refusal(test) or bool(subject.get("any_host")))
 
 
-def waiver_of(world: Data, asked: Data) -> str:
-    """Give the reason of a waiver for what is asked, or "".
+def waiver_of(world: World, subject: Subject) -> str:
+    """Give the reason of a waiver for a request, or "".
 
-    The subject of a waiver is a method, a method and a host, or those and a path with all below it.
+    A waiver names a method, a method and a host, or those and a path with all below it.
     """
-    name = f"{asked['method']} {asked['host']}{asked['path']}/"
-    waivers: Mapping[str, str] = world.get(WAIVED, {})
-    for subject, reason in waivers.items():
-        method, _, rest = subject.partition(" ")
+    name = f"{subject['method']} {subject['host']}{subject['path']}/"
+    for waived, reason in world["waived_requests"].items():
+        method, _, rest = waived.partition(" ")
         if name.startswith(f"{method} {rest.rstrip('/')}/" if rest else f"{method} "):
             return reason
     return ""
 
 
-def says_no(test: Data) -> bool:
-    """Whether a route test expects a redirect or an error: nothing that a server answers."""
+def expects_refusal(test: RouteTest) -> bool:
+    """Whether a route test expects a redirect or an error: no server answers that."""
     return (test["expect_status"] or 0) >= _REDIRECT
 
 
-def _covers(test: Data, tested: str, asked: Data) -> bool:
-    path = asked["path"]
+def _covers(test: RouteTest, tested: str, subject: Subject) -> bool:
+    path = subject["path"]
     if tested == path:
         return True
-    is_entry = "prefixes" in asked
     is_below = path != "/" and tested.startswith(path.rstrip("/") + "/")
-    # Where something below a path goes is where the path goes, as far as anybody has said.
-    if not is_entry or (is_below and test.get("expect_pool")):
+    # Requests below a path show where the path goes.
+    if "prefixes" not in subject or (is_below and test["expect_pool"]):
         return is_below
-    speaks = says_no(test) or bool(test.get("expect_pool"))
-    below = speaks and any(is_path(tested, prefix, grows=True) for prefix in asked["prefixes"])
+    decides = expects_refusal(test) or bool(test["expect_pool"])
+    below = decides and any(is_path(tested, prefix, grows=True) for prefix in subject["prefixes"])
     return _leads_to(tested, path, below=below)
 
 
@@ -237,24 +256,15 @@ def _leads_to(tested: str, path: str, *, below: bool) -> bool:
     return below or (len(parts) == len(wanted) and same_end)
 
 
-def was_known(world: Data, asked: Data) -> bool:
-    """Whether what was live before speaks of a question's host, path and headers.
+def was_known(world: World, subject: Subject) -> bool:
+    """Whether the base names a request's host, path and headers.
 
-    What only the change names is new: it may go elsewhere than before, that is what it is for.
+    A request that only the change names may go elsewhere than before: that is its purpose.
     """
-    words = world.get("base_words", {"paths": [], "hosts": [], "headers": []})
+    words = world["base_words"]
     hosts = [_a_host(word) for word in words["hosts"]]
     return (
-        (asked["path"] == "/" or asked["path"] in words["paths"])
-        and (asked["host"] == ANY_HOST or asked["host"] in hosts)
-        and all(value in words["headers"] for value in asked["headers"].values())
+        (subject["path"] == "/" or subject["path"] in words["paths"])
+        and (subject["host"] == ANY_HOST or subject["host"] in hosts)
+        and all(value in words["headers"] for value in subject["headers"].values())
     )
-
-
-def words_of_all(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Give the words of several files together, in their order."""
-    both: dict[str, list[str]] = {"paths": [], "hosts": []}
-    for text in texts:
-        for key, words in words_of(text).items():
-            both[key] += [word for word in words if word not in both[key]]
-    return both

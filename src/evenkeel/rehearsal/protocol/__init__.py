@@ -1,1 +1,1 @@
-"""What both sides of the wire agree on: paths, headers, HTTP, the record of a check."""
+"""What both sides share: paths, headers, HTTP and the types of what travels between them."""

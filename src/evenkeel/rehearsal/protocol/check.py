@@ -1,22 +1,36 @@
-"""One line of the record: a check with its numbers and its verdict.
+"""One check of a record: its numbers and its verdict.
 
-Standard library only: what is suspicious is also asked inside the staging container.
+Standard library only: it runs inside the staging container too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
 
 from evenkeel.judge.verdict import FAIL, PASS
 
-Data = Mapping[str, Any]
-Check = dict[str, Any]
-
-_NAMED = 4
+_SHOWN = 4
 
 
-def check(name: str, title: str, verdict: str, numbers: Data, reasons: Iterable[str]) -> Check:
+class Check(TypedDict):
+    """One check of a record."""
+
+    id: str
+    title: str
+    verdict: str
+    # Each check has numbers of its own.
+    numbers: dict[str, object]
+    reasons: list[str]
+
+
+def check(
+    name: str,
+    title: str,
+    verdict: str,
+    numbers: Mapping[str, object],  # each check has numbers of its own
+    reasons: Iterable[str],
+) -> Check:
     """Give one check as it is recorded."""
     return {
         "id": name,
@@ -27,19 +41,19 @@ def check(name: str, title: str, verdict: str, numbers: Data, reasons: Iterable[
     }
 
 
-def verdict_for(reasons: list[str]) -> str:
+def verdict_for(reasons: Sequence[str]) -> str:
     """Give `fail` when there is a reason for it."""
     return FAIL if reasons else PASS
 
 
-def few(reasons: list[str], what: str = "servers") -> list[str]:
+def few(reasons: Sequence[str], what: str = "servers") -> list[str]:
     """Give the first reasons and how many more there are: a pool may have 10,000 servers."""
-    if len(reasons) <= _NAMED:
-        return reasons
-    return [*reasons[:_NAMED], f"and {len(reasons) - _NAMED} more {what}"]
+    if len(reasons) <= _SHOWN:
+        return list(reasons)
+    return [*reasons[:_SHOWN], f"and {len(reasons) - _SHOWN} more {what}"]
 
 
-def names(servers: list[str]) -> str:
+def names(servers: Sequence[str]) -> str:
     """Give the first names of a list and how many more there are."""
-    shown = ", ".join(servers[:_NAMED])
-    return shown if len(servers) <= _NAMED else f"{shown} and {len(servers) - _NAMED} more"
+    shown = ", ".join(servers[:_SHOWN])
+    return shown if len(servers) <= _SHOWN else f"{shown} and {len(servers) - _SHOWN} more"

@@ -1,17 +1,17 @@
-"""The headers by which the load client and the stub servers understand each other.
+"""The headers that the load client and the stub servers exchange.
 
 Standard library only: it runs inside the staging container.
 """
 
 from __future__ import annotations
 
-# An answer carries this: the endpoint of the server that gave it.
+# In a response: the endpoint of the server.
 IDENTITY = "x-evenkeel-server"
-# A request of the load client carries this; what comes without it is the balancer's health check.
+# In requests of the load client; health checks have none.
 OURS = "x-evenkeel"
-# What the server was told comes back in the answer, as JSON.
+# Asks for the request back, as JSON.
 ECHO = "x-evenkeel-echo"
-# The request waits until so many are with the servers at the same time.
+# Waits until this many requests are with the servers.
 HOLD = "x-evenkeel-hold"
-# So many seconds pass before the answer: a request as slow as production's slowest.
+# Delays the response by this many seconds.
 SLOW = "x-evenkeel-slow"

@@ -1,18 +1,19 @@
-"""The few bytes of HTTP/1.1 and PROXY protocol that the stub servers understand.
+"""The parts of HTTP/1.1 and of the PROXY protocol that the stub servers understand.
 
-Not a general parser: a balancer stands before them. Standard library only, since it runs inside
-the staging container.
+It is no general parser: only our client and a balancer send to it. Standard library only: it runs
+inside the staging container.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 from dataclasses import dataclass
 
-# A head that is longer than this is not one that our client or a balancer before it would send.
+# Neither client nor balancer sends a longer head.
 LARGEST_HEAD_BYTES = 256 * 1024
-# ip(7). Lets a socket have an address that only a route makes local; not in the socket module.
+# ip(7): bind to an address that only a route makes local.
 IP_FREEBIND = 15
 _V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_HEADER_BYTES = 16
@@ -25,7 +26,7 @@ class WireError(ValueError):
 
 @dataclass
 class Head:
-    """The first line of a message and its headers; names are in lower case, the last one wins."""
+    """The first line of a message and its headers: names in lower case, the last one counts."""
 
     first_line: str
     headers: dict[str, str]
@@ -44,9 +45,9 @@ class Head:
 
 
 def take_head(buffer: bytearray) -> Head | None:
-    """Remove one message head from the front of `buffer`; None when it is not complete yet.
+    """Remove one message head from the front of `buffer`; None while it is incomplete.
 
-    Raises WireError when what is there can be no head.
+    Raises WireError for bytes that cannot be a head.
     """
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
@@ -67,8 +68,8 @@ def take_head(buffer: bytearray) -> Head | None:
 def take_proxy_header(buffer: bytearray) -> str | None:
     """Remove a PROXY protocol header, version 1 or 2, from the front of `buffer`.
 
-    Gives "v1 SOURCE" or "v2 SOURCE" when there was one, "" when the connection begins without one,
-    and None when too little has arrived to tell.
+    Gives "v1 SOURCE" or "v2 SOURCE", "" for a connection without one, and None while too few
+    bytes have arrived.
     """
     start = bytes(buffer[:_V2_HEADER_BYTES])
     if start.startswith(_V2_SIGNATURE):
@@ -101,6 +102,21 @@ def _take_version_2(buffer: bytearray) -> str | None:
     return "v2 unknown"
 
 
-def endpoint(address: str, port: int) -> str:
-    """Give the one text that stands for an address and a port."""
+def endpoint_of(address: str, port: int) -> str:
+    """Give an address and a port as one text."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Give the address and the port of an endpoint."""
+    address, _, port = endpoint.rpartition(":")
+    return address.strip("[]"), int(port)
+
+
+def is_ip(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

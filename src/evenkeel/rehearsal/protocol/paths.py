@@ -1,4 +1,4 @@
-"""Where things lie in the staging container; known to both sides."""
+"""Paths in the staging container, for both sides."""
 
 from __future__ import annotations
 

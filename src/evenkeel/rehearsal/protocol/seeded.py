@@ -1,7 +1,7 @@
-"""Numbers that follow from words alone: the same words, the same numbers, whoever asks first.
+"""Random numbers from words: the same words give the same numbers.
 
-A request that draws its own numbers is the same whatever was drawn for the others before, so
-traffic does not depend on timing. Standard library only: it runs inside the staging container.
+A request with numbers of its own does not depend on the order of other requests, so traffic does
+not depend on timing. Standard library only: it runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import hashlib
 import struct
 
 _NUMBER_BITS = 64
-# The golden ratio: multiples of it fill 0 to 1 evenly, however many are taken (Weyl, 1916).
+# Weyl (1916): its multiples fill 0 to 1 evenly.
 _GOLDEN = 0.6180339887498949
 
 
 class Draws:
-    """A row of numbers that `words` decide."""
+    """A row of random numbers that `words` decide."""
 
     def __init__(self, *words: object) -> None:
         self._words = "\0".join(map(str, words)).encode()
@@ -32,10 +32,10 @@ class Draws:
         return self._numbers.pop() * count >> _NUMBER_BITS
 
     def hexadecimal(self) -> str:
-        """Give the next number in hexadecimal digits, as a key or a part of a path."""
+        """Give the next number in hexadecimal, for a key or a part of a path."""
         return f"{self.below(1 << 40):x}"
 
 
 def evenly(start: float, number: int) -> float:
-    """Give the `number`-th of a row from 0 to 1 that fills every part of it in proportion."""
+    """Give the `number`-th of a row of numbers that fills 0 to 1 evenly."""
     return (start + number * _GOLDEN) % 1.0

@@ -1,1 +1,1 @@
-"""What runs inside the container: it starts the parts, sends the load and measures."""
+"""The program inside the container: it starts the parts, sends the load and measures."""

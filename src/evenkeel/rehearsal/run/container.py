@@ -5,20 +5,22 @@ Runs as root inside the staging container, standard library only.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from evenkeel.host.state.archive import pack
 from evenkeel.host.system import driver as drivers
+from evenkeel.host.system.driver import Observation
+from evenkeel.rehearsal.protocol.http import is_ip
+from evenkeel.rehearsal.protocol.measured_types import StepAnswer
 from evenkeel.rehearsal.protocol.paths import FOLDER, HOST_PROGRAM, PROGRAM, STUB_SOCKET
+from evenkeel.rehearsal.protocol.world_types import World
 from evenkeel.rehearsal.stubs.control import StubControl
 
 LEASE_SECONDS = 120
@@ -63,10 +65,10 @@ def wait_for_boot() -> None:
             state = (done.stdout or done.stderr).decode(errors="replace").strip()
 
 
-def make_local(world: Mapping[str, Any], source_prefix_6: str) -> None:
+def make_local(world: World, source_prefix_6: str) -> None:
     """Make every address of the bundle this container's own, so that no byte has to differ."""
     lines = []
-    if any(":" in kind["address"] for kind in world["classes"]):
+    if any(":" in request_class["address"] for request_class in world["classes"]):
         lines.append(f"route replace local {source_prefix_6}/64 dev lo")
     # A balancer binds only to an address that an interface has; a route is not enough for IPv6.
     lines += [
@@ -93,7 +95,7 @@ def _ip(lines: list[str]) -> None:
             run(["ip", f"-{family}", "-batch", "-"], "\n".join([*mine, ""]).encode())
 
 
-def stand_in(stubs: StubControl, observed: Mapping[str, Any]) -> bool:
+def stand_in(stubs: StubControl, observed: Observation) -> bool:
     """Have a stub server at every endpoint that the running process knows of.
 
     Gives whether there was one without.
@@ -103,21 +105,13 @@ def stand_in(stubs: StubControl, observed: Mapping[str, Any]) -> bool:
         for server in pool["servers"].values():
             address = str(server.get("address") or "").strip("[]")
             # A server may also be a unix socket or a name without an address yet.
-            if _is_ip(address) and server.get("port"):
+            if is_ip(address) and server.get("port"):
                 found.add((address, int(server["port"])))
     route_here(address for address, _ in found)
-    return bool(stubs.order("serve", stubs=sorted(found))["added"])
+    return bool(stubs.serve(sorted(found))["added"])
 
 
-def _is_ip(address: str) -> bool:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-def start_stubs(world: Mapping[str, Any]) -> StubControl:
+def start_stubs(world: World) -> StubControl:
     """Start the stub servers' process, outside this one so that it outlives it."""
     run(
         [
@@ -135,12 +129,11 @@ def start_stubs(world: Mapping[str, Any]) -> StubControl:
             time.sleep(0.05)
 
 
-def _with_stubs(world: Mapping[str, Any]) -> StubControl:
+def _with_stubs(world: World) -> StubControl:
     stubs = StubControl(STUB_SOCKET)
-    answer = stubs.order(
-        "serve",
-        stubs=world["stubs"],
-        health=world["live_health" if world["base"]["release"] else "health"],
+    answer = stubs.serve(
+        world["stubs"],
+        health=world["live_health"] if world["base"]["release"] else world["health"],
         nameservers=world["nameservers"],
         names=world["names"],
         speaks=world["speaks"],
@@ -160,14 +153,14 @@ def fit(driver: drivers.Driver) -> bool:
 
     Gives whether that bounds its connections: production's machines have more.
     """
-    folders = [str(Path(FOLDER, kind)) for kind in ("base", "candidate")]
+    folders = [str(Path(FOLDER, request_class)) for request_class in ("base", "candidate")]
     bounded = driver.fit(folders, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     if bounded:
         run(["systemctl", "restart", driver.UNIT])
     return bounded
 
 
-def put_base(world: Mapping[str, Any], driver: drivers.Driver) -> str:
+def put_base(world: World, driver: drivers.Driver) -> str:
     """Put what is live now in place as a hand-made configuration and start the balancer with it.
 
     Gives "" when it runs, and otherwise what the balancer said: then the container goes back to
@@ -207,7 +200,7 @@ def host_program(balancer: str, verb: str, *options: str) -> list[str]:
     return [HOST_PROGRAM, "--balancer", balancer, verb, *options]
 
 
-def archive(world: Mapping[str, Any]) -> bytes:
+def archive(world: World) -> bytes:
     """Give the candidate's release as the host's program takes it on standard input."""
     manifest = {
         "change_id": world["change_id"],
@@ -219,13 +212,13 @@ def archive(world: Mapping[str, Any]) -> bytes:
     return pack(json.dumps(manifest, sort_keys=True).encode(), files)
 
 
-def answer_of(exit_code: int, out: bytes, err: bytes) -> dict[str, Any]:
+def answer_of(exit_code: int, out: bytes, err: bytes) -> StepAnswer:
     """Read the host's program's one JSON object; raises Trouble when there is none."""
     try:
-        result = json.loads(out)
-        if not isinstance(result, dict) or "ok" not in result:
+        answer: StepAnswer = json.loads(out)
+        if not isinstance(answer, dict) or "ok" not in answer:
             raise ValueError
     except ValueError:
         said = err.decode(errors="replace").strip()[-_LONGEST_SAID:]
         raise Trouble(f"the host's program gave no answer, exit code {exit_code}: {said}") from None
-    return {**result, "exit": exit_code}
+    return {**answer, "exit": exit_code}

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 from evenkeel.host.system.driver import Driver
+from evenkeel.rehearsal.protocol.measured_types import Health
+from evenkeel.rehearsal.protocol.world_types import World
 from evenkeel.rehearsal.run import probes
 from evenkeel.rehearsal.stubs.control import StubControl
 
@@ -18,7 +19,7 @@ LONGEST_RECOVERY_SECONDS = 20.0
 CHECK_SLACK_SECONDS = 0.3
 
 
-async def checked(world: dict[str, Any], stubs: StubControl) -> list[str]:
+async def checked(world: World, stubs: StubControl) -> list[str]:
     """Wait until the balancer has checked every server once; give those it has not checked.
 
     Until its first check a server counts as well, so a check that cannot succeed shows itself
@@ -34,14 +35,14 @@ async def checked(world: dict[str, Any], stubs: StubControl) -> list[str]:
     deadline = time.monotonic() + min(LONGEST_CHECK_SECONDS, longest + CHECK_SLACK_SECONDS)
     while wanted - seen and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-        seen = set(stubs.order("report")["checked"])
+        seen = set(stubs.report()["checked"])
     # The answer has to travel back before it shows in the balancer's own view.
     await asyncio.sleep(0.1)
     waited = min(LONGEST_CHECK_SECONDS, longest) >= longest
     return [] if waited else sorted(wanted - seen)
 
 
-async def recovered(driver: Driver, health: dict[str, dict[str, str]]) -> None:
+async def recovered(driver: Driver, health: Health) -> None:
     """Wait until servers are as `health` has them again, after they were made to fail.
 
     A busy machine checks late; what is still away then shows in the requests that follow.

@@ -13,19 +13,30 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from evenkeel.host.errors import HostError
 from evenkeel.host.system import driver as drivers
-from evenkeel.rehearsal.load import client, request_maker
+from evenkeel.rehearsal.load import load_client, request_maker
 from evenkeel.rehearsal.plan import (
-    concurrent_shares,
     from_process,
     handwritten,
     reachable,
     request_mix,
+)
+from evenkeel.rehearsal.protocol.measured_types import (
+    BasePhase,
+    BaseStart,
+    CandidatePhase,
+    Measured,
+    NamedSwitch,
+    Phase,
+    Process,
+    Reloads,
+    StepAnswer,
+    Tallies,
+    TrialRuns,
 )
 from evenkeel.rehearsal.protocol.paths import (
     BASE_FILE,
@@ -34,14 +45,16 @@ from evenkeel.rehearsal.protocol.paths import (
     RELOADS_FILE,
     STUB_SOCKET,
 )
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container, health_wait, probes, reachability
-from evenkeel.rehearsal.run.affinity import Visitors
+from evenkeel.rehearsal.run.affinity_clients import Visitors
 from evenkeel.rehearsal.run.switch import HostProgram, under_load
 from evenkeel.rehearsal.run.trials import Trials
 from evenkeel.rehearsal.stubs import control
 from evenkeel.rehearsal.stubs.control import StubControl
 
 PHASE_SECONDS = 60.0
+NOT_REACHED: StepAnswer = {"ok": False}
 _STEPS = ("prepare", "converge", "side-effect")
 _BASE_FILE = Path(BASE_FILE)
 _MEASURED_FILE = Path(MEASURED_FILE)
@@ -51,117 +64,129 @@ _RELOADS_FILE = Path(RELOADS_FILE)
 class Rehearsal:
     """One bundle in one container."""
 
-    def __init__(self, world: dict[str, Any]) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
         self.driver = drivers.load(world["balancer"])
         self.stubs = StubControl(STUB_SOCKET)
         self.host = HostProgram(world)
-        self.client = client.Client(world["seed"])
+        self.client = load_client.Client(world["seed"])
         self.trials = Trials(world, self.client, self.stubs, self.driver)
         self.visitors = Visitors(world["seed"])
 
-    async def measure(self, count: str, without: Collection[str] = ()) -> dict[str, Any]:
+    async def measure(self, count: probes.Count, without: Collection[str] = ()) -> Phase:
         """Send every class its requests, `count` of them, with nothing else going on."""
         tried = await reachability.scout(
-            client.Client(self.world["seed"] + 3), self.world["classes"]
+            load_client.Client(self.world["seed"] + 3), self.world["classes"]
         )
-        kinds = [one for one in reachable.open_to(self.world, tried) if one["name"] not in without]
-        numbers = probes.numbers(self.world["classes"], kinds, count)
+        classes = [
+            one for one in reachable.open_to(self.world, tried) if one["name"] not in without
+        ]
+        numbers = probes.numbers(self.world["classes"], classes, count)
         clients = probes.Returning(self.world)
         # The same requests of the same clients, before and after.
         self.client.maker.restart()
-        self.stubs.order("reset")
+        self.stubs.reset()
         # What a redirect or a rule of the balancer answered is made up for by the other routes.
         for again in (False, True):
-            wanted = probes.missing(kinds, numbers, self.client.tallies) if again else numbers
+            wanted = probes.missing(classes, numbers, self.client.tallies) if again else numbers
             await self.client.run(
-                request_maker.shuffled(kinds, wanted, self.world["seed"]),
+                request_maker.shuffled(classes, wanted, self.world["seed"]),
                 concurrency=self.world["concurrency"],
                 seconds=PHASE_SECONDS,
                 heard=clients.heard,
             )
-        found: dict[str, Any] = {"classes": self.client.take(), "scouted": tried}
-        told = self.stubs.order("report")
-        found["seen"] = {name: told[name] for name in ("requests", "bodies", "largest_body_bytes")}
+        tallies = self.client.take()
+        report = self.stubs.report()
         if count == "requests":
             # Of what was before other shares are intended.
-            found["classes"] = await self.count_again(kinds, found["classes"])
-        found["peak"] = await probes.peaks(self.stubs, self.world, kinds, found["classes"])
-        found[concurrent_shares.KEY] = await probes.under_way(
-            self.stubs, self.world, kinds, found["classes"]
-        )
-        found["sticky"] = await clients.come_back(self.client)
+            tallies = await self.count_again(classes, tallies)
+        peak = await probes.peaks(self.stubs, self.world, classes, tallies)
+        under_way = await probes.under_way(self.stubs, self.world, classes, tallies)
+        sticky = await clients.come_back(self.client)
         self.client.take()
-        found["questions"] = await self.trials.ask()
-        return found
+        return {
+            "classes": tallies,
+            "scouted": tried,
+            "seen": {
+                "requests": report["requests"],
+                "bodies": report["bodies"],
+                "largest_body_bytes": report["largest_body_bytes"],
+            },
+            "peak": peak,
+            "under_way": under_way,
+            "sticky": sticky,
+            "questions": await self.trials.ask(),
+        }
 
-    async def count_again(
-        self, kinds: list[dict[str, Any]], classes: dict[str, Any]
-    ) -> dict[str, Any]:
+    async def count_again(self, classes: Sequence[RequestClass], tallies: Tallies) -> Tallies:
         """Send the classes of pools whose turns were not exact once more; give all counts."""
-        uneven = from_process.inexact(self.world, classes)
-        again = [kind for kind in kinds if kind["pool"] in uneven]
-        numbers = {kind["name"]: kind["requests"] for kind in again}
+        uneven = from_process.inexact(self.world, tallies)
+        again = [request_class for request_class in classes if request_class["pool"] in uneven]
+        numbers = {request_class["name"]: request_class["requests"] for request_class in again}
         await self.client.run(
             request_maker.shuffled(again, numbers, self.world["seed"] + 1),
             concurrency=self.world["concurrency"],
             seconds=PHASE_SECONDS,
         )
-        return from_process.recounted(classes, self.client.take(), numbers, self.world)
+        return from_process.recounted(tallies, self.client.take(), numbers, self.world)
 
-    def know(self, process: dict[str, Any] | None) -> None:
+    def know(self, process: Process | None) -> None:
         """Go by the servers that the process has, where a person wrote the configuration."""
         self.world = self.trials.world = from_process.by_process(self.world, process)
 
-    async def settle(self) -> dict[str, Any]:
+    async def settle(self) -> StepAnswer:
         """Wait for the health checks; gives the servers that were not checked."""
         container.stand_in(self.stubs, self.driver.observe())
         return {"ok": True, "unchecked": await health_wait.checked(self.world, self.stubs)}
 
-    async def activate(self) -> dict[str, Any]:
+    async def activate(self) -> StepAnswer:
         """Activate the candidate, whose checks are answered as it wants them from now on.
 
         From before the reload on: a new worker holds a server for down after one failed check,
         and the old one only after some.
         """
-        self.stubs.order("serve", stubs=[], health=self.world["health"])
+        self.stubs.serve([], health=self.world["health"])
         return await self.host.activate()
 
-    async def rollback(self) -> dict[str, Any]:
+    async def rollback(self) -> StepAnswer:
         """Go back to what was live, whose checks are answered as it wants them from now on."""
-        self.stubs.order("serve", stubs=[], health=self.world["live_health"])
+        self.stubs.serve([], health=self.world["live_health"])
         return await self.host.call("rollback")
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self) -> StepAnswer:
         """Reload what runs, for a host that has nothing to go back to."""
         proof = await asyncio.to_thread(self.driver.reload, 30.0)
         return {"ok": True, "exit": 0, "proof": proof}
 
-    async def measure_base(self) -> dict[str, Any]:
+    async def measure_base(self) -> BasePhase:
         """Measure what is live now, which is what was live before, with its clients' servers."""
         found = await self.measure("requests_before")
-        kinds = reachable.open_to(self.world, found["scouted"])
-        found["visitors"] = await self.visitors.before(self.client, kinds, found["classes"])
+        classes = reachable.open_to(self.world, found["scouted"])
+        visitors = await self.visitors.before(self.client, classes, found["classes"])
         self.client.take()
-        return found
+        return {**found, "visitors": visitors}
 
-    async def measure_candidate(self, before: dict[str, Any] | None) -> dict[str, Any]:
+    async def measure_candidate(self, before: BasePhase | None) -> CandidatePhase:
         """Measure what is live now, which is the candidate, with its route tests and health."""
         process = from_process.facts(self.driver.observe())
         self.know(process)
         found = await self.measure("requests", handwritten.unanswered(self.world, before))
         met = before["visitors"] if before else None
-        found["visitors"] = await self.visitors.after(self.client, met, self.world)
+        visitors = await self.visitors.after(self.client, met, self.world)
         self.client.take()
-        found["process"] = process if self.world["by_hand"] else None
-        found["health"] = probes.health(self.driver.observe())
-        found["route_tests"] = await probes.route_tests(self.client, self.driver, self.world)
-        found["failing"] = await self.trials.first(reachable.steady(self.world, found))
-        return found
+        return {
+            **found,
+            "visitors": visitors,
+            "process": process if self.world["by_hand"] else None,
+            "health": probes.health(self.driver.observe()),
+            "route_tests": await probes.route_tests(self.client, self.driver, self.world),
+            "failing": await self.trials.first(reachable.steady(self.world, found)),
+        }
 
 
-def prepare(world: dict[str, Any]) -> dict[str, Any]:
+def prepare(world: World) -> BaseStart:
     """Make the world, and start the stub servers and what is live now."""
+    began = time.monotonic()
     container.wait_for_boot()
     container.make_local(world, request_maker.SOURCE_PREFIX_6)
     driver = drivers.load(world["balancer"])
@@ -178,22 +203,26 @@ def prepare(world: dict[str, Any]) -> dict[str, Any]:
         "runs": not said,
         "said": said,
         "bounded": bounded,
+        "seconds": _since(began),
     }
 
 
-async def converge(world: dict[str, Any]) -> dict[str, Any]:
+async def converge(world: World) -> Measured:
     """Measure what is live now, take the candidate live under load, measure again."""
+    began = time.monotonic()
     rehearsal, seed = Rehearsal(world), world["seed"]
-    base = json.loads(_BASE_FILE.read_text())
+    base: BaseStart = json.loads(_BASE_FILE.read_text())
     before = None
     if base["release"] and base["runs"]:
         if world["by_hand"]:
             # A check that a stand-in cannot pass shows only now, and not as the change's doing.
             await health_wait.checked(world, rehearsal.stubs)
         before = await rehearsal.measure_base()
-    steady = [request_mix.certain(kind) for kind in reachable.steady(world, before)]
+    steady = [
+        request_mix.certain(request_class) for request_class in reachable.steady(world, before)
+    ]
     prepared = await rehearsal.host.prepare(rehearsal.stubs, steady)
-    rehearsal.stubs.order("reset")
+    rehearsal.stubs.reset()
     switch, after = None, None
     if prepared["ok"]:
         switch = await under_load(
@@ -203,7 +232,7 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
             ("settle", rehearsal.settle),
             ("confirm", rehearsal.host.confirm),
         )
-        if switch["answers"].get("confirm", {}).get("ok"):
+        if switch["answers"].get("confirm", NOT_REACHED)["ok"]:
             after = await rehearsal.measure_candidate(before)
     return {
         "base": base,
@@ -212,29 +241,32 @@ async def converge(world: dict[str, Any]) -> dict[str, Any]:
         "switch": switch,
         "after": after,
         "versions": {world["balancer"]: rehearsal.driver.version()},
+        "seconds": _since(began),
     }
 
 
-async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
+async def side_effect(world: World) -> Reloads:
     """Go back and forth under load: what a rollback of this very change does to requests."""
-    measured = json.loads(_MEASURED_FILE.read_text())
+    began = time.monotonic()
+    measured: Measured = json.loads(_MEASURED_FILE.read_text())
     if measured["after"] is None:
-        return {"reloads": []}
+        return {"reloads": [], "seconds": _since(began)}
     rehearsal, seed = Rehearsal(world), world["seed"]
-    trials: dict[str, Any] = {}
+    trials: TrialRuns = {}
     rehearsal.know(measured["after"]["process"])
     first = measured["after"]["failing"]
     well = reachable.steady(rehearsal.world, measured["after"], measured["before"])
     if measured["before"] is None:
         again = await under_load(seed, well, ("reload", rehearsal.reload))
         trials["again"] = await rehearsal.trials.again(first, None, well)
-        return {"reloads": [{"name": "new to new", **again}], "failing": trials}
+        only: NamedSwitch = {"name": "new to new", **again}
+        return {"reloads": [only], "failing": trials, "seconds": _since(began)}
     before = reachable.steady(rehearsal.world, measured["before"], measured["after"])
-    names = {kind["name"] for kind in before}
+    names = {request_class["name"] for request_class in before}
     await health_wait.recovered(rehearsal.driver, measured["after"]["health"])
-    steady = [kind for kind in well if kind["name"] in names]
+    steady = [request_class for request_class in well if request_class["name"] in names]
     back = await under_load(seed, steady, ("rollback", rehearsal.rollback))
-    reloads = [{"name": "new to old", **back}]
+    reloads: list[NamedSwitch] = [{"name": "new to old", **back}]
     if back["answers"]["rollback"]["ok"]:
         health = probes.health(rehearsal.driver.observe())
         base = await rehearsal.trials.base(first, measured["before"], before)
@@ -244,23 +276,26 @@ async def side_effect(world: dict[str, Any]) -> dict[str, Any]:
         )
         reloads.append({"name": "old to new", **forth})
         trials["base"] = base
-        if forth["answers"].get("confirm", {}).get("ok"):
+        if forth["answers"].get("confirm", NOT_REACHED)["ok"]:
             trials["again"] = await rehearsal.trials.again(first, base, well)
-    return {"reloads": reloads, "failing": trials}
+    return {"reloads": reloads, "failing": trials, "seconds": _since(began)}
 
 
-def _run(verb: str) -> dict[str, Any]:
-    world = json.loads(Path(FOLDER, "world.json").read_text())
-    began = time.monotonic()
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 2)
+
+
+def _run(verb: str) -> str:
+    """Run one step, keep what it found in its file and give that as JSON."""
+    world: World = json.loads(Path(FOLDER, "world.json").read_text())
     if verb == "prepare":
-        found, file = prepare(world), _BASE_FILE
+        text, file = json.dumps(prepare(world)), _BASE_FILE
     elif verb == "converge":
-        found, file = asyncio.run(converge(world)), _MEASURED_FILE
+        text, file = json.dumps(asyncio.run(converge(world))), _MEASURED_FILE
     else:
-        found, file = asyncio.run(side_effect(world)), _RELOADS_FILE
-    found["seconds"] = round(time.monotonic() - began, 2)
-    file.write_text(json.dumps(found))
-    return found
+        text, file = json.dumps(asyncio.run(side_effect(world))), _RELOADS_FILE
+    file.write_text(text)
+    return text
 
 
 def main() -> int:
@@ -269,13 +304,13 @@ def main() -> int:
     if verb == "stub":
         asyncio.run(control.main(STUB_SOCKET))
         return 0
-    found: dict[str, Any] = {}
+    text = ""
     for each in _STEPS if verb == "rehearse" else (verb,):
         try:
-            found = _run(each)
+            text = _run(each)
         except (container.Trouble, OSError, HostError) as error:
             sys.stderr.write(f"{each}: {error}\n")
             return 1
     if verb != "rehearse":
-        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.write(text + "\n")
     return 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from evenkeel.rehearsal.protocol.http import split_endpoint
 from evenkeel.rehearsal.run import container
 
 _LISTENS = "0A"
@@ -34,12 +35,6 @@ def wildcard_ports() -> set[int]:
     return found
 
 
-def parts(here: str) -> tuple[str, int]:
-    """Split an endpoint's text into its address and port."""
-    address, _, port = here.rpartition(":")
-    return address.strip("[]"), int(port)
-
-
 def refuse(endpoints: Iterable[str]) -> None:
     """Refuse new connections to endpoints; raises Trouble where the kernel cannot."""
     _rules("add", endpoints)
@@ -52,8 +47,8 @@ def take_again(endpoints: Iterable[str]) -> None:
 
 def _rules(verb: str, endpoints: Iterable[str]) -> None:
     lines: dict[str, list[str]] = {"-4": [], "-6": []}
-    for here in sorted(set(endpoints)):
-        address, port = parts(here)
+    for endpoint in sorted(set(endpoints)):
+        address, port = split_endpoint(endpoint)
         lines["-6" if ":" in address else "-4"].append(
             f"rule {verb} pref {_OURS} to {address} ipproto {_TCP} dport {port} prohibit"
         )

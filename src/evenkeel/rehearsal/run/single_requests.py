@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
-from evenkeel.host.system.driver import Driver
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.host.system.driver import Driver, Observation
 from evenkeel.rehearsal.load.exchange import Answer
+from evenkeel.rehearsal.load.load_client import Client
 from evenkeel.rehearsal.load.request_maker import SOURCE_PREFIX_6
 from evenkeel.rehearsal.plan.requests import MOST_BODY_BYTES, binds, manners, questions
 from evenkeel.rehearsal.protocol.headers import ECHO
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
+from evenkeel.rehearsal.protocol.measured_types import QuestionAnswer, Questions
+from evenkeel.rehearsal.protocol.world_types import Question, RequestClass, World
 
 AT_ONCE = 16
 PATIENCE_SECONDS = 4.0
@@ -35,42 +36,64 @@ _OURS = ("x-evenkeel", "connection", "content-length")
 _CLIENTS = ("127.", SOURCE_PREFIX_6)
 
 
-async def ask(client: Client, driver: Driver, world: dict[str, Any]) -> dict[str, Any]:
+async def ask(client: Client, driver: Driver, world: World) -> Questions:
     """Ask every question; gives {question: what came} of each kind, and the pools' endpoints."""
     pools = _pools(await asyncio.to_thread(driver.observe))
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(kind: dict[str, Any]) -> dict[str, Any]:
+    async def one(request_class: Question, h2: bool = False) -> QuestionAnswer:
         async with room:
-            return _told(await _patient(client, kind, {ECHO: "1", **_TOLD}), kind, pools)
+            return _told(
+                await _patient(client, request_class, {ECHO: "1", **_TOLD}, h2=h2),
+                request_class,
+                pools,
+            )
 
-    async def large(kind: dict[str, Any]) -> dict[str, Any]:
-        return {"head": await _head(client, kind), "body": await _upload(client, kind)}
+    async def large(request_class: RequestClass) -> dict[str, int | None]:
+        return {
+            "head": await _head(client, request_class),
+            "body": await _upload(client, request_class),
+        }
 
-    async def all_of(kinds: list[dict[str, Any]], how: Any) -> dict[str, Any]:
-        answers = await asyncio.gather(*(how(kind) for kind in kinds))
-        return {kind["name"]: answer for kind, answer in zip(kinds, answers, strict=True)}
-
-    places = [{**kind, "name": f"port {kind['port']}"} for kind in binds(world)]
-    web = [kind for kind in places if kind.get("http", True)]
-    found = await asyncio.gather(
-        all_of(questions(world), one), all_of(manners(world), one), all_of(web, large)
+    asked, ways = questions(world), manners(world)
+    places: list[RequestClass] = [
+        {**request_class, "name": f"port {request_class['port']}"} for request_class in binds(world)
+    ]
+    answers, spoken, limits = await asyncio.gather(
+        asyncio.gather(*(one(request_class) for request_class in asked)),
+        asyncio.gather(*(one(request_class, request_class["offers_h2"]) for request_class in ways)),
+        asyncio.gather(*(large(request_class) for request_class in places)),
     )
     members: dict[str, list[str]] = {}
-    for here, names in pools.items():
+    for endpoint, names in pools.items():
         for name in names:
-            members.setdefault(name, []).append(here)
-    told = dict(zip(("routes", "manners", "limits"), found, strict=True))
-    return {**told, "pools": members}
+            members.setdefault(name, []).append(endpoint)
+    return {
+        "routes": {
+            request_class["name"]: answer
+            for request_class, answer in zip(asked, answers, strict=True)
+        },
+        "manners": {
+            request_class["name"]: answer
+            for request_class, answer in zip(ways, spoken, strict=True)
+        },
+        "limits": {
+            request_class["name"]: answer
+            for request_class, answer in zip(places, limits, strict=True)
+        },
+        "pools": members,
+    }
 
 
-async def _patient(client: Client, kind: dict[str, Any], extra: dict[str, str]) -> Answer | None:
+async def _patient(
+    client: Client, request_class: RequestClass, extra: dict[str, str], *, h2: bool = False
+) -> Answer | None:
     """Ask until a server answers, or once more: one request may have had bad luck."""
     answer = None
     for _ in range(TRIES):
-        request = client.maker.request(kind, extra, vary=False)
+        request = client.maker.plain(request_class, extra)
         try:
-            asking = client.one(kind, request, h2=bool(kind.get("offers_h2")))
+            asking = client.one(request_class, request, h2=h2)
             answer = await asyncio.wait_for(asking, PATIENCE_SECONDS)
         except TimeoutError:
             answer = None
@@ -80,11 +103,11 @@ async def _patient(client: Client, kind: dict[str, Any], extra: dict[str, str]) 
 
 
 def _told(
-    answer: Answer | None, kind: dict[str, Any], pools: dict[str, list[str]]
-) -> dict[str, Any]:
+    answer: Answer | None, request_class: Question, pools: dict[str, list[str]]
+) -> QuestionAnswer:
     """Keep of an answer what can be compared with another."""
-    told: dict[str, Any] = {
-        "asked": kind["asked"],
+    told: QuestionAnswer = {
+        "asked": request_class["asked"],
         "status": answer.status if answer else None,
         "version": answer.version if answer else "",
         "server": answer.server if answer else "",
@@ -105,21 +128,21 @@ def _told(
     return told
 
 
-async def _head(client: Client, kind: dict[str, Any]) -> int | None:
+async def _head(client: Client, request_class: RequestClass) -> int | None:
     """Send a request with a large head; gives the status, None without an answer."""
-    size = int(kind["largest_header_bytes"])
+    size = int(request_class["largest_header_bytes"])
     parts = {f"X-Rehearsal-{n}": "h" * (size // 8) for n in range(4)}
     cookie = {"Cookie": "rehearsal=" + "c" * max(0, size // 2 - 200)}
-    answer = await _patient(client, kind, {**parts, **cookie})
+    answer = await _patient(client, request_class, {**parts, **cookie})
     return answer.status if answer else None
 
 
-async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
+async def _upload(client: Client, request_class: RequestClass) -> int | None:
     """Send a body in two halves, the second one late; gives the status, None without an answer."""
-    body_bytes = min(MOST_BODY_BYTES, int(kind["largest_body_bytes"]))
+    body_bytes = min(MOST_BODY_BYTES, int(request_class["largest_body_bytes"]))
     for _ in range(TRIES):
         try:
-            asking = client.upload(kind, body_bytes, UPLOAD_SECONDS)
+            asking = client.upload(request_class, body_bytes, UPLOAD_SECONDS)
             answer = await asyncio.wait_for(asking, UPLOAD_SECONDS + PATIENCE_SECONDS)
         except TimeoutError:
             continue
@@ -128,14 +151,14 @@ async def _upload(client: Client, kind: dict[str, Any]) -> int | None:
     return None
 
 
-def _pools(observed: dict[str, Any]) -> dict[str, list[str]]:
+def _pools(observed: Observation) -> dict[str, list[str]]:
     """Give the names of the pools that each endpoint is in."""
     found: dict[str, list[str]] = {}
     for pool, facts in observed["pools"].items():
         for state in facts["servers"].values():
             address = str(state.get("address") or "").strip("[]")
-            here = endpoint(address, int(state.get("port") or 0))
-            names = found.setdefault(here, [])
+            endpoint = endpoint_of(address, int(state.get("port") or 0))
+            names = found.setdefault(endpoint, [])
             if pool not in names:
                 names.append(pool)
     return found

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from evenkeel.rehearsal.load import client, request_maker
+from evenkeel.rehearsal.load import load_client, request_maker
+from evenkeel.rehearsal.protocol.measured_types import BaseStart, StepAnswer, Switch
 from evenkeel.rehearsal.protocol.paths import BASE_FILE
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container
 from evenkeel.rehearsal.stubs.control import StubControl
 
@@ -25,63 +26,65 @@ LOAD_AFTER_SECONDS = 0.7
 LOAD_SECONDS = 180.0
 _HOST_SECONDS = 60
 
+Step = Callable[[], Awaitable[StepAnswer]]
+
 
 class HostProgram:
     """The host's program, as the controller calls it for one bundle."""
 
-    def __init__(self, world: dict[str, Any]) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
 
-    async def call(self, verb: str, *options: str, stdin: bytes = b"") -> dict[str, Any]:
+    async def call(self, verb: str, *options: str, stdin: bytes = b"") -> StepAnswer:
         """Call the program with a verb and give its answer with its exit code."""
         words = container.host_program(self.world["balancer"], verb, *options)
         return await _command(words, stdin)
 
-    async def prepare(self, stubs: StubControl, steady: list[dict[str, Any]]) -> dict[str, Any]:
+    async def prepare(self, stubs: StubControl, steady: Sequence[RequestClass]) -> StepAnswer:
         """Hand the candidate to the host's program, which checks it and touches nothing live.
 
         It also tries the ports that the candidate newly listens at. On a real host no server has
         them; here the stub servers must step aside for that moment, so there is no traffic in it.
         """
-        held = {kind["port"] for kind in steady}
-        ports = {kind["port"] for kind in self.world["classes"]} - held
-        released = stubs.order("release", ports=sorted(ports))["released"]
+        held = {request_class["port"] for request_class in steady}
+        ports = {request_class["port"] for request_class in self.world["classes"]} - held
+        released = stubs.release(ports)
         answer = await self.call(
             "prepare",
             *("--change", self.world["change_id"], "--release", self.world["release"]),
             stdin=container.archive(self.world),
         )
-        stubs.order("serve", stubs=released)
+        stubs.serve(released)
         return answer
 
-    async def activate(self) -> dict[str, Any]:
+    async def activate(self) -> StepAnswer:
         """Activate the candidate the way production does."""
         options = ["--change", self.world["change_id"], "--release", self.world["release"]]
-        base = json.loads(Path(BASE_FILE).read_text())
+        base: BaseStart = json.loads(Path(BASE_FILE).read_text())
         lease = ["--lease-seconds", str(container.LEASE_SECONDS)]
         if base["release"] and base["runs"]:
             lease += ["--base", base["release"]]
         return await self.call("activate", *options, *lease)
 
-    async def confirm(self) -> dict[str, Any]:
+    async def confirm(self) -> StepAnswer:
         """Confirm the candidate, so that there is something to go back from."""
         return await self.call("confirm", "--change", self.world["change_id"])
 
 
 async def under_load(
-    seed: int, kinds: list[dict[str, Any]], *steps: tuple[str, Any]
-) -> dict[str, Any]:
+    seed: int, classes: Sequence[RequestClass], *steps: tuple[str, Step]
+) -> Switch:
     """Run `steps`, each a name and what makes its coroutine, under steady traffic of `kinds`.
 
     Stops at the first that is not ok, and goes on with the traffic a little longer.
     """
     # Each visit is a client of its own, so that a steady load meets no limit that no user meets.
-    strangers = [{**kind, "clients": 0} for kind in kinds]
+    strangers: list[RequestClass] = [{**request_class, "clients": 0} for request_class in classes]
     stop = asyncio.Event()
-    sender = client.Client(seed + 1)
+    sender = load_client.Client(seed + 1)
     load = asyncio.create_task(
         sender.run(
-            request_maker.until(strangers, stop) if kinds else (),
+            request_maker.until(strangers, stop) if classes else (),
             concurrency=LOAD_CLIENTS,
             seconds=LOAD_SECONDS,
             pause=LOAD_PAUSE_SECONDS,
@@ -89,7 +92,7 @@ async def under_load(
     )
     while not load.done() and sum(t.sent for t in sender.tallies.values()) < LOAD_FIRST:
         await asyncio.sleep(0.02)
-    answers: dict[str, Any] = {}
+    answers: dict[str, StepAnswer] = {}
     began = time.monotonic()
     try:
         for name, step in steps:
@@ -104,7 +107,7 @@ async def under_load(
     return {"answers": answers, "seconds": round(seconds, 2), "classes": sender.take()}
 
 
-async def _command(words: Sequence[str], stdin: bytes = b"") -> dict[str, Any]:
+async def _command(words: Sequence[str], stdin: bytes = b"") -> StepAnswer:
     process = await asyncio.create_subprocess_exec(
         *words,
         stdin=asyncio.subprocess.PIPE,

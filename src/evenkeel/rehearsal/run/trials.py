@@ -7,35 +7,35 @@ Runs inside the staging container.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from evenkeel.host.system.driver import Driver
 from evenkeel.rehearsal.checks import failures
-from evenkeel.rehearsal.load.client import Client
+from evenkeel.rehearsal.load.load_client import Client
+from evenkeel.rehearsal.protocol.measured_types import FailureRun, Phase, Questions
+from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import single_requests
-from evenkeel.rehearsal.run.failures import Failing
+from evenkeel.rehearsal.run.failing_servers import Failing
 from evenkeel.rehearsal.stubs.control import StubControl
-
-Kinds = list[dict[str, Any]]
 
 
 class Trials:
     """The trials of one bundle, on whatever is live."""
 
-    def __init__(
-        self, world: dict[str, Any], client: Client, stubs: StubControl, driver: Driver
-    ) -> None:
+    def __init__(self, world: World, client: Client, stubs: StubControl, driver: Driver) -> None:
         self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
 
-    async def ask(self) -> dict[str, Any]:
+    async def ask(self) -> Questions:
         """Ask single questions; a client of their own leaves the other counts alone."""
         return await single_requests.ask(Client(self.world["seed"] + 2), self.driver, self.world)
 
-    async def first(self, steady: Kinds) -> dict[str, Any]:
+    async def first(self, steady: Sequence[RequestClass]) -> FailureRun:
         """Try the candidate; `steady` are the classes of which every request was answered."""
         return await self._fail(self.world, steady)
 
-    async def base(self, first: dict[str, Any], before: dict[str, Any], steady: Kinds) -> Any:
+    async def base(
+        self, first: FailureRun, before: Phase, steady: Sequence[RequestClass]
+    ) -> FailureRun | None:
         """Try what was live before, where the candidate did badly; None when it did well."""
         pools = failures.suspicious(self.world, first)
         if not pools:
@@ -43,16 +43,18 @@ class Trials:
         world = failures.as_before(self.world, before["classes"])
         return await self._fail(world, _of(steady, set(pools) & set(world["pools"])))
 
-    async def again(self, first: dict[str, Any], base: Any, steady: Kinds) -> Any:
+    async def again(
+        self, first: FailureRun, base: FailureRun | None, steady: Sequence[RequestClass]
+    ) -> FailureRun | None:
         """Try the candidate once more where it did worse than `base`; None when it did not."""
         pools = failures.worse(self.world, first, base)
         return await self._fail(self.world, _of(steady, pools)) if pools else None
 
-    async def _fail(self, world: dict[str, Any], kinds: Kinds) -> dict[str, Any]:
-        found = await Failing(world, self.client, self.stubs, self.driver, kinds).run()
+    async def _fail(self, world: World, classes: Sequence[RequestClass]) -> FailureRun:
+        found = await Failing(world, self.client, self.stubs, self.driver, classes).run()
         self.client.take()
         return found
 
 
-def _of(kinds: Kinds, pools: set[str]) -> Kinds:
-    return [kind for kind in kinds if kind["pool"] in pools]
+def _of(classes: Sequence[RequestClass], pools: set[str]) -> list[RequestClass]:
+    return [request_class for request_class in classes if request_class["pool"] in pools]

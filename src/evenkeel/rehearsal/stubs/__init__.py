@@ -1,1 +1,1 @@
-"""The servers of the rehearsal: they answer, fail on order and show who was reached."""
+"""The servers of the rehearsal: they answer, fail on order and report who was reached."""

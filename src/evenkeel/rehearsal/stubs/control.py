@@ -1,15 +1,6 @@
-"""The orders that the stub servers obey, and both ends of the unix socket that they come over.
+"""The stub servers' process, and both ends of the unix socket that its orders come over.
 
-One JSON object in, one out, a line each:
-`serve` {"stubs": [[address, port], ...], "health": {endpoint: {path: status}},
-"nameservers": [[address, port], ...], "names": {host name: address},
-"speaks": {endpoint: speech}, "over_tls": [endpoint, ...]}
--> {"missing": [endpoint, ...], "added": n};
-`release` {"ports": [...]} -> {"released": [[address, port], ...]} stops listening at these ports;
-`fail`, `well`, `where`: see `stub_faults.obey`;
-`report` {} -> {"checked": [endpoint, ...], "peak": n, "requests": {"GET shop.example": n,
-...}, "bodies": n, "largest_body_bytes": n}, all since the last `reset` {} -> {}.
-
+One JSON object in, one out, a line each; see `orders`.
 Standard library only: it runs inside the staging container.
 """
 
@@ -19,22 +10,34 @@ import asyncio
 import json
 import resource
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from evenkeel.rehearsal.protocol.http import endpoint
+from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.paths import STUB_CERTIFICATE
-from evenkeel.rehearsal.stubs import dns, failures, protocols, tls
+from evenkeel.rehearsal.protocol.world_types import Endpoint, HealthAnswers, SpeechFacts
+from evenkeel.rehearsal.stubs import dns, failure_modes, protocols, tls
+from evenkeel.rehearsal.stubs.orders import (
+    Order,
+    Place,
+    Released,
+    Reply,
+    Report,
+    Serve,
+    Served,
+    Where,
+)
 from evenkeel.rehearsal.stubs.server import Stubs
 
-# Thousands of servers mean thousands of health checks a second, and an order waits its turn.
+# Orders wait behind the health checks of thousands of servers.
 CONTROL_SECONDS = 120
 CONTROL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
-async def obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
-    """Carry out one order and give its answer."""
+async def obey(stubs: Stubs, order: Order) -> Reply:
+    """Carry out one order and give its reply."""
     if order["order"] == "serve":
         stubs.health.update(order.get("health", {}))
         stubs.speaks.update(protocols.read(order.get("speaks", {})))
@@ -44,15 +47,20 @@ async def obey(stubs: Stubs, order: dict[str, Any]) -> dict[str, Any]:
         await dns.serve(order.get("nameservers", []), order.get("names", {}))
         before = len(stubs.listening)
         missing = [
-            endpoint(address, port)
+            endpoint_of(address, port)
             for address, port in order["stubs"]
             if not await stubs.serve(address, port)
         ]
         return {"missing": missing, "added": len(stubs.listening) - before}
     if order["order"] == "release":
         return {"released": stubs.release(order["ports"])}
-    if order["order"] in ("fail", "well", "where"):
-        return await failures.obey(stubs, order)
+    if order["order"] == "fail":
+        failure_modes.fail(stubs, order)
+        return {}
+    if order["order"] == "well":
+        return await failure_modes.recover(stubs, order)
+    if order["order"] == "where":
+        return failure_modes.where(stubs)
     if order["order"] == "reset":
         stubs.checked.clear()
         stubs.peak.reset()
@@ -95,7 +103,7 @@ async def main(control: str) -> None:
 
 
 class StubControl:
-    """The other end of the unix socket, for the program that runs the rehearsal."""
+    """The other end of the socket, for the program that runs the rehearsal."""
 
     def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -103,12 +111,61 @@ class StubControl:
         self.sock.connect(path)
         self.stream = self.sock.makefile("rwb")
 
-    def order(self, order: str, **words: Any) -> dict[str, Any]:
-        """Give one order and wait for its answer; raises OSError when the stubs are gone."""
-        self.stream.write(json.dumps({"order": order, **words}).encode() + b"\n")
+    def serve(
+        self,
+        stubs: Iterable[Place],
+        *,
+        health: HealthAnswers | None = None,
+        nameservers: Iterable[Place] = (),
+        names: Mapping[str, str] | None = None,
+        speaks: Mapping[Endpoint, SpeechFacts] | None = None,
+        over_tls: Iterable[Endpoint] = (),
+    ) -> Served:
+        """Have stub servers listen at `stubs`, and answer as given from now on."""
+        order: Serve = {
+            "order": "serve",
+            "stubs": list(stubs),
+            "health": health or {},
+            "nameservers": list(nameservers),
+            "names": dict(names or {}),
+            "speaks": dict(speaks or {}),
+            "over_tls": list(over_tls),
+        }
+        reply: Served = self._send(order)
+        return reply
+
+    def release(self, ports: Iterable[int]) -> list[Place]:
+        """Stop listening at these ports; gives where that was."""
+        reply: Released = self._send({"order": "release", "ports": sorted(ports)})
+        return reply["released"]
+
+    def fail(self, modes: Mapping[Endpoint, str], close: Iterable[Endpoint]) -> None:
+        """Have endpoints fail as `modes` says; those in `close` stop listening."""
+        self._send({"order": "fail", "modes": dict(modes), "close": sorted(close)})
+
+    def well(self, modes: Mapping[Endpoint, str], stubs: Iterable[Place] = ()) -> None:
+        """Have endpoints be as `modes` says; those in `stubs` listen again."""
+        self._send({"order": "well", "modes": dict(modes), "stubs": list(stubs)})
+
+    def where(self) -> Where:
+        """Give who listens, and whose answers were ever checked."""
+        reply: Where = self._send({"order": "where"})
+        return reply
+
+    def report(self) -> Report:
+        """Give what was counted since the last reset."""
+        reply: Report = self._send({"order": "report"})
+        return reply
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self._send({"order": "reset"})
+
+    def _send(self, order: Order) -> Any:
+        """Send one order and read its reply, JSON; raises OSError when the stubs are gone."""
+        self.stream.write(json.dumps(order).encode() + b"\n")
         self.stream.flush()
         line = self.stream.readline()
         if not line:
             raise OSError("the stub servers ended")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return json.loads(line)

@@ -1,8 +1,8 @@
-"""Stand-in name servers: they answer with the address that stands in for a host name.
+"""Stub name servers: they answer with the stand-in address of a host name.
 
-A query for A gets the addresses of its name, as many as the one who asks can take, and one for
-anything else none. Formats are those of RFC 1035, 4.1, and RFC 6891, 6.1.2. Standard library only:
-it runs inside the staging container.
+A query for A gets all addresses of its name that fit; any other query gets none. The formats are
+those of RFC 1035, 4.1, and RFC 6891, 6.1.2. Standard library only: it runs inside the staging
+container.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import cast
 
-# `slot2.NAME` has the second address of NAME: a template of servers wants several.
+# Server templates want several: `slot2.NAME` is the second.
 SLOT = "slot"
 _HEAD_BYTES = 12
 _A, _IN, _OPT = 1, 1, 41
 _LONGEST_NAME = 255
 _TTL_SECONDS = 5
 _NO_SUCH_NAME = 3
-# A message over UDP is no longer, unless the one who asks says so (RFC 1035, 4.2.1).
+# RFC 1035, 4.2.1: the limit without EDNS.
 _MOST_BYTES = 512
 _RECORD_BYTES = 16
-# Answer, recursion wanted and there.
+# A response, with recursion desired and available.
 _FLAGS = 0x8180
 
 
@@ -39,7 +39,7 @@ def addresses(name: str, names: Mapping[str, str]) -> list[str]:
 
 
 def answer(query: bytes, names: Mapping[str, str]) -> bytes:
-    """Give the answer to one query; b"" for what is no question."""
+    """Give the response to one query; b"" for bytes that are no query."""
     try:
         name, end = _question(query)
     except (IndexError, UnicodeDecodeError):
@@ -47,37 +47,31 @@ def answer(query: bytes, names: Mapping[str, str]) -> bytes:
     if len(query) < end + 4:
         return b""
     wanted = int.from_bytes(query[end : end + 2], "big")
-    all_of_them = addresses(name, names)
-    # The rest is left out as load-balancing name servers do: HAProxy takes nothing of an answer
-    # that says it is truncated.
-    fits = (_room(query, end + 4) - end - 4) // _RECORD_BYTES
-    given = all_of_them[: max(fits, 0)] if wanted == _A else []
-    flags = _FLAGS if all_of_them else _FLAGS | _NO_SUCH_NAME
+    known = addresses(name, names)
+    # HAProxy ignores truncated responses, so leave the rest out.
+    edns = query[end + 4 : end + 5] == b"\0" and query[end + 5 : end + 7] == _OPT.to_bytes(2, "big")
+    most = int.from_bytes(query[end + 7 : end + 9], "big") if edns else 0
+    fits = (max(most, _MOST_BYTES) - end - 4) // _RECORD_BYTES
+    given = known[: max(fits, 0)] if wanted == _A else []
+    flags = _FLAGS if known else _FLAGS | _NO_SUCH_NAME
     head = query[:2] + b"".join(
         number.to_bytes(2, "big") for number in (flags, 1, len(given), 0, 0)
     )
     records = b"".join(
-        # The name is that of the question, at byte 12.
+        # A pointer to the name at byte 12.
         b"\xc0\x0c"
         + _A.to_bytes(2, "big")
         + _IN.to_bytes(2, "big")
         + _TTL_SECONDS.to_bytes(4, "big")
         + b"\x00\x04"
-        + ipaddress.IPv4Address(one).packed
-        for one in given
+        + ipaddress.IPv4Address(address).packed
+        for address in given
     )
     return head + query[_HEAD_BYTES : end + 4] + records
 
 
-def _room(query: bytes, at: int) -> int:
-    """Give how many bytes an answer may have: what the OPT record after the question says."""
-    is_there = query[at : at + 1] == b"\0" and query[at + 1 : at + 3] == _OPT.to_bytes(2, "big")
-    said = int.from_bytes(query[at + 3 : at + 5], "big") if is_there else 0
-    return max(said, _MOST_BYTES)
-
-
 def _question(query: bytes) -> tuple[str, int]:
-    """Give the name that is asked for and the place after it."""
+    """Give the name in a query and the position after it."""
     labels, at = [], _HEAD_BYTES
     while query[at]:
         length = query[at]
@@ -93,8 +87,8 @@ class _NameServer(asyncio.DatagramProtocol):
         self.names = names
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what answers go through."""
-        # Python 3.11's own is no subclass of what its documentation calls it.
+        """Keep the transport for responses."""
+        # The transport of Python 3.11 lacks its documented base class.
         self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -104,7 +98,7 @@ class _NameServer(asyncio.DatagramProtocol):
 
 
 async def serve(places: Sequence[tuple[str, int]], names: Mapping[str, str]) -> None:
-    """Answer at every one of `places` (address, port); one that is taken is left alone."""
+    """Answer at every one of `places` (address, port); skip those that are in use."""
     loop = asyncio.get_running_loop()
     for address, port in places:
         with suppress(OSError):

@@ -1,11 +1,8 @@
 """Stub servers: one process that stands in for every server of a bundle.
 
-It listens at each (address, port) and answers with the endpoint that it was reached at, which is
-what tells one server from another. It answers a health check as the intent expects, counts
-requests in flight, and holds requests back when asked, so that a limit shows itself.
-
-Its orders are those of `stub_orders`. Standard library only: it runs inside the staging
-container.
+It listens at each endpoint and answers with that endpoint, which identifies the server. It answers
+health checks as the intent expects, counts requests, and holds requests back to measure limits.
+Standard library only: it runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -21,41 +18,41 @@ from evenkeel.rehearsal.protocol.http import (
     IP_FREEBIND,
     Head,
     WireError,
-    endpoint,
+    endpoint_of,
     take_head,
     take_proxy_header,
 )
 from evenkeel.rehearsal.stubs import protocols, tls
-from evenkeel.rehearsal.stubs.failures import ERRORS, HANG, Faults
-from evenkeel.rehearsal.stubs.hold import Peak
+from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, Failures
+from evenkeel.rehearsal.stubs.peak import Peak
 
-# Long enough for requests to be with their servers at the same time, as real ones are.
+# Long enough for requests to overlap, as real ones do.
 ANSWER_SECONDS = 0.003
-# Of what clients asked, so many different ones are told apart.
+# Different requests that are counted.
 _MOST_SEEN = 500
 _LONGEST_SEEN = 260
-# The first byte of a TLS connection (RFC 8446, 5.1), for a server that is spoken to plainly.
+# RFC 8446, 5.1: the first byte of a TLS connection.
 _TLS_HELLO = b"\x16"
 
 
 class Stubs:
-    """The state that all connections share: where we listen, what was seen, what is held back."""
+    """The state that all connections share: listeners, counters, and what is held back."""
 
     def __init__(self) -> None:
         self.health: dict[str, dict[str, int]] = {}
         self.listening: dict[tuple[str, int], asyncio.Server] = {}
         self.checked: set[str] = set()
         self.peak = Peak()
-        self.faults = Faults()
+        self.failures = Failures()
         self.speaks: dict[str, protocols.Speech] = {}
-        # Endpoints that are spoken to by TLS, and what they share.
+        # Endpoints that speak TLS, and their context.
         self.over_tls: set[str] = set()
         self.tls: ssl.SSLContext | None = None
         self.seen: Counter[str] = Counter()
         self.bodies: Counter[int] = Counter()
 
     def note(self, head: Head) -> None:
-        """Count a request of the load client by its method and host, and its body by its size."""
+        """Count a request of the load client by method and host, and its body by size."""
         name = f"{head.first_line.partition(' ')[0]} {head.headers.get('host', '')}"[:_LONGEST_SEEN]
         if name in self.seen or len(self.seen) < _MOST_SEEN:
             self.seen[name] += 1
@@ -63,10 +60,10 @@ class Stubs:
             self.bodies[head.body_bytes] += 1
 
     async def serve(self, address: str, port: int) -> bool:
-        """Listen at an endpoint unless it is listened at already; False when that is not possible.
+        """Listen at an endpoint; False when that is not possible.
 
-        Both options, so that a balancer that is bound to every address of the same port does not
-        stand in the way; the kernel hands a connection to the more exact of the two.
+        Both options let it share a port with a balancer that is bound to every address: the
+        kernel prefers the more exact listener.
         """
         if (address, port) in self.listening:
             return True
@@ -88,10 +85,10 @@ class Stubs:
         return True
 
     def release(self, ports: list[int]) -> list[tuple[str, int]]:
-        """Stop listening at every endpoint with one of these ports and give those endpoints."""
-        released = [here for here in self.listening if here[1] in ports]
-        for here in released:
-            self.listening.pop(here).close()
+        """Stop listening at every endpoint with one of these ports; gives these endpoints."""
+        released = [endpoint for endpoint in self.listening if endpoint[1] in ports]
+        for endpoint in released:
+            self.listening.pop(endpoint).close()
         return released
 
 
@@ -110,64 +107,64 @@ class Connection(asyncio.Protocol):
         self.session: tls.Session | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learn which endpoint was reached."""
+        """Note which endpoint was reached."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
         self.transport = transport
         address, port = transport.get_extra_info("sockname")[:2]
-        self.here = endpoint(address, port)
-        self.stubs.faults.opened(self.here, self)
-        if self.stubs.tls and self.here in self.stubs.over_tls:
+        self.endpoint = endpoint_of(address, port)
+        self.stubs.failures.opened(self.endpoint, self)
+        if self.stubs.tls and self.endpoint in self.stubs.over_tls:
             self.session = tls.Session(self.stubs.tls)
-        self.speech = self.stubs.speaks.get(self.here)
+        self.speech = self.stubs.speaks.get(self.endpoint)
         if self.speech and self.speech.greets:
             loop = asyncio.get_running_loop()
             loop.call_later(protocols.GREETING_SECONDS, self.greet)
 
     def greet(self) -> None:
-        """Speak first, to a health check that waits for it."""
-        well = self.stubs.faults.mode(self.here) not in (HANG, ERRORS)
+        """Greet a health check that waits for it."""
+        well = self.stubs.failures.mode(self.endpoint) not in (HANG, ERRORS)
         if self.speech and well and not self.buffer and not self.transport.is_closing():
-            self.stubs.checked.add(self.here)
+            self.stubs.checked.add(self.endpoint)
             self.say(self.speech.greets)
 
     def replied(self) -> bool:
-        """Answer a health check of the server's own protocol; False for anything else."""
+        """Answer a health check in the server's own protocol; False for anything else."""
         said = self.speech.reply(bytes(self.buffer)) if self.speech else b""
         if said:
             self.buffer.clear()
-            self.stubs.checked.add(self.here)
-            if self.stubs.faults.mode(self.here) not in (HANG, ERRORS):
+            self.stubs.checked.add(self.endpoint)
+            if self.stubs.failures.mode(self.endpoint) not in (HANG, ERRORS):
                 self.say(said)
         return bool(said)
 
     def break_off(self) -> None:
-        """Reset the connection, as a server does that goes away; a slow answer is spared."""
+        """Reset the connection, as a failing server does; a slow response is spared."""
         if self.head is None or SLOW not in self.head.headers:
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take a connection without a word for what it is: a TCP health check."""
+        """Count a connection without a byte as a TCP health check."""
         del exc
-        self.stubs.faults.closed(self.here, self)
+        self.stubs.failures.closed(self.endpoint, self)
         if not self.said_something:
-            self.stubs.checked.add(self.here)
+            self.stubs.checked.add(self.endpoint)
         self.stubs.peak.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived and answer the requests that are complete."""
+        """Read what has arrived and answer the complete requests."""
         self.said_something = True
         try:
             self.buffer += self.opened(data)
             self.advance()
         except ssl.SSLError:
-            # Plain words to a server that expects TLS: it breaks off.
+            # The client did not speak TLS.
             self.transport.abort()
         except WireError:
             self.say(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             self.transport.close()
 
     def opened(self, data: bytes) -> bytes:
-        """Give what arrived without its TLS, where this server is spoken to so."""
+        """Give what arrived, decrypted where this server speaks TLS."""
         if self.session is None:
             return data
         if self.proxy is None:
@@ -182,11 +179,11 @@ class Connection(asyncio.Protocol):
         return said
 
     def say(self, data: bytes) -> None:
-        """Send something, in TLS where this server is spoken to so."""
+        """Send data, encrypted where this server speaks TLS."""
         self.transport.write(self.session.seal(data) if self.session else data)
 
     def advance(self) -> None:
-        """Go on to the next request when none is being answered."""
+        """Read the next request when none is being answered."""
         if self.proxy is None:
             self.proxy = take_proxy_header(self.buffer)
         if self.proxy is None or (self.head is not None and not self.skip):
@@ -206,22 +203,22 @@ class Connection(asyncio.Protocol):
             self.head = head
             self.skip = head.body_bytes
             if self.skip:
-                # A server answers when it has all of a request.
+                # Answer after the complete body.
                 self.advance()
                 return
         self.obey(self.head)
 
     def obey(self, head: Head) -> None:
-        """Answer a request that is here as a whole, in its time."""
+        """Answer a complete request in its time."""
         if OURS not in head.headers:
-            self.stubs.checked.add(self.here)
-            self.stubs.faults.asked.add(self.here)
+            self.stubs.checked.add(self.endpoint)
+            self.stubs.failures.asked.add(self.endpoint)
         else:
             self.stubs.note(head)
-        mode = self.stubs.faults.mode(self.here)
+        mode = self.stubs.failures.mode(self.endpoint)
         loop = asyncio.get_running_loop()
         if SLOW in head.headers:
-            # Whatever becomes of the server while it works on this.
+            # A slow response survives the failure of its server.
             loop.call_later(float(head.headers[SLOW]), self.answer)
         elif mode == HANG:
             return
@@ -233,7 +230,7 @@ class Connection(asyncio.Protocol):
             loop.call_later(ANSWER_SECONDS, self.answer)
 
     def answer(self) -> None:
-        """Answer the request at hand with who we are, and turn to the next one."""
+        """Answer the current request with our endpoint, and read the next one."""
         head, self.head = self.head, None
         if head is None or self.transport.is_closing():
             return
@@ -241,13 +238,13 @@ class Connection(asyncio.Protocol):
         path = words[1].partition("?")[0] if len(words) > 1 else "/"
         status = 200
         if OURS not in head.headers:
-            status = self.stubs.health.get(self.here, {}).get(path, 200)
-        if self.stubs.faults.mode(self.here) == ERRORS and SLOW not in head.headers:
+            status = self.stubs.health.get(self.endpoint, {}).get(path, 200)
+        if self.stubs.failures.mode(self.endpoint) == ERRORS and SLOW not in head.headers:
             status = 500
         body = b"ok\n"
         if ECHO in head.headers:
             echo = {
-                "server": self.here,
+                "server": self.endpoint,
                 "line": head.first_line,
                 "headers": head.headers,
                 "proxy": self.proxy,
@@ -256,7 +253,7 @@ class Connection(asyncio.Protocol):
         if words[0] == "HEAD" or status in (204, 304):
             body = b""
         self.say(
-            f"HTTP/1.1 {status} Stub\r\nX-Evenkeel-Server: {self.here}\r\n"
+            f"HTTP/1.1 {status} Stub\r\nX-Evenkeel-Server: {self.endpoint}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body
         )

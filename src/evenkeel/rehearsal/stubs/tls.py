@@ -1,7 +1,7 @@
-"""TLS of stub servers that stand in for servers which are spoken to so.
+"""TLS of the stub servers that stand in for servers with TLS.
 
-Between the connection and its requests: what arrives is opened, what is said is sealed. Standard
-library only: it runs inside the staging container.
+It decrypts what arrives and encrypts what is sent. Standard library only: it runs inside the
+staging container.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ _AT_ONCE = 65536
 
 
 def context(certificate: str) -> ssl.SSLContext:
-    """Give what all connections share: the file `certificate` holds a certificate and its key."""
+    """Give the context of all connections; `certificate` is a file with its key."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(certificate)
     return made
 
 
 class Session:
-    """One connection's TLS. Raises ssl.SSLError for what is no TLS."""
+    """TLS of one connection. Raises ssl.SSLError for data that is no TLS."""
 
     def __init__(self, shared: ssl.SSLContext) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -28,7 +28,7 @@ class Session:
         self.is_open = False
 
     def open(self, data: bytes) -> bytes:
-        """Take what arrived and give what it says; `waiting` is then what has to be sent."""
+        """Decrypt `data`; `waiting` then gives what has to be sent."""
         self.incoming.write(data)
         said = b""
         with suppress(ssl.SSLWantReadError):
@@ -40,11 +40,11 @@ class Session:
         return said
 
     def seal(self, data: bytes) -> bytes:
-        """Give what has to be sent to say `data`."""
+        """Encrypt `data` for sending."""
         if data:
             self.tls.write(data)
         return self.waiting()
 
     def waiting(self) -> bytes:
-        """Give what the protocol itself wants to send."""
+        """Give what TLS itself has to send."""
         return self.outgoing.read()

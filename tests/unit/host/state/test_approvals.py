@@ -22,7 +22,7 @@ from unit.host.approved import (
 from unit.host.fakes import FIRST, SECOND, THIRD, Host, archive, digest
 
 from evenkeel.change.approval import approve
-from evenkeel.change.archive import release_archive
+from evenkeel.change.release_archive import release_archive
 from evenkeel.host.state import approval_policy, approvals
 from evenkeel.host.state.archive import CHANGE_MANIFEST, approval_name, unpack
 from evenkeel.host.state.signers import LONGEST_VALID_HOURS

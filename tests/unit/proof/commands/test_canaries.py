@@ -10,7 +10,7 @@ from evenkeel_proof.commands.canary_changes import FAST, FAULTY, HARMLESS, inten
 from evenkeel_proof.commands.canary_runs import Runs, go
 
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT
 from evenkeel.intent import parse_intent

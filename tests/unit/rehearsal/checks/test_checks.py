@@ -4,6 +4,7 @@ import sys
 import pytest
 from unit.rehearsal.changes import servers
 from unit.rehearsal.measured import counts, measured, reloads, switch, tally, world_of
+from unit.rehearsal.measured import peak as peak_of
 
 from evenkeel.rehearsal.checks import effect, verdicts
 
@@ -121,7 +122,7 @@ def test_requests_that_another_pool_s_servers_answer_fail():
     world = world_of()
     found = judged(world, measured(world, EVEN, {**EVEN, "10.20.9.9:80": 5}))
     assert (
-        "5 requests meant for pool web were answered by 10.20.9.9:80"
+        "5 requests for pool web were answered by 10.20.9.9:80"
         in (found["share:web"]["reasons"][0])
     )
 
@@ -163,13 +164,13 @@ def test_a_sticky_pool_that_sets_no_cookie_fails():
 
 def test_a_pool_that_suddenly_serves_few_requests_at_one_time_fails():
     world = world_of({"servers": [{**one, "max_connections": 1} for one in servers(3)]})
-    peak = {"web": {"asked": 32, "reached": 3}}
+    peak = {"web": peak_of(32, 3)}
     assert failed(judged(world, measured(world, EVEN, EVEN, peak=peak))) == {"room:web"}
 
 
 def test_a_limit_that_was_there_before_and_is_declared_passes():
     world = world_of({"servers": [{**one, "max_connections": 4} for one in servers(3)]})
-    peak = {"web": {"asked": 32, "reached": 12}}
+    peak = {"web": peak_of(32, 12)}
     found = measured(world, EVEN, EVEN, peak=peak)
     found["before"]["peak"] = peak
     assert failed(judged(world, found)) == set()
@@ -177,7 +178,7 @@ def test_a_limit_that_was_there_before_and_is_declared_passes():
 
 def test_a_limit_that_nobody_declared_is_told_by_what_was_before():
     world = world_of()
-    peak = {"web": {"asked": 32, "reached": 12}}
+    peak = {"web": peak_of(32, 12)}
     found = measured(world, EVEN, EVEN, peak=peak)
     assert failed(judged(world, found)) == {"room:web"}
     found["before"]["peak"] = peak
@@ -186,7 +187,7 @@ def test_a_limit_that_nobody_declared_is_told_by_what_was_before():
 
 def test_requests_that_wait_and_are_lost_fail_unless_it_was_so_before():
     world = world_of()
-    peak = {"web": {"asked": 32, "reached": 32, "answered": 20, "errors": {"status 503": 12}}}
+    peak = {"web": peak_of(32, 32, 20, status_503=12)}
     found = measured(world, EVEN, EVEN, peak=peak)
     assert failed(judged(world, found)) == {"queue:web"}
     found["before"]["peak"] = peak
@@ -216,7 +217,7 @@ def test_a_refused_release_fails_with_the_balancer_s_own_words():
 def test_a_candidate_that_reverts_fails_with_its_reason():
     world = world_of()
     found = measured(world, EVEN, EVEN)
-    gone = {"ok": False, "exit": 11, "error": {"what": "The new worker did not start"}}
+    gone = {"ok": False, "exit": 11, "error": {"what": "The new worker did not start", "got": ""}}
     found |= {"switch": switch(activate=gone), "after": None}
     assert judged(world, found)["activation"]["reasons"] == [
         "activate: The new worker did not start"

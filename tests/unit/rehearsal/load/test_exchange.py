@@ -6,10 +6,10 @@ import socket
 import struct
 
 import pytest
-from unit.rehearsal.load.test_client import free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import free_port, kind, stubs_at
 from unit.rehearsal.talkers import ANSWER, served, speak_h1
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load.event_loop import Sockets
 from evenkeel.rehearsal.load.request_maker import Request
 
@@ -60,7 +60,7 @@ def test_a_request_that_is_given_up_closes_its_connection_and_frees_its_handle()
                 await asyncio.wait_for(asking, 0.2)
             await asyncio.wait_for(ended.wait(), 5)
         server.close()
-        sockets = Sockets.here()
+        sockets = Sockets.of_running_loop()
         return len(sockets.for_once().idle), sockets.owners, sockets.for_once().under_way
 
     assert asyncio.run(scene()) == (1, {}, {})
@@ -111,7 +111,7 @@ def test_methods_follow_one_another_on_the_same_handle():
             Request("/", {"X-Evenkeel": "1"}, "PUT", b"body"),
         ):
             assert (await client.one(kind(port), request)).status == 200
-        return len(Sockets.here().for_once().idle)
+        return len(Sockets.of_running_loop().for_once().idle)
 
     assert asyncio.run(scene()) == 1
 

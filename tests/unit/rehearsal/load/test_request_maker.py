@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 from evenkeel_proof.corpus.in_container import ProductionMaker
-from unit.rehearsal.load.test_client import HERE, free_port, kind
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load import request_maker
 from evenkeel.rehearsal.protocol.seeded import Draws
 
 WEB = {"web": True, "largest_header_bytes": 8000, "largest_body_bytes": 5000}
-OWN = {"hosts": ["shop.example", "www.shop.example"], "paths": [["/", True], ["/a", False]]}
+OWN = {"hosts": ["shop.example", "www.shop.example"], "paths": [("/", True), ("/a", False)]}
 
 
 def entry(share, method="GET", host="", path="/", **more):
@@ -135,7 +135,7 @@ def test_a_class_that_may_not_keep_its_connection_never_does():
 
 def test_a_steady_load_ends_without_what_would_still_share_a_connection():
     maker = request_maker.Maker(3)
-    given = list(maker.visits([kind(80)] * 10, whole=False))
+    given = list(maker.visits([kind(80)] * 10, flush=False))
     assert [len(visit) for visit in given] == [1] * 5
 
 
@@ -171,14 +171,14 @@ def test_heads_stay_far_below_the_largest():
 
 
 def test_a_single_question_asks_for_what_it_says_and_never_for_the_mix():
-    request = request_maker.Maker(3).request(kind(80, **WEB, mix=MIX[1:]), vary=False)
+    request = request_maker.Maker(3).plain(kind(80, **WEB, mix=MIX[1:]))
     assert (request.method, request.path, request.headers["Host"]) == ("GET", "/", "shop.example")
 
 
-def test_a_single_question_is_asked_with_the_method_that_it_says():
-    request = request_maker.Maker(3).request(kind(80, method="POST"), vary=False)
+def test_a_route_test_is_sent_with_the_method_that_it_says():
+    request = request_maker.Maker(3).of_test(kind(80, method="POST"))
     assert (request.method, request.headers["Content-Length"]) == ("POST", "0")
-    request = request_maker.Maker(3).request(kind(80, method="DELETE"), vary=False)
+    request = request_maker.Maker(3).of_test(kind(80, method="DELETE"))
     assert (request.method, "Content-Length" in request.headers) == ("DELETE", False)
 
 

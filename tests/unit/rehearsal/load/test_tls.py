@@ -4,10 +4,10 @@ import asyncio
 import ssl
 
 import pytest
-from unit.rehearsal.load.test_client import free_port, kind
+from unit.rehearsal.load.test_load_client import free_port, kind
 from unit.rehearsal.talkers import served, speak_h1, speak_h2
 
-from evenkeel.rehearsal.load import client as traffic
+from evenkeel.rehearsal.load import load_client as traffic
 from evenkeel.rehearsal.load.event_loop import Sockets
 from evenkeel.rehearsal.load.exchange import server_name
 from evenkeel.rehearsal.load.request_maker import Request
@@ -70,7 +70,7 @@ def test_a_handle_goes_from_tls_to_plain_http_and_back(tls):
                 await client.one(asked, client.maker.request(asked))
         for server in servers:
             server.close()
-        return client.take()["c"], len(Sockets.here().for_once().idle)
+        return client.take()["c"], len(Sockets.of_running_loop().for_once().idle)
 
     tally, handles = asyncio.run(scene())
     assert (tally["answered"], tally["failed"], handles) == (6, 0, 1)

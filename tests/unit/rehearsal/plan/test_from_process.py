@@ -103,8 +103,12 @@ def counts(sent, failed, **servers):
         "sent": sent,
         "answered": sent - failed,
         "failed": failed,
+        "diverted": 0,
+        "again": 0,
         "servers": servers,
         "statuses": {"200": sent - failed, "503": failed},
+        "errors": {"status 503": failed} if failed else {},
+        "versions": {"1.1": sent},
         "milliseconds": {"median": 1.0},
     }
 

@@ -1,14 +1,20 @@
 """What is live is the base of a configuration by hand."""
 
+from unit.rehearsal.load.test_load_client import kind
+from unit.rehearsal.measured import SHIPPED, tally
+from unit.rehearsal.measured import phase as a_phase
+
 from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.plan.handwritten import as_measured, unanswered
 
 WORLD = {
+    **SHIPPED,
     "by_hand": True,
+    "route_tests": [],
     "unreached": [],
     "classes": [
-        {"name": "one", "pool": "web"},
-        {"name": "two", "pool": "api"},
+        kind(80, name="one", pool="web"),
+        kind(80, name="two", pool="api"),
     ],
     "pools": {
         "web": {"endpoints": {"a": "10.0.0.1:80"}},
@@ -17,18 +23,8 @@ WORLD = {
 }
 
 
-def tally(servers, failed=0):
-    answered = sum(servers.values())
-    return {
-        "servers": servers,
-        "failed": failed,
-        "answered": answered,
-        "sent": answered + failed,
-    }
-
-
 def phase(one, two):
-    return {"classes": {"one": one, "two": two}}
+    return {**a_phase({"one": one, "two": two}), "process": None}
 
 
 def found(before, after):

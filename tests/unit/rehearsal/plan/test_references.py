@@ -6,7 +6,7 @@ from evenkeel.balancer.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.intent import completed
 from evenkeel.rehearsal.plan import world
-from evenkeel.rehearsal.plan.references import with_all_named
+from evenkeel.rehearsal.plan.references import with_references
 
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
 LIVE = b"""\
@@ -26,7 +26,7 @@ NEW = LIVE.replace(b"old.corp", b"new.corp").replace(b"10.0.9.1", b"10.0.9.2")
 
 def made(live, new):
     start = world.build(completed(DIALECT.handwritten({"haproxy.cfg": new})))
-    return with_all_named(
+    return with_references(
         start, DIALECT, {"haproxy.cfg": live} if live else {}, {"haproxy.cfg": new}
     )
 

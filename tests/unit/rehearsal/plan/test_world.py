@@ -3,7 +3,7 @@ from unit.rehearsal.changes import intent, servers
 
 from evenkeel.intent.parse import normalise, parse_intent
 from evenkeel.judge.fixed import diverse_share
-from evenkeel.profile.model import Profile
+from evenkeel.profile.traffic_profile import Profile
 from evenkeel.rehearsal.plan import world
 
 
@@ -63,7 +63,7 @@ def test_each_route_has_a_class_of_requests_made_for_it():
     assert (api["pool"], api["hosts"], api["paths"]) == (
         "api",
         ["rehearsal.api.example"],
-        [["/v1", True]],
+        [("/v1", True)],
     )
     assert api["headers"] == {"X-Beta": "yes"}
     assert (default["pool"], default["hosts"]) == ("web", ["rehearsal.invalid"])

@@ -50,4 +50,4 @@ def test_waits_for_the_whole_proxy_header(whole):
 
 
 def test_an_ipv6_endpoint_is_written_with_brackets():
-    assert http.endpoint("fd00::1", 80) == "[fd00::1]:80"
+    assert http.endpoint_of("fd00::1", 80) == "[fd00::1]:80"

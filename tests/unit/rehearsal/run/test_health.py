@@ -21,8 +21,8 @@ WORLD = {
 class Told(list):
     """Stub servers and a host's program that note, in their order, what they are told."""
 
-    def order(self, order, **words):
-        self.append(words.get("health"))
+    def serve(self, stubs, *, health, **others):
+        self.append(health)
         return {"missing": []}
 
     async def activate(self):

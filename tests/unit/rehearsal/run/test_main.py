@@ -16,7 +16,7 @@ def steps(monkeypatch):
         ran.append(verb)
         if verb in broken:
             raise container.Trouble("no driver")
-        return {"seconds": 1.0, "of": verb}
+        return json.dumps({"seconds": 1.0, "of": verb})
 
     monkeypatch.setattr(main, "_run", run)
     return ran, broken

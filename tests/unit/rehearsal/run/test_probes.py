@@ -1,6 +1,6 @@
 """What a pool's redirected class did not bring is asked by the pool's other classes."""
 
-from evenkeel.rehearsal.load.client import Tally
+from evenkeel.rehearsal.load.load_client import Tally
 from evenkeel.rehearsal.run.probes import missing, numbers
 
 KINDS = [

@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
 from unit.rehearsal.load.test_request_maker import entry
+from unit.rehearsal.measured import NO_QUESTIONS, SHIPPED, phase, tally
 
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.checks.user_requests import asked_check
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.plan import request_mix
 from evenkeel.rehearsal.plan.reachable import open_to, steady, to_try
 from evenkeel.rehearsal.plan.requests import ANY_HOST
@@ -22,9 +23,10 @@ MIX = [
     {**entry(0.2), "learnt": False},
     {**entry(0.1, "POST"), "learnt": False},
 ]
-CLASS = {"name": "c", "pool": "web", "listener": "www", "port": 80, "hosts": ["shop.example"],
-         "paths": [["/", True]], "mix": MIX}  # fmt: skip
+CLASS = kind(80, mix=MIX)
 WORLD = {
+    **SHIPPED,
+    "by_hand": False,
     "classes": [CLASS],
     "pools": {"web": {"endpoints": {"a": SERVER}}, "other": {"endpoints": {"b": OTHER}}},
     "profile": {"unrouted_share": 0.0},
@@ -65,7 +67,7 @@ def test_a_post_of_our_making_that_was_not_tried_is_left_out():
 
 def test_pages_of_our_making_need_no_try():
     assert to_try(CLASS) == [0, 1, 3]
-    assert to_try({}) == []
+    assert to_try({**CLASS, "mix": []}) == []
 
 
 def test_options_that_the_balancer_answers_itself_are_tried_and_left_out():
@@ -89,13 +91,13 @@ def test_scouts_tell_what_answered_each_entry():
 
     port, found = asyncio.run(scene())
     here = f"{HERE}:{port}"
-    assert found["c"] == {"0": [200, here], "1": [200, here], "3": [200, here]}
-    assert found["dead"] == {"0": [None, ""]}
+    assert found["c"] == {"0": (200, here), "1": (200, here), "3": (200, here)}
+    assert found["dead"] == {"0": (None, "")}
 
 
 def checked(before, after, **world):
-    then = before and {"scouted": before}
-    return asked_check({**WORLD, **world}, then, {"scouted": after})
+    then = before and phase({}, before)
+    return asked_check({**WORLD, **world}, then, phase({}, after))
 
 
 def test_what_users_ask_for_and_nobody_answers_any_more_fails():
@@ -103,7 +105,7 @@ def test_what_users_ask_for_and_nobody_answers_any_more_fails():
     assert found["verdict"] == FAIL
     assert found["reasons"] == [
         "port 80 GET shop.example/closed gets status 403 of the balancer, and a server answered"
-        " before; if that is meant, add a route test for its host with method GET and"
+        " before; if this is intended, add a route test for its host with method GET and"
         " expect_status 403, or waive the rule asked for 'GET shop.example/closed'"
     ]
     assert found["numbers"]["not_answered_percent"] == 20.0
@@ -119,7 +121,10 @@ def test_what_nobody_answered_before_is_told():
 def test_learnt_rows_that_are_refused_are_a_doubt_where_nobody_knows_what_was(said):
     found = checked(None, scouted(n1=said))
     assert found["verdict"] == INCONCLUSIVE
-    assert "nobody knows who answered before; if that is meant" in found["reasons"][0]
+    assert (
+        "there is no base that shows who answered before; if this is intended"
+        in found["reasons"][0]
+    )
     seldom = {**CLASS, "mix": [MIX[0], {**MIX[1], "share": 0.0005}, *MIX[2:]]}
     assert checked(None, scouted(n1=said), classes=[seldom])["verdict"] == PASS
 
@@ -162,7 +167,7 @@ def test_options_that_the_balancer_takes_over_are_told_and_those_that_it_refuses
 
 
 def route_test(path, status=None, method="GET", host="shop.example", pool=None):
-    request = {"listener": "www", "hosts": [host], "paths": [[path, False]], "method": method}
+    request = {"listener": "www", "hosts": [host], "paths": [(path, False)], "method": method}
     return {"expect_status": status, "expect_pool": pool, "requests": [request]}
 
 
@@ -193,9 +198,9 @@ def test_a_route_test_speaks_for_its_host_path_and_method(test, verdict):
         ("/cart/7/items", [], PASS),
         ("/cart/7", [], FAIL),
         ("/cart/7/items/", [], FAIL),
-        ("/cart/7/other", [["/cart", True]], FAIL),
-        ("/cart", [["/cart", True]], PASS),
-        ("/cart", [["/cart/7/items", False]], FAIL),
+        ("/cart/7/other", [("/cart", True)], FAIL),
+        ("/cart", [("/cart", True)], PASS),
+        ("/cart", [("/cart/7/items", False)], FAIL),
     ],
 )
 def test_a_placeholder_is_one_part_and_a_test_covers_what_is_below_it_by_prefix(
@@ -229,7 +234,7 @@ def test_a_waiver_lets_a_refusal_stand_and_is_told_with_its_reason(subject):
 
 def test_by_hand_the_way_out_is_a_waiver_since_there_are_no_route_tests():
     (reason,) = checked(scouted(), scouted(n3=[405, ""]), by_hand=True)["reasons"]
-    assert reason.endswith("if that is meant, waive the rule asked for 'POST shop.example/'")
+    assert reason.endswith("if this is intended, waive the rule asked for 'POST shop.example/'")
 
 
 KNOWN = {"base_words": {"paths": [], "hosts": ["shop.example"], "headers": []}}
@@ -259,18 +264,17 @@ def test_pools_that_share_a_server_or_a_name_are_the_same():
     }
     assert checked(scouted(), moved, pools=shared)["verdict"] == PASS
     before, after = (
-        {"scouted": said, "questions": {"pools": {"web": [here]}}}
+        phase({}, said, questions={**NO_QUESTIONS, "pools": {"web": [here]}})
         for said, here in ((scouted(), SERVER), (moved, OTHER))
     )
     assert asked_check(WORLD, before, after)["verdict"] == PASS
 
 
 def test_requests_that_are_split_between_pools_by_chance_may_meet_either():
-    counted = {"classes": {"c": {"servers": {SERVER: 50, OTHER: 50}}}}
-    before = {"scouted": scouted(), **counted}
-    after = {"scouted": scouted(n1=[200, OTHER]), **counted}
+    counted = {"c": tally({SERVER: 50, OTHER: 50})}
+    before, after = phase(counted, scouted()), phase(counted, scouted(n1=[200, OTHER]))
     assert asked_check(WORLD, before, after)["verdict"] == PASS
-    alone = {"classes": {"c": {"servers": {SERVER: 100}}}}
+    alone = {"classes": {"c": tally({SERVER: 100})}}
     assert asked_check(WORLD, {**before, **alone}, after)["verdict"] == FAIL
 
 
@@ -282,7 +286,7 @@ def test_what_a_route_test_or_a_waiver_declares_is_no_traffic_of_a_pool():
 
 
 def test_a_class_that_is_closed_on_purpose_is_not_watched_during_a_switch():
-    before = {"classes": {"c": {"sent": 9, "answered": 9}}, "scouted": scouted()}
+    before = phase({"c": tally({SERVER: 9})}, scouted())
     closed = {**WORLD, "waived_requests": {"GET": "moved", "POST": "moved"}}
     assert steady(closed, before) == []
 
@@ -315,9 +319,9 @@ def test_a_candidate_that_nobody_has_tried_is_sent_what_users_are_known_to_send(
 
 
 def test_a_switch_is_watched_with_what_servers_answered_on_both_sides_of_it():
-    well, lost = {"sent": 9, "answered": 9}, {"sent": 9, "answered": 8}
-    before = {"classes": {"c": well}, "scouted": scouted(n1=[403, ""])}
-    after = {"classes": {"c": well}, "scouted": scouted(n3=[405, ""])}
+    well, lost = tally({SERVER: 9}), tally({SERVER: 8}, failed=1)
+    before = phase({"c": well}, scouted(n1=[403, ""]))
+    after = phase({"c": well}, scouted(n3=[405, ""]))
     (found,) = steady(WORLD, before, after)
     assert numbers(found) == [0, 2]
     assert steady(WORLD, {**before, "classes": {"c": lost}}) == []
@@ -336,8 +340,8 @@ def test_a_switch_is_watched_with_what_servers_answered_on_both_sides_of_it():
 def test_a_class_that_is_closed_on_purpose_is_closed_with_the_status_that_is_expected(
     errors, test, verdict
 ):
-    tally = {"sent": 9, "answered": 4, "failed": 5, "errors": errors}
-    found = verdicts.answers({**WORLD, "route_tests": [test]}, {"classes": {"c": tally}})
+    lost = phase({"c": tally({SERVER: 4}, 5, errors)})
+    found = verdicts.answers({**WORLD, "route_tests": [test]}, lost)
     assert found["verdict"] == verdict
 
 
@@ -347,9 +351,9 @@ def test_a_test_of_one_host_speaks_for_what_no_route_is_meant_for_but_takes_no_t
     made = {**WORLD, **KNOWN, "classes": [anybody]}
     moved = {"c": {"1": [200, OTHER]}}
     tests = [route_test("/", pool="other")]
-    found = asked_check({**made, "route_tests": tests}, {"scouted": WAS}, {"scouted": moved})
-    assert found["verdict"] == PASS
-    assert asked_check(made, {"scouted": WAS}, {"scouted": moved})["verdict"] == FAIL
+    was, now = phase({}, WAS), phase({}, moved)
+    assert asked_check({**made, "route_tests": tests}, was, now)["verdict"] == PASS
+    assert asked_check(made, was, now)["verdict"] == FAIL
     (left_,) = open_to({**made, "route_tests": [route_test("/", 301)]}, WAS)
     assert left_["mix"] == mix_
 
@@ -360,7 +364,7 @@ WAS = {"c": {"1": WELL}}
 
 def test_a_test_below_a_prefix_says_where_the_prefix_goes():
     posts = {**entry(0.1, "POST", path="/cart"), "grows": True, "learnt": False}
-    cart = {**CLASS, "paths": [["/cart", True]], "mix": [*MIX[:3], posts]}
+    cart = {**CLASS, "paths": [("/cart", True)], "mix": [*MIX[:3], posts]}
     known = {"base_words": {**KNOWN["base_words"], "paths": ["/cart"]}, "classes": [cart]}
     moved = scouted(n3=[200, OTHER])
     assert checked(scouted(), moved, **known)["verdict"] == FAIL

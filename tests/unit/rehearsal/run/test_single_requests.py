@@ -4,11 +4,11 @@ import asyncio
 import json
 
 import pytest
-from unit.rehearsal.load.test_client import HERE, free_port, kind, stubs_at
-from unit.rehearsal.measured import world_of
+from unit.rehearsal.load.test_load_client import HERE, free_port, kind, stubs_at
+from unit.rehearsal.measured import SHIPPED, world_of
 
 from evenkeel.rehearsal.checks import answers
-from evenkeel.rehearsal.load import client
+from evenkeel.rehearsal.load import load_client as client
 from evenkeel.rehearsal.plan import requests
 from evenkeel.rehearsal.run import single_requests
 
@@ -126,8 +126,8 @@ def test_what_only_the_change_speaks_of_may_go_elsewhere():
 
 def test_a_header_that_arrived_before_and_not_now_fails():
     was = answer(headers={"x-forwarded-for": "the client", "x-id": "1"})
-    lost = answers.told({"q": was}, {"q": answer(headers={"x-id": "2"})})
-    assert "the header x-forwarded-for does not arrive any more" in lost["reasons"][0]
+    lost = answers.received({"q": was}, {"q": answer(headers={"x-id": "2"})})
+    assert "the header x-forwarded-for no longer arrives" in lost["reasons"][0]
     assert len(lost["reasons"]) == 1
 
 
@@ -140,22 +140,22 @@ def test_a_header_that_arrived_before_and_not_now_fails():
     ],
 )
 def test_a_server_that_is_told_something_else_fails(now, reason):
-    found = answers.told({"q": answer()}, {"q": answer(**now)})
+    found = answers.received({"q": answer()}, {"q": answer(**now)})
     assert found["verdict"] == "fail"
     assert found["reasons"][0].startswith(reason)
 
 
 def test_clients_that_were_understood_before_and_are_not_now_fail():
     gone = answer("", status=None)
-    assert answers.spoken({"q": answer()}, {"q": gone})["verdict"] == "fail"
-    assert answers.spoken({"q": gone}, {"q": gone})["verdict"] == "pass"
+    assert answers.understood({"q": answer()}, {"q": gone})["verdict"] == "fail"
+    assert answers.understood({"q": gone}, {"q": gone})["verdict"] == "pass"
 
 
 @pytest.mark.parametrize(
     ("was", "now", "verdict"), [("2", "1.1", "fail"), ("2", "2", "pass"), ("1.1", "2", "pass")]
 )
 def test_clients_of_http_2_who_are_answered_in_http_1_now_fail(was, now, verdict):
-    found = answers.spoken({"q": answer(version=was)}, {"q": answer(version=now)})
+    found = answers.understood({"q": answer(version=was)}, {"q": answer(version=now)})
     assert found["verdict"] == verdict
     assert found["reasons"] == (["q: HTTP/2 was spoken before, now HTTP/1.1"] * (verdict == "fail"))
 
@@ -244,7 +244,7 @@ def test_what_a_server_was_told_is_kept_so_that_it_can_be_compared():
 
     async def scene():
         await stubs_at(port)
-        made = {"classes": [{**kind(port), "listener": "www"}], "route_tests": []}
+        made = {**SHIPPED, "classes": [kind(port)], "route_tests": []}
         return await single_requests.ask(client.Client(1), Driver(), made)
 
     found = json.loads(json.dumps(asyncio.run(scene())))
