@@ -23,10 +23,11 @@ _ENDS = "\0\n\r"
 _SPECIAL = re.compile(r"['\"\\#\0\n\r\x1c-\x1f]|[^\x00-\x7f]")
 _ESCAPED = {letter: letter for letter in " \\#'\""}
 _ESCAPED.update({"n": "\n", "r": "\r", "t": "\t"})
-_HEX = re.compile(r"[0-9A-Fa-f]{2}")
+# Not compiled here: that costs time at every start.
+_HEX = r"[0-9A-Fa-f]{2}"
 _NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*|\.(?:LINE|FILE|SECTION))"
-_VARIABLE = re.compile(rf"\$(?:{_NAME}|\{{{_NAME}(?:\[\*\])?(?:-[^}}]*)?\}})")
-_NEEDS_NO_ESCAPE = re.compile(r"[!%&(-\[\]-~]")
+_VARIABLE = rf"\$(?:{_NAME}|\{{{_NAME}(?:\[\*\])?(?:-[^}}]*)?\}})"
+_NEEDS_NO_ESCAPE = r"[!%&(-\[\]-~]"
 
 
 class Word(NamedTuple):
@@ -109,10 +110,10 @@ def _word(line: str, start: int) -> Tuple[Word, int]:
             part, at, hidden = _escape(line, at + 1, quote)
             text, disguised = text + part, disguised or hidden
         elif quote and letter == "$":
-            variable = _VARIABLE.match(line, at)
+            variable = re.match(_VARIABLE, line[at:])
             if not variable:
                 raise ValueError("a variable of the environment without a name")
-            text, at, has_variable = text + variable.group(), variable.end(), True
+            text, at, has_variable = text + variable.group(), at + variable.end(), True
         elif not quote and letter in "'\"":
             quote, at = letter, at + 1
         elif not quote and (letter == "#" or letter in _SPACES):
@@ -130,12 +131,12 @@ def _escape(line: str, at: int, quote: str) -> Tuple[str, int, str]:
     letter = line[at : at + 1]
     if letter == "x":
         digits = line[at + 1 : at + 3]
-        if not _HEX.fullmatch(digits):
+        if not re.fullmatch(_HEX, digits):
             raise ValueError("an escape that is not complete")
         made = chr(int(digits, 16))
         if made == "\0":
             return made, at + 3, "a zero byte"
-        hidden = "an escape for a plain character" if _NEEDS_NO_ESCAPE.fullmatch(made) else ""
+        hidden = "an escape for a plain character" if re.fullmatch(_NEEDS_NO_ESCAPE, made) else ""
         return made, at + 3, hidden
     if letter in _ESCAPED or (quote and letter == "$"):
         return _ESCAPED.get(letter, letter), at + 1, ""
