@@ -15,8 +15,8 @@ from typing import Any
 from evenkeel_proof.lab import enter
 from jinja2 import Template
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.bundle import render_files
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
 from evenkeel.containers import images, podman
 from evenkeel.containers.names import ROOT, lab_name
@@ -221,7 +221,7 @@ class Host:
     def render(self, wanted: dict[str, Any]) -> Release:
         """Render an intent with the balancer's own role."""
         plain = normalise(parse_intent(wanted))
-        assert self._dialect.broken(plain) == []
+        assert self._dialect.unsupported(plain) == []
         return release_of(render_files(plain, 0, self._dialect, self._printer))
 
     def prepare(self, change: str, release: Release) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 
 ROOT = Path(__file__).parents[2]
 DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")

@@ -13,6 +13,7 @@ ROLES = sorted((SOURCE.parents[1] / "roles").glob("balancer_*"))
 FLOORS = {
     "errors": 1,
     "judge": 1,
+    "balancer": 2,
     "host": 2,
     "intent": 2,
     "records": 2,
@@ -34,6 +35,7 @@ FLOORS = {
 # Inside one floor an import may only follow this order, so that no circle can form.
 BESIDE = {
     ("change", "forecast"),
+    ("intent", "balancer"),
     ("intent", "records"),
     ("report", "canary"),
 }
@@ -182,6 +184,29 @@ def test_what_runs_on_hosts_imports_the_standard_library_and_the_judge_alone(pat
 )
 def test_what_runs_on_hosts_keeps_to_the_syntax_of_python_3_8(path):
     ast.parse(path.read_text(), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for role in ROLES
+        for path in sorted((role / "files").rglob("*.py"))
+        if path not in driver_files(role)
+    ],
+    ids=lambda path: str(path.relative_to(SOURCE.parents[1])),
+)
+def test_what_a_role_has_on_the_controller_imports_the_contract_and_the_standard_library(path):
+    import sys
+
+    for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 8))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        for name in names:
+            assert name.split(".")[:2] == ["evenkeel", "balancer"] or (
+                name.split(".")[0] in sys.stdlib_module_names
+            ), name
 
 
 # Where Ansible comes in, and its runner.

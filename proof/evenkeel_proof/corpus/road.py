@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.canary.service import down_by_change
 from evenkeel.change.bundle import render_fleet
 from evenkeel.change.declarations import Declared
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Problems, Refused, UsageError
 from evenkeel.intent import normalise, parse_intent
@@ -123,10 +123,10 @@ class Road:
         result: Result,
     ) -> None:
         dialect = load_dialect(self.role)
-        if live is None or dialect.acceptable(live)[1]:
+        if live is None or dialect.adapt(live)[1]:
             # What is live does not say it either, so that is not what this change is about.
-            new, told = dialect.acceptable(new)
-            live = dialect.acceptable(live)[0] if live else None
+            new, told = dialect.adapt(new)
+            live = dialect.adapt(live)[0] if live else None
             if told:
                 lines = ", ".join(told)
                 result.notes.append(f"changed for the rehearsal, and demanded of a deploy: {lines}")

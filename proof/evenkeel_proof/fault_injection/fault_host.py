@@ -17,8 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.bundle import render_files
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
 from evenkeel.host.state.archive import pack, release_digest
 from evenkeel.host.system.sha256 import canonical

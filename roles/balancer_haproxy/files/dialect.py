@@ -14,32 +14,33 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .handwritten.adapt import acceptable
-from .handwritten.reader import by_hand
-from .handwritten.references import needs
-from .policy.catalogue import catalogue, rules, spread_otherwise
+from .handwritten.adapt import adapt
+from .handwritten.reader import handwritten
+from .handwritten.references import references
+from .policy.catalogue import catalogue, rules
+from .policy.spread_overrides import spread_overrides
 from .policy.unchanged import unchanged
 from .render.counter_lines import client_lines, slow_counters, slow_limit, slow_lines
 from .render.hash_ring import shares_of_keys
 from .render.quoting import duration, quote
-from .render.readback import misprints
+from .render.readback import readback
 from .render.server_options import how_they_are_asked
-from .render.unsupported import faults, is_large
+from .render.unsupported import is_large, unsupported
 
 __all__ = [
     "FILES",
     "ORDERS",
-    "acceptable",
-    "by_hand",
+    "adapt",
     "catalogue",
-    "faults",
-    "misprints",
-    "needs",
+    "handwritten",
     "quote",
+    "readback",
+    "references",
     "rules",
     "spread",
-    "spread_otherwise",
+    "spread_overrides",
     "unchanged",
+    "unsupported",
     "view",
 ]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.dialect import Dialect, load_dialect
 from evenkeel.change.declarations import KEY
-from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import redact, unified_diff
 from evenkeel.change.folder import PROFILE_KEY
 from evenkeel.change.printer import Printer
@@ -103,7 +103,7 @@ def render_fleet(
     for host, own in sorted((by_hand or {}).items()):
         files[host], releases[host] = dict(own), release_digest(dict(own))
         if releases[host] not in read:
-            read[releases[host]] = completed(dialect.by_hand(own))
+            read[releases[host]] = completed(dialect.handwritten(own))
         wanted[host] = read[releases[host]]
     return FleetBundle(files=files, releases=releases, intents=wanted)
 
@@ -139,7 +139,7 @@ def _accepted(
     data = normalise(parse_intent(raw, where=host))
     content = hashlib.sha256(canonical_json(data)).digest()
     if content not in by_content:
-        problems = dialect.broken(data)
+        problems = dialect.unsupported(data)
         if problems:
             raise refusal(problems, host)
     return by_content.setdefault(content, data)
@@ -173,7 +173,7 @@ def render_files(
             wanted="the same bytes each time",
             next_step="take dates, random values and look-ups out of the template",
         )
-    misprints = dialect.misprints(intent, view, texts) if printer.own else []
+    misprints = dialect.readback(intent, view, texts) if printer.own else []
     if misprints:
         raise Refused(
             "The rendered files are not what the intent says",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.change.declarations import OF_THE_REHEARSAL, Declared, Waiver, of_manifest
-from evenkeel.change.dialect import Dialect
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Problem, Problems

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.intent import policy_rules
 
 PAGE_FILE = Path("docs/reference/policy.md")
@@ -80,7 +81,7 @@ def text(root: Path = Path()) -> str:
     return "\n".join(parts)
 
 
-def _rules(rules: Iterable[Mapping[str, str]]) -> Iterator[str]:
+def _rules(rules: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for rule in rules:
         yield f"### `{rule['rule']}`\n"
         yield f"{rule['title']}. It {_GRADES[rule['severity']]}.\n"

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import evenkeel
 from evenkeel import program
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.profile.traffic_profile import DEFAULT, Profile, read_profile
@@ -103,7 +103,7 @@ def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
         files = _files(settings.change / folder / bundle.host)
-        for kind, found in (dialect.needs(files) if files else {}).items():
+        for kind, found in (dialect.references(files) if files else {}).items():
             named.setdefault(kind, set()).update(found)
     return named
 

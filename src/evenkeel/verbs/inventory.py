@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.canary import plan as plans
 from evenkeel.canary.order import order
 from evenkeel.change.canary_probe import completed
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import (
     ACTIVE,

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from evenkeel import __version__
+from evenkeel.balancer.dialect import Dialect, load_dialect
 from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.change import findings, ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
 from evenkeel.change.canary_probe import misplaced
 from evenkeel.change.declarations import Declared
-from evenkeel.change.dialect import Dialect, load_dialect
 from evenkeel.change.difference import fleet_diff
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, cast
 
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.change import findings
 from evenkeel.change.bundle import FleetBundle
 from evenkeel.change.declarations import Declared, read
-from evenkeel.change.dialect import Dialect
 from evenkeel.errors import Problem, Problems
 from evenkeel.host.state.archive import release_digest
 from evenkeel.intent.share_forecast import SPREAD_OTHERWISE
@@ -96,7 +96,7 @@ class Marks:
         """Give `intent`, or a copy with such pools marked; the same files are read once."""
         if id(files) not in self._known:
             self._kept.append(files)
-            self._known[id(files)] = self._dialect.spread_otherwise(files)
+            self._known[id(files)] = self._dialect.spread_overrides(files)
         why = self._known[id(files)]
         if not any(pool["name"] in why for pool in intent["pools"]):
             return intent

@@ -7,8 +7,8 @@ import math
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.canary.judge_settings import canary_policy
-from evenkeel.change.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent

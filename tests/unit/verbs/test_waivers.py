@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from unit.intent.intents import intent, pool, server
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change import findings
 from evenkeel.change.approval_view import bound
 from evenkeel.change.declarations import Declared, Shift, Waiver, of_manifest, read
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands.approve import summary
 from evenkeel.errors import EXIT_REFUSED, Problems

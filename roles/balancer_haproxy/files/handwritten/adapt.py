@@ -35,7 +35,7 @@ _NAMED = [
 ]
 
 
-def acceptable(files: Mapping[str, Any]) -> Tuple[Dict[str, bytes], List[str]]:
+def adapt(files: Mapping[str, Any]) -> Tuple[Dict[str, bytes], List[str]]:
     """Give the files as a host would take them, and each line that had to be put or changed."""
     told: List[str] = []
     result = {}

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional, Tuple
 
+from evenkeel.balancer.types import CheckProtocol
+
 from ..config.parser import Line, Proxy
 
 # A regex without anything but letters, the dot that matches itself, and what a backslash quotes.
@@ -40,7 +42,7 @@ _KNOWN: Dict[str, Speech] = {
 }
 
 
-def speech(back: Proxy) -> Optional[Dict[str, object]]:
+def speech(back: Proxy) -> Optional[CheckProtocol]:
     """Give {"greets": hex, "answers": [[hex of the question, hex of the answer], ...]}, or None."""
     found = _of(back)
     if found is None:

@@ -13,6 +13,19 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
+from evenkeel.balancer.types import (
+    Check,
+    HandwrittenAlgorithm,
+    HandwrittenBind,
+    HandwrittenGuardrails,
+    HandwrittenListener,
+    HandwrittenPool,
+    HandwrittenReading,
+    HandwrittenRoute,
+    HandwrittenServer,
+    HandwrittenStickiness,
+)
+
 from ..config.parser import Configuration, Line, Proxy, Server, read
 from ..config.values import milliseconds
 from .addresses import is_address, is_port
@@ -39,10 +52,8 @@ _MOST_SLOTS = 64
 _COOKIE_MODES = ("insert",)
 _STATUSES = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 
-Data = Dict[str, Any]
 
-
-def by_hand(files: Mapping[str, Any]) -> Data:
+def handwritten(files: Mapping[str, Any]) -> HandwrittenReading:
     """Give the files of a release in the form of a normalised intent, with `by_hand` set to True.
 
     Without a listener or a pool that can be read both lists are empty.
@@ -69,7 +80,7 @@ def _number(configuration: Configuration) -> Optional[int]:
     return int(line.value(1)) if line and line.value(1).isdigit() else None
 
 
-def _listener(front: Proxy, known: "set[str]") -> Data:
+def _listener(front: Proxy, known: "set[str]") -> HandwrittenListener:
     default = front.last("default_backend")
     default_pool = default.value(1) if default else (front.name if front.name in known else None)
     for line in front.all("use_backend"):
@@ -90,7 +101,7 @@ def _listener(front: Proxy, known: "set[str]") -> Data:
     }
 
 
-def _binds(line: Line) -> Iterator[Data]:
+def _binds(line: Line) -> Iterator[HandwrittenBind]:
     for word in line.value(1).split(","):
         found = _BIND.fullmatch(word)
         address = found[1].strip("[]") if found else ""
@@ -106,7 +117,7 @@ def _binds(line: Line) -> Iterator[Data]:
         }
 
 
-def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
+def _routes(front: Proxy, known: "set[str]") -> Iterator[HandwrittenRoute]:
     """Give a route for each `use_backend` whose condition can be met by a request of our making."""
     acls: Dict[str, List[Line]] = {}
     for line in front.all("acl"):
@@ -121,7 +132,7 @@ def _routes(front: Proxy, known: "set[str]") -> Iterator[Data]:
             yield {"name": f"{pool}-{number}", "pool": pool, **asked}
 
 
-def _pool(back: Proxy) -> Data:
+def _pool(back: Proxy) -> HandwrittenPool:
     algorithm = _algorithm(back)
     cookie = _cookie(back)
     servers = [one for server in back.servers for one in _slots(server)]
@@ -139,7 +150,9 @@ def _pool(back: Proxy) -> Data:
     }
 
 
-def _guardrails(back: Proxy, algorithm: Data, servers: List[Data]) -> Data:
+def _guardrails(
+    back: Proxy, algorithm: HandwrittenAlgorithm, servers: List[HandwrittenServer]
+) -> HandwrittenGuardrails:
     """Give what differs for a pool whose clients are spread by more than its weights."""
     if back.all("stick") or back.all("use-server") or algorithm["kind"] == "other":
         return {"judged": "requests_only"}
@@ -149,25 +162,31 @@ def _guardrails(back: Proxy, algorithm: Data, servers: List[Data]) -> Data:
     return {}
 
 
-def _algorithm(back: Proxy) -> Data:
+def _algorithm(back: Proxy) -> HandwrittenAlgorithm:
     line = back.last("balance")
     words = line.words[1:] if line else ("roundrobin",)
     kind = words[0].partition("(")[0] if words else "roundrobin"
-    found: Data = {"kind": _KINDS.get(kind, "other"), "key": None, "name": None, "consistent": None}
+    found: HandwrittenAlgorithm = {
+        "kind": _KINDS.get(kind, "other"),
+        "key": None,
+        "name": None,
+        "consistent": None,
+    }
     key = re.match(
         r"(?:req\.)?(hdr|cook)\(([A-Za-z0-9_.-]+)", " ".join(words[:2]).split("hash ")[-1]
     )
     if kind in ("source", "uri"):
-        found.update(kind="hash", key=kind)
+        found["kind"], found["key"] = "hash", kind
     elif key and kind in ("hdr", "hash"):
-        found.update(kind="hash", key="header" if key[1] == "hdr" else "cookie", name=key[2])
+        found["kind"], found["name"] = "hash", key[2]
+        found["key"] = "header" if key[1] == "hdr" else "cookie"
     if found["kind"] == "hash":
         how = back.last("hash-type")
         found["consistent"] = bool(how and how.value(1) == "consistent")
     return found
 
 
-def _cookie(back: Proxy) -> Optional[Data]:
+def _cookie(back: Proxy) -> Optional[HandwrittenStickiness]:
     line = back.last("cookie")
     named = line is not None and any(mode in line.words for mode in _COOKIE_MODES)
     if line is None or not named or not any(server.has("cookie") for server in back.servers):
@@ -175,19 +194,19 @@ def _cookie(back: Proxy) -> Optional[Data]:
     return {"cookie": line.value(1), "secure": "secure" in line.words}
 
 
-def _check(back: Proxy) -> Data:
+def _check(back: Proxy) -> Check:
     checked = [server for server in back.servers if server.has("check")]
     every = [server.time("inter") for server in checked]
     longest = max([2000.0 if one is None else one for one in every], default=2000.0)
     httpchk = back.last("option", "httpchk")
-    found: Data = {
+    found: Check = {
         "kind": "none" if not checked else "http" if httpchk else "tcp",
         "path": None,
         "host": None,
         "expect_status": None,
         "interval_seconds": longest / 1000,
-        "rise": checked[0].number("rise") if checked and checked[0].number("rise") else 2,
-        "fall": checked[0].number("fall") if checked and checked[0].number("fall") else 3,
+        "rise": (checked[0].number("rise") if checked else None) or 2,
+        "fall": (checked[0].number("fall") if checked else None) or 3,
     }
     if found["kind"] == "http" and httpchk:
         send = back.last("http-check", "send")
@@ -212,7 +231,7 @@ def _expected(back: Proxy) -> List[int]:
     return named or [200]
 
 
-def _slots(server: Server) -> Iterator[Data]:
+def _slots(server: Server) -> Iterator[HandwrittenServer]:
     """Give a server, or those that a template makes.
 
     Resolved once, all of them have the one address of their name, and are one. A name server gives
@@ -229,7 +248,7 @@ def _slots(server: Server) -> Iterator[Data]:
         yield {**one, "name": f"{server.name}{server.low + at}", "address": address}
 
 
-def _server(server: Server) -> Optional[Data]:
+def _server(server: Server) -> Optional[HandwrittenServer]:
     """Give one server; None for one that no stand-in can be reached at."""
     found = _SERVER.fullmatch(server.address)
     if not found or not is_port(found[2]):

@@ -6,7 +6,9 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional
+
+from evenkeel.balancer.types import References
 
 from ..config.parser import Configuration, Line, read
 from .addresses import is_address, is_port
@@ -33,10 +35,8 @@ _KINDS = (
     *("hosts", "nameservers", "server_names"),
 )
 
-Needs = Dict[str, List[str]]
 
-
-def needs(files: Mapping[str, Any]) -> Needs:
+def references(files: Mapping[str, Any]) -> References:
     """Give the paths that the files name, by kind.
 
     `certificates` are with their key, `revocations` are of `authorities`, `pages` are answers of
@@ -44,7 +44,7 @@ def needs(files: Mapping[str, Any]) -> Needs:
     resolves them, as address:port, and `server_names` what servers' certificates have to be for.
     """
     configuration = read(files)
-    found: Dict[str, List[str]] = {kind: [] for kind in _KINDS}
+    found: References = {kind: [] for kind in _KINDS}
     bases = {name: _base(configuration, name) for name in ("crt-base", "ca-base")}
     lines = list(configuration.process)
     for proxy in configuration.proxies:
@@ -66,7 +66,7 @@ def _base(configuration: Configuration, name: str) -> str:
     return line.value(1).rstrip("/") if line else ""
 
 
-def _of(line: Line, bases: Mapping[str, str], found: Needs) -> None:
+def _of(line: Line, bases: Mapping[str, str], found: References) -> None:
     if line.words[0] in ("bind", "server", "server-template", "default-server"):
         for at, word in enumerate(line.words):
             if word == "crt":

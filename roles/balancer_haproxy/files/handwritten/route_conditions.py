@@ -6,15 +6,15 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from evenkeel.balancer.types import RouteConditions
 
 from ..config.parser import Line, Proxy
 
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]+")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-
-Data = Dict[str, Any]
 
 
 def kept(front: Proxy) -> Dict[str, str]:
@@ -29,9 +29,9 @@ def kept(front: Proxy) -> Dict[str, str]:
 
 def asked_for(
     words: Sequence[str], acls: Mapping[str, List[Line]], kept: Mapping[str, str]
-) -> Optional[Data]:
+) -> Optional[RouteConditions]:
     """Give hosts, paths and headers that meet the first alternative of a condition."""
-    asked: Data = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
+    asked: RouteConditions = {"hosts": [], "paths": [], "path_prefixes": [], "headers": []}
     at = 0
     while at < len(words):
         word = words[at]
@@ -52,7 +52,7 @@ def asked_for(
     return asked if any(asked.values()) else None
 
 
-def _met(test: Sequence[str], asked: Data) -> bool:
+def _met(test: Sequence[str], asked: RouteConditions) -> bool:
     """Enter what meets one test into `asked`; False when we cannot make such a request."""
     if not test:
         return False
@@ -66,8 +66,8 @@ def _met(test: Sequence[str], asked: Data) -> bool:
     if name in ("path", "path_beg", "path_dir", "url_beg", "path_sub", "path_end", "url", "base"):
         how = how or name.partition("_")[2]
         paths = [value for value in values if _PLAIN_PATH.fullmatch(_path(value, how))]
-        key = "path_prefixes" if how in ("beg", "dir") else "paths"
-        asked[key] += [_path(value, how) for value in paths]
+        key = asked["path_prefixes"] if how in ("beg", "dir") else asked["paths"]
+        key += [_path(value, how) for value in paths]
         return bool(paths)
     found = re.fullmatch(r"(?:req\.)?f?hdr\(([A-Za-z0-9-]+)\)", sample.split(",")[0])
     if found and values and how in ("", "str") and _WORD.fullmatch(values[0]):

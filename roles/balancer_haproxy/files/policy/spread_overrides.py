@@ -5,12 +5,20 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 
 from __future__ import annotations
 
-from typing import Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from ..config.parser import Configuration, Line, Proxy
+from ..config.parser import Configuration, Line, Proxy, read
 
 
-def contradictions(now: Configuration) -> Iterator[Tuple[str, str]]:
+def spread_overrides(files: Mapping[str, Any]) -> Dict[str, str]:
+    """Give {pool: why} where lines send clients elsewhere than weights and algorithm say."""
+    found: Dict[str, str] = {}
+    for pool, why in _overrides(read(files)):
+        found.setdefault(pool, why)
+    return found
+
+
+def _overrides(now: Configuration) -> Iterator[Tuple[str, str]]:
     """Give (pool, why) for each pool whose lines send clients elsewhere than its weights say."""
     for proxy in now.backs:
         sticky = proxy.last("cookie")

@@ -16,7 +16,7 @@ from ..config.words import SECTIONS, words
 Section = Tuple[str, ...]
 
 
-def misprints(
+def readback(
     intent: Mapping[str, Any], printing: Mapping[str, Any], files: Mapping[str, str]
 ) -> List[str]:
     """Give each difference between the printed `files` and the intent; an empty list is right.

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping
 
+from evenkeel.balancer.types import Check
+
 from .quoting import duration, quote
 
 
 def how_they_are_asked(pool: Mapping[str, Any]) -> List[str]:
     """Give the lines of a pool that hold for each of its servers."""
-    check, tls = pool["check"], pool["tls"]
+    check: Check = pool["check"]
+    tls = pool["tls"]
     lines = _http_check(check) if check["kind"] == "http" else []
     words = []
     if check["kind"] != "none":
@@ -38,9 +41,9 @@ def _tls(tls: Mapping[str, Any], is_checked: bool) -> List[str]:
     return words
 
 
-def _http_check(check: Mapping[str, Any]) -> List[str]:
-    send = f"http-check send meth GET uri {quote(check['path'])}"
+def _http_check(check: Check) -> List[str]:
+    send = f"http-check send meth GET uri {quote(check['path'] or '/')}"
     if check["host"]:
         send += f" ver HTTP/1.1 hdr Host {quote(check['host'])}"
-    expected = ",".join(str(status) for status in check["expect_status"])
+    expected = ",".join(str(status) for status in check["expect_status"] or [200])
     return ["option httpchk", send, f"http-check expect status {expected}"]

@@ -6,7 +6,9 @@ Standard library only, Python 3.8 syntax: this file belongs to the role and may 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, List, Mapping, Sequence
+
+from evenkeel.balancer.types import Unsupported
 
 from ..config.words import SECTIONS, words
 
@@ -53,8 +55,6 @@ _ANSWERS = frozenset(["return", "deny", "tarpit"])
 _ANSWERING = frozenset(["http-request", "http-response", "http-after-response"])
 _ERROR_FILES = "/etc/haproxy/"
 
-Fault = Dict[str, str]
-
 
 def is_large(pool: Mapping[str, Any]) -> bool:
     """Tell whether a pool takes turns among more servers than `balance roundrobin` can."""
@@ -62,61 +62,61 @@ def is_large(pool: Mapping[str, Any]) -> bool:
     return bool(kind == "round_robin" and len(pool["servers"]) > _LARGEST_ROUND_ROBIN)
 
 
-def faults(intent: Mapping[str, Any]) -> List[Fault]:
+def unsupported(intent: Mapping[str, Any]) -> List[Unsupported]:
     """Give what HAProxy 2.6 cannot do of a normalised `intent`: path, wanted and got of each."""
-    found: List[Fault] = []
+    found: List[Unsupported] = []
     for section in ("global", "defaults"):
-        found += _extra_faults(intent["extra"][section], "intent.extra." + section)
+        found += _of_extra(intent["extra"][section], "intent.extra." + section)
     for index, listener in enumerate(intent["listeners"]):
-        found += _extra_faults(listener["extra"], f"intent.listeners[{index}].extra")
+        found += _of_extra(listener["extra"], f"intent.listeners[{index}].extra")
     for index, pool in enumerate(intent["pools"]):
         path = f"intent.pools[{index}]"
-        found += _extra_faults(pool["extra"], path + ".extra")
-        found += _pool_faults(pool, path)
+        found += _of_extra(pool["extra"], path + ".extra")
+        found += _of_pool(pool, path)
     return found
 
 
-def _fault(path: str, wanted: str, got: str) -> Fault:
+def _unmet(path: str, wanted: str, got: str) -> Unsupported:
     return {"path": path, "wanted": wanted, "got": got}
 
 
-def _extra_faults(lines: Sequence[str], path: str) -> List[Fault]:
+def _of_extra(lines: Sequence[str], path: str) -> List[Unsupported]:
     found = []
     for index, line in enumerate(lines):
         at = f"{path}[{index}]"
         first = line.split(" ", 1)[0]
         if not _DIRECTIVE.fullmatch(first):
-            found.append(_fault(at, "a line that starts with a plain directive", repr(first)[:80]))
+            found.append(_unmet(at, "a line that starts with a plain directive", repr(first)[:80]))
         elif first in SECTIONS:
-            found.append(_fault(at, "a line that opens no section", repr(first)))
+            found.append(_unmet(at, "a line that opens no section", repr(first)))
         elif first in _OWN:
-            found.append(_fault(at, "what the intent has no key for", repr(first)))
+            found.append(_unmet(at, "what the intent has no key for", repr(first)))
         elif _EXPANDED.search(line):
-            found.append(_fault(at, "a line that says itself what it means", "an expansion by $"))
+            found.append(_unmet(at, "a line that says itself what it means", "an expansion by $"))
         else:
             try:
                 found += _forbidden(words(line), at)
             except ValueError as error:
-                found.append(_fault(at, "a line that HAProxy can read", str(error)))
+                found.append(_unmet(at, "a line that HAProxy can read", str(error)))
     return found
 
 
-def _forbidden(line: Sequence[str], at: str) -> List[Fault]:
+def _forbidden(line: Sequence[str], at: str) -> List[Unsupported]:
     """Give what a line, in words, does that no line may."""
     # `no` and `default` go before the word that counts.
     line = line[1:] if line[0] in ("no", "default") else line
     shown = repr(" ".join(line))[:80]
     for first, why in sorted(_FORBIDDEN):
         if " ".join(line[: len(first.split())]) == first:
-            return [_fault(at, f"no {first}: {why}", shown)]
+            return [_unmet(at, f"no {first}: {why}", shown)]
     answer = _answer(line)
     if {"file", "lf-file"} & set(answer):
-        return [_fault(at, "an answer that is no file of the host", shown)]
+        return [_unmet(at, "an answer that is no file of the host", shown)]
     places = [index + 1 for index, word in enumerate(answer[:-1]) if word == "errorfile"]
     files = [answer[place] for place in places]
     files += line[2:3] if line[:1] == ["errorfile"] else []
     if any(not path.startswith(_ERROR_FILES) or ".." in path.split("/") for path in files):
-        return [_fault(at, f"an error file under {_ERROR_FILES}", shown)]
+        return [_unmet(at, f"an error file under {_ERROR_FILES}", shown)]
     return []
 
 
@@ -131,7 +131,7 @@ def _answer(line: Sequence[str]) -> Sequence[str]:
     return line[: places[0]] if places else line
 
 
-def _pool_faults(pool: Mapping[str, Any], path: str) -> List[Fault]:
+def _of_pool(pool: Mapping[str, Any], path: str) -> List[Unsupported]:
     found = []
     algorithm = pool["algorithm"]
     static = algorithm["kind"] == "hash" and not algorithm["consistent"]
@@ -141,13 +141,13 @@ def _pool_faults(pool: Mapping[str, Any], path: str) -> List[Fault]:
         static = True
         if len({server["weight"] for server in pool["servers"]}) > 1:
             wanted = f"equal weights with round_robin over {_LARGEST_ROUND_ROBIN} servers"
-            found.append(_fault(path + ".servers", wanted, "different weights"))
+            found.append(_unmet(path + ".servers", wanted, "different weights"))
     for index, server in enumerate(pool["servers"]):
         at = f"{path}.servers[{index}]"
         if server["weight"] > _LARGEST_WEIGHT:
             got = str(server["weight"])
-            found.append(_fault(at + ".weight", f"at most {_LARGEST_WEIGHT} with HAProxy", got))
+            found.append(_unmet(at + ".weight", f"at most {_LARGEST_WEIGHT} with HAProxy", got))
         if server["slow_start_seconds"] is not None and static:
             wanted = "nothing: HAProxy does not change weights with this algorithm"
-            found.append(_fault(at + ".slow_start_seconds", wanted, "a slow start"))
+            found.append(_unmet(at + ".slow_start_seconds", wanted, "a slow start"))
     return found

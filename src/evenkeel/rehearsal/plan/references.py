@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evenkeel.change.dialect import Dialect
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
 from evenkeel.rehearsal.protocol.http import endpoint_of, split_endpoint
 from evenkeel.rehearsal.protocol.world_types import Plan, ReferencedPlan, SpeechFacts
@@ -18,8 +18,8 @@ Files = Mapping[str, bytes]
 
 def with_references(plan: Plan, dialect: Dialect, live: Files, new: Files) -> ReferencedPlan:
     """Give the plan with everything that the files `live` (empty without a base) and `new` name."""
-    readings = [dialect.by_hand(files) for files in (live, new) if files]
-    needs = [dialect.needs(files) for files in (live, new) if files]
+    readings = [dialect.handwritten(files) for files in (live, new) if files]
+    needs = [dialect.references(files) for files in (live, new) if files]
     hosts = {host for need in needs for host in need.get("hosts", ())} - set(plan["names"])
     names = {**plan["names"], **world.more_stand_ins(plan["names"], sorted(hosts))}
     speaks: dict[str, SpeechFacts] = {}

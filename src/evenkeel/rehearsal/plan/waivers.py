@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change import findings
 from evenkeel.change.declarations import OF_THE_REHEARSAL, of_manifest
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.rehearsal.protocol.check import Check, check
 from evenkeel.rehearsal.protocol.world_types import PoolFacts, World

@@ -3,7 +3,7 @@
 import pytest
 from unit.balancer_haproxy.driver_parts import part
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 
 ROLE = ROOT / "roles" / "balancer_haproxy"
@@ -30,7 +30,7 @@ frontend www
 
 
 def accepted(text):
-    files, told = DIALECT.acceptable({"haproxy.cfg": text.encode()})
+    files, told = DIALECT.adapt({"haproxy.cfg": text.encode()})
     return files["haproxy.cfg"].decode(), told
 
 

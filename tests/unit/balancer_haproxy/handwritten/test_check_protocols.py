@@ -2,7 +2,7 @@
 
 import pytest
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.rehearsal.stubs import protocols
 
@@ -11,7 +11,7 @@ DIALECT = load_dialect(ROOT / "roles" / "balancer_haproxy")
 
 def speech(lines):
     text = f"backend b\n{lines}    server s 10.0.0.1:25 check\n"
-    spoken = DIALECT.by_hand({"haproxy.cfg": text.encode()})["pools"][0]["speaks"]
+    spoken = DIALECT.handwritten({"haproxy.cfg": text.encode()})["pools"][0]["speaks"]
     return protocols.read({"s": spoken})["s"] if spoken else None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.intent import completed
 from evenkeel.rehearsal.plan import world
@@ -16,7 +16,7 @@ defaults
 
 
 def read(text):
-    return DIALECT.by_hand({"haproxy.cfg": (HEAD + text).encode()})
+    return DIALECT.handwritten({"haproxy.cfg": (HEAD + text).encode()})
 
 
 SHOP = """\
@@ -117,7 +117,7 @@ frontend www
     bind :445 ssl crt /usr/bin/python3
     bind :446 ssl crt /etc/ssl/../../usr/bin/python3
 """
-    assert DIALECT.needs({"haproxy.cfg": text.encode()}) == {
+    assert DIALECT.references({"haproxy.cfg": text.encode()}) == {
         "authorities": ["/etc/ssl/ca.pem"],
         "certificates": [
             "/etc/haproxy/certs/stand-in.pem",
@@ -140,7 +140,7 @@ backend api
     server a 10.0.0.1:443 sni str(api.corp) check-sni check.corp
     server b 10.0.0.2:443 verifyhost b.corp sni req.hdr(host)
 """
-    found = DIALECT.needs({"haproxy.cfg": text.encode()})
+    found = DIALECT.references({"haproxy.cfg": text.encode()})
     assert found["authorities"] == ["/etc/ssl/own.pem"]
     assert found["revocations"] == ["/etc/ssl/own.crl"]
     assert found["server_names"] == ["api.corp", "b.corp", "check.corp"]
@@ -185,7 +185,7 @@ backend api
     server-template b 3 many.corp:80
     server c [fd00::1]:80
 """
-    found = DIALECT.needs({"haproxy.cfg": text.encode()})
+    found = DIALECT.references({"haproxy.cfg": text.encode()})
     assert found["pages"] == ["/etc/haproxy/errors/site.http"]
     assert found["hosts"] == ["app.corp", "check.corp", "lb1.corp", "loghost.corp", "many.corp"]
     assert found["nameservers"] == ["10.0.0.53:53", "10.0.0.54:5353"]

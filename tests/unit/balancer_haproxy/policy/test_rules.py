@@ -341,7 +341,7 @@ def test_lines_that_send_clients_elsewhere_make_shares_unknowable():
             "    stick on src\n",
         ),
     )
-    found = DIALECT.spread_otherwise({"haproxy.cfg": text.encode()})
+    found = DIALECT.spread_overrides({"haproxy.cfg": text.encode()})
     assert set(found) == {"app", "api"}
     assert "cookie SRV" in found["app"] and "stick on src" in found["api"]
 
@@ -356,7 +356,7 @@ def test_a_rule_that_cannot_read_the_words_is_told_and_hides_no_other(monkeypatc
     assert "no-check" in stopped(text)
     said = [one for one in findings(text) if one["rule"] == "bind-twice"]
     assert [one["severity"] for one in said] == ["tell"]
-    assert str(error) in said[0]["got"] and "could not be asked" in said[0]["title"]
+    assert str(error) in said[0]["got"] and "could not be applied" in said[0]["title"]
 
 
 def test_a_fault_of_a_rule_itself_is_not_hidden(monkeypatch):

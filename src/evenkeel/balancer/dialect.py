@@ -1,7 +1,7 @@
-"""A balancer's dialect: the Python file of its role that turns an intent into what is printed.
+"""The dialect: the Python package of a balancer's role that turns an intent into files, and back.
 
-A role's dialect is `files/dialect.py`. It is loaded by path, as a package of its own, so that it
-may import a file beside it; no name of a balancer stands here.
+It is `files/dialect.py`, with the folders beside it as its sub-packages. It is loaded by path, as a
+package of its own. No name of a balancer is written here.
 """
 
 from __future__ import annotations
@@ -15,47 +15,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.types import (
+    CatalogueEntry,
+    Data,
+    Files,
+    Finding,
+    HandwrittenReading,
+    References,
+    Unsupported,
+)
 from evenkeel.errors import Problem, Refused
 
 _NAMES = (
     "FILES",
     "ORDERS",
-    "acceptable",
-    "by_hand",
+    "adapt",
     "catalogue",
-    "faults",
-    "misprints",
-    "needs",
+    "handwritten",
+    "readback",
+    "references",
     "rules",
-    "spread_otherwise",
+    "spread_overrides",
+    "unsupported",
     "view",
 )
-Data = Mapping[str, Any]
-Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
 class Dialect:
     """What a role says about its balancer.
 
-    `files` maps each file of a release to its template, `orders` is how many orders of servers
-    there are. `view(intent, order)` gives what a template prints. `faults(intent)` gives what the
-    balancer cannot do (`path`, `wanted`, `got`). `misprints(intent, view, texts)` gives the
-    differences between what was printed and what is wanted. `spread(pool, in_service)` gives the
-    share of different keys that a hash, or `random`, sends to each server in service, or None; a
-    dialect without it knows none.
-
-    `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
-    those that are live (or None): dicts of `rule`, `severity` ("stop" or "tell"), `live_already`,
-    `subject`, `pool`, `server`, `listener`, `file`, `line`, `text`, `title`, `got`, `reason` and
-    `next_step`. `catalogue()` gives every rule. `spread_otherwise(files)` gives {pool: why} where
-    lines of the files send clients elsewhere than weights and algorithm say.
-
-    `unchanged(files, base_files)` gives the pools that a change leaves as they are, so that what
-    happens to them when servers fail is not its doing; a dialect without it knows none.
-
-    `by_hand(files)` reads a configuration that has no intent, `needs(files)` gives the files that
-    it names, and `acceptable(files)` adds what a host demands (see docs/how-to/add-a-balancer.md).
+    - `files` maps each file of a release to its template; `orders` is how many orders of servers
+      there are.
+    - `view(intent, order)` gives what a template prints.
+    - `readback(intent, view, texts)` gives the differences between the printed texts and the
+      intent, as sentences.
+    - `spread(pool, in_service)` gives the share of different keys that a hash, or `random`, sends
+      to each server in service, or None. A dialect without it knows none.
+    - `rules(files, base_files)` gives what breaks a policy rule in the files of a release, against
+      those that are live (None: unknown). `catalogue()` gives every rule.
+    - `spread_overrides(files)` gives {pool: why} where lines send clients elsewhere than weights
+      and algorithm say.
+    - `unchanged(files, base_files)` gives the pools that a change leaves as they are, so the change
+      is not blamed for what happens when their servers fail. A dialect without it knows none.
+    - `handwritten(files)` reads a configuration that has no intent, and `references(files)` gives
+      what the files name.
+    - `adapt(files)` gives the files as a host accepts them, and each line that had to change.
     """
 
     kind: str
@@ -63,20 +68,20 @@ class Dialect:
     files: Mapping[str, str]
     orders: int
     view: Callable[[Data, int], dict[str, Any]]
-    faults: Callable[[Data], list[Mapping[str, str]]]
-    misprints: Callable[[Data, Data, Mapping[str, str]], list[str]]
-    rules: Callable[[Files, Files | None], list[dict[str, Any]]]
-    catalogue: Callable[[], list[dict[str, str]]]
-    spread_otherwise: Callable[[Files], dict[str, str]]
-    by_hand: Callable[[Files], dict[str, Any]]
-    needs: Callable[[Files], dict[str, list[str]]]
-    acceptable: Callable[[Files], tuple[dict[str, bytes], list[str]]]
+    readback: Callable[[Data, Data, Mapping[str, str]], list[str]]
+    rules: Callable[[Files, Files | None], list[Finding]]
+    catalogue: Callable[[], list[CatalogueEntry]]
+    spread_overrides: Callable[[Files], dict[str, str]]
+    handwritten: Callable[[Files], HandwrittenReading]
+    references: Callable[[Files], References]
+    adapt: Callable[[Files], tuple[dict[str, bytes], list[str]]]
+    cannot: Callable[[Data], list[Unsupported]]
     spread: Callable[[Data, list[str]], dict[str, float] | None] | None = None
     unchanged: Callable[[Files, Files], list[str]] | None = None
 
-    def broken(self, intent: Data) -> list[Problem]:
+    def unsupported(self, intent: Data) -> list[Problem]:
         """Give what the balancer cannot do of a normalised intent."""
-        return [Problem(one["path"], one["wanted"], one["got"]) for one in self.faults(intent)]
+        return [Problem(one["path"], one["wanted"], one["got"]) for one in self.cannot(intent)]
 
 
 # Path, time of the last change and bytes of each file of a dialect.
@@ -145,14 +150,14 @@ def _load(role_dir: Path) -> Dialect:
         files=dict(module.FILES),
         orders=int(module.ORDERS),
         view=module.view,
-        faults=module.faults,
-        misprints=module.misprints,
+        readback=module.readback,
         rules=module.rules,
         catalogue=module.catalogue,
-        spread_otherwise=module.spread_otherwise,
-        by_hand=module.by_hand,
-        needs=module.needs,
-        acceptable=module.acceptable,
+        spread_overrides=module.spread_overrides,
+        handwritten=module.handwritten,
+        references=module.references,
+        adapt=module.adapt,
+        cannot=module.unsupported,
         spread=getattr(module, "spread", None),
         unchanged=getattr(module, "unchanged", None),
     )

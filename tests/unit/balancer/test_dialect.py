@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.errors import Refused
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
@@ -34,8 +34,8 @@ def test_a_file_that_changed_is_loaded_anew(role):
 def test_a_changed_file_beside_the_dialect_is_loaded_anew(role):
     load_dialect(role)
     with (role / "files" / "handwritten" / "references.py").open("a") as file:
-        file.write("\n\ndef needs(files):\n    return {'new': []}\n")
-    assert load_dialect(role).needs({}) == {"new": []}
+        file.write("\n\ndef references(files):\n    return {'new': []}\n")
+    assert load_dialect(role).references({}) == {"new": []}
 
 
 def test_two_roles_of_one_name_are_not_taken_for_each_other(role, tmp_path):
@@ -54,10 +54,10 @@ def test_a_role_without_a_dialect_is_refused_by_its_name(tmp_path):
 
 def test_a_dialect_that_lacks_a_name_is_refused_with_that_name(role):
     with (role / "files" / "dialect.py").open("a") as file:
-        file.write("\ndel needs\n")
+        file.write("\ndel references\n")
     with pytest.raises(Refused) as refused:
         load_dialect(role)
-    assert "no needs" in str(refused.value)
+    assert "no references" in str(refused.value)
 
 
 def test_a_lock_file_of_an_editor_is_no_file_of_the_role(role):
