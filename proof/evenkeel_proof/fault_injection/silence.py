@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from evenkeel.remote import PROGRAM
+from evenkeel.remote import PROGRAM, OptionValue
 from evenkeel_proof.fault_injection import boot, checks
 from evenkeel_proof.fault_injection.fault_host import FaultHost, Release
 from evenkeel_proof.fault_injection.tally import Note, Tally, demand
@@ -212,7 +212,7 @@ def went_back(host: FaultHost, change: str, old: Release, note: Note) -> None:
     note.outcome, note.seconds = "went back", last["late_seconds"]
 
 
-def _break_off(host: FaultHost, verb: str, options: Mapping[str, object], met: str) -> None:
+def _break_off(host: FaultHost, verb: str, options: Mapping[str, OptionValue], met: str) -> None:
     """Run a verb over ssh and kill both ends of the session in the middle of it."""
     change = str(options["change"])
     script = _CUT_SESSION.replace("$3", met)
