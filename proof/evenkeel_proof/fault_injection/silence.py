@@ -77,7 +77,11 @@ def session_in_activate(host: FaultHost, note: Note) -> None:
     """The session breaks off while the program is in the middle of an activation."""
     old, new, change = host.ready(), host.new_release(), host.new_change()
     host.prepare(change, new)
-    options = {"change": change, "release": new.digest, "lease_seconds": LEASE_SECONDS}
+    options: dict[str, OptionValue] = {
+        "change": change,
+        "release": new.digest,
+        "lease_seconds": LEASE_SECONDS,
+    }
     _break_off(host, "activate", options, "true")
     went_back(host, change, old, note)
 
@@ -86,7 +90,12 @@ def session_in_observe(host: FaultHost, note: Note) -> None:
     """The session breaks off while the host watches its canary."""
     old, new = host.ready(), host.new_release()
     change = host.activate(new)
-    options = {"change": change, "seconds": 60, "lease_seconds": LEASE_SECONDS, "judge": True}
+    options: dict[str, OptionValue] = {
+        "change": change,
+        "seconds": 60,
+        "lease_seconds": LEASE_SECONDS,
+        "judge": True,
+    }
     _break_off(host, "observe", options, _OBSERVED.replace("$1", change).replace("$2", host.store))
     went_back(host, change, old, note)
 
