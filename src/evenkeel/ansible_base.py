@@ -20,7 +20,7 @@ from ansible.utils.display import Display
 
 from evenkeel.errors import UNREADABLE, EvenkeelError, Refused, for_inventory, printable
 from evenkeel.records import check_change_id, plain
-from evenkeel.remote import Answer, call
+from evenkeel.remote import Answer, OptionValue, call
 
 ROOT = Path(__file__).parents[2]
 display = Display()
@@ -101,7 +101,7 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
         self,
         task_vars: Mapping[str, Any],
         verb: str,
-        options: Mapping[str, object],
+        options: Mapping[str, OptionValue],
         stdin: bytes = b"",
     ) -> Answer:
         """Run one verb of the on-host program over this task's connection, in one round trip."""

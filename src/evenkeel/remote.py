@@ -21,6 +21,9 @@ LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 # Verbs that only read also run in check mode.
 READING_VERBS = frozenset({"status"})
 
+OptionValue = str | int | float | bool | None
+"""An option of the on-host program: True is a bare flag, False and None are left out."""
+
 Channel = Callable[[list[str], bytes], tuple[int, bytes, bytes]]
 """Runs an argument list on a host with bytes on its standard input: exit code, output, errors."""
 
@@ -57,7 +60,7 @@ class Answer:
         )
 
 
-def arguments(balancer: str, verb: str, options: Mapping[str, object]) -> list[str]:
+def arguments(balancer: str, verb: str, options: Mapping[str, OptionValue]) -> list[str]:
     """Give the argument list that runs `verb` for `balancer` through the one sudo rule.
 
     An option named `lease_seconds` becomes `--lease-seconds VALUE`. True becomes a bare flag; False
@@ -81,7 +84,7 @@ def call(
     host: str,
     balancer: str,
     verb: str,
-    options: Mapping[str, object],
+    options: Mapping[str, OptionValue],
     stdin: bytes = b"",
 ) -> Answer:
     """Run one verb on one host and give its answer, success or not.

@@ -23,7 +23,7 @@ from evenkeel.change.printer import Printer
 from evenkeel.host.state.archive import pack, release_digest
 from evenkeel.host.system.sha256 import canonical
 from evenkeel.intent import normalise, parse_intent
-from evenkeel.remote import PROGRAM, arguments
+from evenkeel.remote import PROGRAM, OptionValue, arguments
 from evenkeel_proof.fault_injection.tally import Stranded, demand
 from evenkeel_proof.lab import guests
 from evenkeel_proof.lab.running import Fleet, served_by
@@ -142,7 +142,7 @@ class FaultHost:
         """Run a verb under orders that do not kill it; give its exit code and its answer."""
         return _read(self.inject(orders, *words))
 
-    def over_ssh(self, verb: str, options: Mapping[str, object]) -> list[str]:
+    def over_ssh(self, verb: str, options: Mapping[str, OptionValue]) -> list[str]:
         """Give the words of a command that runs a verb as a controller does."""
         return [*self.fleet.ssh(self.name), *arguments(self.kind, verb, options)]
 

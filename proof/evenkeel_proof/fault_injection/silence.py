@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from evenkeel.remote import PROGRAM
+from evenkeel.remote import PROGRAM, OptionValue
 from evenkeel_proof.fault_injection import boot, checks
 from evenkeel_proof.fault_injection.fault_host import FaultHost, Release
 from evenkeel_proof.fault_injection.tally import Note, Tally, demand
@@ -77,7 +77,11 @@ def session_in_activate(host: FaultHost, note: Note) -> None:
     """The session breaks off while the program is in the middle of an activation."""
     old, new, change = host.ready(), host.new_release(), host.new_change()
     host.prepare(change, new)
-    options = {"change": change, "release": new.digest, "lease_seconds": LEASE_SECONDS}
+    options: dict[str, OptionValue] = {
+        "change": change,
+        "release": new.digest,
+        "lease_seconds": LEASE_SECONDS,
+    }
     _break_off(host, "activate", options, "true")
     went_back(host, change, old, note)
 
@@ -86,7 +90,12 @@ def session_in_observe(host: FaultHost, note: Note) -> None:
     """The session breaks off while the host watches its canary."""
     old, new = host.ready(), host.new_release()
     change = host.activate(new)
-    options = {"change": change, "seconds": 60, "lease_seconds": LEASE_SECONDS, "judge": True}
+    options: dict[str, OptionValue] = {
+        "change": change,
+        "seconds": 60,
+        "lease_seconds": LEASE_SECONDS,
+        "judge": True,
+    }
     _break_off(host, "observe", options, _OBSERVED.replace("$1", change).replace("$2", host.store))
     went_back(host, change, old, note)
 
@@ -212,7 +221,7 @@ def went_back(host: FaultHost, change: str, old: Release, note: Note) -> None:
     note.outcome, note.seconds = "went back", last["late_seconds"]
 
 
-def _break_off(host: FaultHost, verb: str, options: Mapping[str, object], met: str) -> None:
+def _break_off(host: FaultHost, verb: str, options: Mapping[str, OptionValue], met: str) -> None:
     """Run a verb over ssh and kill both ends of the session in the middle of it."""
     change = str(options["change"])
     script = _CUT_SESSION.replace("$3", met)

@@ -170,7 +170,7 @@ class CheckProtocol(TypedDict):
     """
 
     greets: str
-    answers: list[tuple[str, str]]
+    answers: list[list[str]]
 
 
 class HandwrittenGuardrails(TypedDict):

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-# Looking for garbage costs a tenth of a short verb. `observe` still reaches it.
+# A garbage run costs a tenth of a short verb.
 OBJECTS_UNTIL_GARBAGE = 50_000
 
 
@@ -24,5 +24,5 @@ def start() -> int:
 
 if __name__ == "__main__":
     code = start()
-    # sys.exit would first free every object; the system frees all at once.
+    # The system frees everything faster than sys.exit.
     os._exit(code)

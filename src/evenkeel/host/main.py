@@ -27,9 +27,9 @@ from evenkeel.host.system.systemd import Units
 
 LARGEST_POLICY_BYTES = 4 * 1024 * 1024
 LONGEST_LEASE_SECONDS = 86400.0
-# An error in one of these leaves live and journal as they were.
+# Their errors leave live and journal unchanged.
 ONLY_LOOK = ("prepare", "status", "facts", "metrics")
-# A read-only verb waits this long for the lock to finish an overdue revert.
+# How long a read-only verb waits for the lock.
 BRIEF_SECONDS = 0.2
 
 Answer = Dict[str, Any]
@@ -61,11 +61,11 @@ def main(
     try:
         text = _line(answer)
     except Exception as error:
-        # The work is done, even if the answer cannot be written.
+        # The work is done, even without an answer.
         code, answer = _unexpected(str(answer.get("verb")), error, touched=code != EXIT_REFUSED)
         text = _line(answer)
     if out is None:
-        # Started without a standard output: nothing can read the answer.
+        # Nothing can read the answer.
         return code
     try:
         out.write(text)

@@ -24,15 +24,15 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from .evidence import log_ratio, log_sum
 
-# Log odds beyond the edge. They double, so every skew lies within a factor of two of one.
+# Log odds beyond the edge; doubling leaves no skew far off.
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-# Most problems hit one server, so singles have half of the weight.
+# Most skews hit a single server.
 SINGLES, BLOCKS, ANY_SET = 0.5, 0.25, 0.25
-# In a small pool the order of the list says nothing.
+# In a small pool the order says nothing.
 LEAST_FOR_BLOCKS = 7
-# Of three, a set of two is the complement of one.
+# Two of three are the complement of one.
 LEAST_FOR_SETS = 4
-# Beyond an edge this near to 0 or 1 lies no share.
+# No share lies beyond such an edge.
 ROUNDING = 1e-9
 
 _LN_2 = math.log(2.0)

@@ -9,7 +9,7 @@ from .evidence import log_rate_e, plain
 from .rates import RateRatio
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
-# An error rate is worse above this multiple of the control's.
+# Worse is above this multiple of the control's rate.
 ALLOWED_RATIO = 1.2
 RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 

@@ -9,7 +9,7 @@ from .inputs import checked_counts, intended_shares, of_total, share_reasons, wh
 from .settings import DEFAULT_TOLERANCE
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
-# For a pool of two servers; `_sigmas` allows larger pools more.
+# For two servers; `_sigmas` allows larger pools more.
 SIGMAS = 3.0
 UNEQUAL_SLACK = 1.0
 

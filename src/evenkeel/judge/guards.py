@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Sequence
 
-# Fewer open connections are no load, so they are not compared.
+# Fewer open connections are no load.
 CONNECTIONS_TO_COMPARE = 100
 
 

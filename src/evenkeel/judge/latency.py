@@ -14,7 +14,7 @@ from .evidence import plain
 from .rates import RateRatio
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
-# A slow part is worse above this multiple of the control's ...
+# Worse is above this multiple of the control's ...
 ALLOWED_RATIO = 1.2
 WORSE = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 # ... and a pass excludes this one, the smallest that matters.

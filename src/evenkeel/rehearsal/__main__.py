@@ -1,4 +1,4 @@
-"""The entry point of the program that is shipped into the staging container."""
+"""The entry point of the program in the staging container."""
 
 from evenkeel.rehearsal.run.main import main
 

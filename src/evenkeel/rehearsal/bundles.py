@@ -1,7 +1,7 @@
-"""Which bundles of a change are distinct, and the container that each of them gets.
+"""The distinct bundles of a change, and the container of each.
 
-Hosts with equal content share one container. Standard library only, since the scenario's
-inventory (molecule/staging/inventory.py) runs outside the virtual environment.
+Hosts with equal files share one container. Standard library only: the scenario's inventory
+(molecule/staging/inventory.py) runs outside the virtual environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.rehearsal.protocol.paths import PROGRAM
 
 LABEL = "evenkeel.staging"
-# Where the scenario is told what to do; each has a default, so that it also runs by hand.
+# Variables of the scenario; each has a default for runs by hand.
 CHANGE, RESULTS, ROLE, HOSTS, LAB = (
     "EVENKEEL_CHANGE",
     "EVENKEEL_RESULTS",
@@ -35,8 +35,8 @@ CHANGE, RESULTS, ROLE, HOSTS, LAB = (
 class Bundle:
     """One distinct bundle; `release` is its content address.
 
-    `base` is what was live on most of its hosts when the change was rendered (None when nothing
-    was), `host` the one to read both from.
+    `base` is what was live on most of its hosts when the change was rendered (None for
+    nothing), `host` the one whose files are used.
     """
 
     name: str
@@ -44,14 +44,17 @@ class Bundle:
     base: str | None
     host: str
     hosts: tuple[str, ...]
-    # Hosts of this bundle on which something else was live: they are not what was compared with.
+    # Hosts with another base: they were not compared.
     other_bases: tuple[str, ...]
 
 
-def distinct(manifest: Mapping[str, Any], hosts: Iterable[str] | None = None) -> list[Bundle]:
+def distinct(
+    manifest: Mapping[str, Any],  # of any release's schema
+    hosts: Iterable[str] | None = None,
+) -> list[Bundle]:
     """Give the distinct bundles of a change's manifest, for all hosts or for `hosts`.
 
-    Raises Refused for a host that the change has no bundle for, and when none is left.
+    Raises Refused for a host without a bundle, and when none is left.
     """
     entries: Mapping[str, Any] = manifest["hosts"]
     wanted = sorted(entries) if hosts is None else sorted(set(hosts))
@@ -67,25 +70,27 @@ def distinct(manifest: Mapping[str, Any], hosts: Iterable[str] | None = None) ->
     groups: dict[str, list[str]] = {}
     for host in wanted:
         groups.setdefault(str(entries[host]["release"]), []).append(host)
-    return [_bundle(release, members, entries) for release, members in sorted(groups.items())]
-
-
-def _bundle(release: str, hosts: list[str], entries: Mapping[str, Any]) -> Bundle:
-    bases = Counter(entries[host].get("base") for host in hosts)
-    base = max(bases, key=lambda one: (bases[one], one is not None, one or ""))
-    return Bundle(
-        name=release[:12],
-        release=release,
-        base=base,
-        host=next(host for host in hosts if entries[host].get("base") == base),
-        hosts=tuple(hosts),
-        other_bases=tuple(host for host in hosts if entries[host].get("base") != base),
-    )
+    bundles = []
+    for release, members in sorted(groups.items()):
+        base_of: dict[str, str | None] = {host: entries[host].get("base") for host in members}
+        counts = Counter(base_of.values())
+        base = max(counts, key=lambda one: (counts[one], one is not None, one or ""))
+        bundles.append(
+            Bundle(
+                name=release[:12],
+                release=release,
+                base=base,
+                host=next(host for host in members if base_of[host] == base),
+                hosts=tuple(members),
+                other_bases=tuple(host for host in members if base_of[host] != base),
+            )
+        )
+    return bundles
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one run of the scenario works on, read from the environment."""
+    """The settings of one run of the scenario, from the environment."""
 
     change: Path
     results: Path
@@ -94,7 +99,7 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ, root: Path = names.ROOT) -> Settings:
-        """Give the settings; what is not set is the example that lies beside the scenario."""
+        """Give the settings; the defaults are the example beside the scenario."""
         scenario = root / "molecule" / "staging"
         hosts = [host for host in environment.get(HOSTS, "").split(",") if host]
         return cls(
@@ -106,7 +111,7 @@ class Settings:
 
     @property
     def balancer(self) -> str:
-        """The kind of balancer, as its role is named."""
+        """The kind of balancer, by the name of its role."""
         return self.role.name.removeprefix("balancer_")
 
     def bundles(self) -> list[Bundle]:
@@ -115,12 +120,12 @@ class Settings:
 
 
 def container(bundle: Bundle) -> str:
-    """Give the name of the container of a bundle: no other checkout's and no other bundle's."""
+    """Give the name of a bundle's container: no other checkout or bundle has it."""
     return names.resource(names.lab_name(), f"staging-{bundle.name}")
 
 
-def inventory(settings: Settings) -> dict[str, Any]:
-    """Give the scenario's inventory as Ansible's script protocol wants it."""
+def inventory(settings: Settings) -> dict[str, Any]:  # Ansible defines its form
+    """Give the scenario's inventory, as Ansible's script protocol defines it."""
     ephemeral = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", str(settings.results))
     words = podman.command()
     variables = {
@@ -148,7 +153,7 @@ def inventory(settings: Settings) -> dict[str, Any]:
                 "podman": words,
                 "podman_run": [
                     "--network=none",
-                    # Nothing in it gains a right, whatever program a configuration starts.
+                    # No program in it can gain a right.
                     "--security-opt=no-new-privileges",
                     "--pids-limit=4096",
                     f"--label={LABEL}={names.lab_name()}",

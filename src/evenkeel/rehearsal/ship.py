@@ -1,10 +1,10 @@
-"""Put together what one container is given before Ansible gets in: one folder per bundle.
+"""Puts together the files of each container before Ansible gets in: one folder per bundle.
 
     python -m evenkeel.rehearsal.ship FOLDER
 
 reads the scenario's settings from the environment and leaves in FOLDER `id_ed25519` (the run's own
-key) and `payload/<bundle>/`, a tree to be laid over the container's root: the host's program, the
-balancer's driver, the rehearsal's program, the bundle, the base, stand-in certificates.
+key) and `payload/<bundle>/`, a tree for the container's root: the host's program, the balancer's
+driver, the rehearsal's program, the bundle, the base, stand-in certificates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import io
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from evenkeel import program
 from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.profile.traffic_profile import DEFAULT, Profile, read_profile
+from evenkeel.profile.traffic_profile import DEFAULT, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.plan import placeholder_files, world
@@ -39,8 +39,8 @@ from evenkeel.rehearsal.protocol.world_types import Plan, World
 _PARTS = ("host/**/*.py", "judge/*.py", "rehearsal/**/*.py", "__init__.py", "errors.py")
 # The contract's shapes, which controller and container share.
 _SHAPES = ("balancer/__init__.py", "balancer/types.py")
-# Not for the container: what only the controller can do.
-_OURS_ALONE = {
+# The controller's side.
+_CONTROLLER_ONLY = {
     f"rehearsal/{name}.py"
     for name in (
         "bundles", "plan/placeholder_files", "plan/references", "ship", "staging", "verifier"
@@ -56,30 +56,36 @@ def rehearsal_program() -> bytes:
         for pattern in (*_PARTS, *_SHAPES):
             for path in sorted(top.glob(pattern)):
                 name = path.relative_to(top).as_posix()
-                if name not in _OURS_ALONE:
+                if name not in _CONTROLLER_ONLY:
                     archive.write(path, f"evenkeel/{name}")
         archive.writestr("__main__.py", "from evenkeel.rehearsal import __main__\n")
     return buffer.getvalue()
 
 
 def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> None:
-    """Lay out the tree of one container at `target`.
+    """Write the tree of one container to `target`.
 
-    Raises Refused when a file of the bundle or of the base is not what the manifest says.
+    Raises Refused when a file of the bundle or of the base differs from the manifest.
     """
     change = ChangeFolder(settings.change)
     change.verify_bundle()
     manifest = change.manifest()
-    intent = _intent(settings.change / "intent" / f"{bundle.host}.json")
-    profile, sum_ = _profile(change)
+    path = settings.change / "intent" / f"{bundle.host}.json"
+    intent = read_json(path, what="The host's intent", next_step="render the change again")
+    if not isinstance(intent, dict):
+        raise Refused("The host's intent is damaged", where=str(path))
+    profile, profile_sum = DEFAULT, None
+    if change.profile_json.exists():
+        profile, data = read_profile(change.profile_json)
+        profile_sum = sha256_of(data)
     facts = _world(manifest, change.digest(), bundle, settings, world.build(intent, profile))
-    facts["profile"]["sha256"] = sum_
+    facts["profile"]["sha256"] = profile_sum
     write_atomically(settings.results / f"{bundle.name}.world.json", canonical_json(facts))
     _write(target, paths.HOST_PROGRAM, program.program_bytes(), 0o755)
     _write(target, *program.driver_on_host(settings.role))
     _write(target, paths.PROGRAM, rehearsal_program())
     _write(target, "/root/.ssh/authorized_keys", keys.user_public, 0o600)
-    # sshd wants this folder; in a container that is just starting nobody may have made it yet.
+    # sshd needs it before the container has started.
     (target / "run/sshd").mkdir(parents=True)
     _write(target, "/etc/ssh/ssh_host_ed25519_key", keys.host_private, 0o600)
     _write(target, f"{paths.FOLDER}/world.json", canonical_json(facts))
@@ -100,7 +106,7 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
 
 
 def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[str, set[str]]:
-    """Give what the candidate and what is live name, by kind: paths, and names of servers."""
+    """Give what the candidate and the base name, by kind: paths, and names of servers."""
     dialect = load_dialect(settings.role)
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
@@ -110,23 +116,8 @@ def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[
     return named
 
 
-def _intent(path: Path) -> dict[str, Any]:
-    intent = read_json(path, what="The host's intent", next_step="render the change again")
-    if not isinstance(intent, dict):
-        raise Refused("The host's intent is damaged", where=str(path))
-    return intent
-
-
-def _profile(change: ChangeFolder) -> tuple[Profile, str | None]:
-    """Give the traffic profile of a change and its sha256; None for the default."""
-    if not change.profile_json.exists():
-        return DEFAULT, None
-    profile, data = read_profile(change.profile_json)
-    return profile, sha256_of(data)
-
-
 def _world(
-    manifest: Mapping[str, Any],
+    manifest: Mapping[str, Any],  # of any release's schema
     digest: str,
     bundle: Bundle,
     settings: Settings,
@@ -136,7 +127,14 @@ def _world(
     names = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
     files = [_files(settings.change / part / bundle.host) for part in ("base", "bundle")]
     made = with_references(plan, load_dialect(settings.role), *files)
-    live, new = (list(_texts(settings.change / part / bundle.host)) for part in ("base", "bundle"))
+    live, new = (
+        [
+            path.read_text(encoding="utf-8", errors="replace")
+            for path in sorted((settings.change / part / bundle.host).rglob("*"))
+            if path.is_file()
+        ]
+        for part in ("base", "bundle")
+    )
     headers = sorted({value for kind in made["classes"] for value in kind["headers"].values()})
     return {
         **made,
@@ -152,7 +150,7 @@ def _world(
         "files": manifest["hosts"][bundle.host]["files"],
         "base": {"release": bundle.base if names else None, "files": names},
         "waived_requests": waived_requests(manifest),
-        # The same bundle is given the same traffic, every time.
+        # The same bundle gets the same traffic.
         "seed": int(bundle.release[:8], 16),
     }
 
@@ -161,15 +159,10 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
-def _texts(folder: Path) -> Iterator[str]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        yield path.read_text(encoding="utf-8", errors="replace")
-
-
 def _write(target: Path, name: str, content: bytes, mode: int = 0o644) -> None:
     path = target / name.lstrip("/")
     for folder in reversed(path.relative_to(target).parents):
-        # Laid over the container's own folders: the mode counts, whatever the caller's umask is.
+        # The container's folders need this mode, whatever the umask.
         (target / folder).mkdir(parents=True, exist_ok=True)
         (target / folder).chmod(0o755)
     path.write_bytes(content)
@@ -178,7 +171,7 @@ def _write(target: Path, name: str, content: bytes, mode: int = 0o644) -> None:
 
 @dataclass(frozen=True)
 class Keys:
-    """The key pairs of one run: Ansible's, and the containers' own, which Ansible checks."""
+    """The key pairs of one run: Ansible's, and the containers', which Ansible verifies."""
 
     user_private: bytes
     user_public: bytes
@@ -187,7 +180,7 @@ class Keys:
 
     @classmethod
     def make(cls) -> Keys:
-        """Make both pairs, in OpenSSH's own formats."""
+        """Make both pairs, in OpenSSH's formats."""
         return cls(*_pair(), *_pair())
 
 
@@ -205,7 +198,7 @@ def _pair() -> tuple[bytes, bytes]:
 
 
 def main(folder: Path) -> int:
-    """Put everything together for every distinct bundle; gives an exit code."""
+    """Put together the files of every distinct bundle; gives an exit code."""
     try:
         settings = Settings.read()
         shutil.rmtree(folder / "payload", ignore_errors=True)

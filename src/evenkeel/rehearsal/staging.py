@@ -1,9 +1,8 @@
-"""The controller's side of a rehearsal: run the scenario on a change and give its record's body.
+"""The controller's side of a rehearsal: runs the scenario on a change, and gives its record.
 
 Molecule creates, prepares, converges, verifies and destroys one container per distinct bundle, all
-of them at the same time; this module starts it, reads what it measured and gives the verdicts. A
-bundle that fails is a result. A container that did not do its work is trouble and raises: it is
-never a pass.
+at the same time; this module starts it, reads the measurements and gives the verdicts. A bundle
+that fails is a result. A container that did not do its work raises an error: it never passes.
 """
 
 from __future__ import annotations
@@ -83,12 +82,12 @@ class StagingBody(TypedDict):
 
 
 RUN_SECONDS = 900
-# Containers that are rehearsed at the same time: each of them waits for most of its time.
+# Each container mostly waits, so run many.
 AT_ONCE = 5 * (os.cpu_count() or 1)
 _STEP = re.compile(r"\[staging > (\w+)\] Executing$")
 _SAYS = {
     "create": "start a sealed container for each distinct bundle",
-    "converge": "send traffic, activate the candidate under load, have servers fail, roll back",
+    "converge": "send traffic, activate the candidate under load, let servers fail, roll back",
     "verify": "verify what was measured and the container itself",
 }
 _TOOLS = ("ansible-core", "molecule", "pytest-testinfra")
@@ -106,18 +105,19 @@ def rehearse(
 ) -> StagingBody:
     """Rehearse every distinct bundle of the change in `change_dir` (of `hosts`, or of all).
 
-    Gives {"verdict", "bundles": [{"release", "base", "hosts", "other_bases", "unreached",
-    "base_said", "checks", "effect", "seconds"}], "versions", "seconds": {step: seconds}}.
-    `progress` is told one line at a time. Raises Refused when the bundle is not the one that was
-    rendered or another rehearsal of this checkout runs, EvenkeelError when a container or a tool
-    did not do its work.
+    `progress` gets one line at a time. Raises Refused when the bundle differs from the rendered
+    one, or when another rehearsal of this checkout runs; EvenkeelError when a container or a
+    tool failed.
     """
     folder = ChangeFolder(change_dir.resolve())
     folder.verify_bundle()
     bundles = distinct(folder.manifest(), hosts)
     among = ", ".join(f"{one.name} ({len(one.hosts)} hosts)" for one in bundles)
     progress(f"rehearse {len(bundles)} distinct bundles of {folder.change_id}: {among}")
-    body: StagingBody = {"verdict": "", "bundles": [], "versions": _versions(), "seconds": {}}
+    body: StagingBody = {"verdict": "", "bundles": [], "versions": {}, "seconds": {}}
+    for tool in _TOOLS:
+        with suppress(PackageNotFoundError):
+            body["versions"][tool] = version(tool)
     for first in range(0, len(bundles), AT_ONCE):
         _batch(bundles[first : first + AT_ONCE], folder, role_dir, repo_root, progress, body)
     body["verdict"] = verdicts.verdict_of(
@@ -138,8 +138,8 @@ def _batch(
     progress: Progress,
     body: StagingBody,
 ) -> None:
-    """Rehearse some bundles at the same time and add what came of it to `body`."""
-    with _alone(root) as lock, tempfile.TemporaryDirectory(prefix="evenkeel-") as scratch:
+    """Rehearse some bundles at the same time and add their results to `body`."""
+    with _locked(root) as lock, tempfile.TemporaryDirectory(prefix="evenkeel-") as scratch:
         remove_leftovers()
         results = Path(scratch, "results")
         hosts = [host for bundle in bundles for host in bundle.hosts]
@@ -156,18 +156,18 @@ def _batch(
 
 
 def remove_leftovers() -> None:
-    """Remove the containers that a killed rehearsal of this checkout left behind, and no others."""
+    """Remove the containers that a killed rehearsal of this checkout left, and no others."""
     label = f"label={LABEL}={names.lab_name()}"
     found = podman.call(["ps", "--all", "--quiet", "--filter", label])
     podman.remove(found.decode().split())
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[int]:
+def _locked(root: Path) -> Iterator[int]:
     """Let one rehearsal of this checkout run at a time: they share the containers' names.
 
-    Gives the lock's descriptor. Molecule inherits it, so that what a killed run left running keeps
-    the lock until it has ended.
+    Gives the lock's descriptor. Molecule inherits it, so the processes of a killed run keep the
+    lock until they end.
     """
     folder = names.state_folder(names.lab_name(), root)
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,7 @@ def _alone(root: Path) -> Iterator[int]:
             raise Refused(
                 "Another rehearsal of this checkout is running",
                 where=str(folder / "staging.lock"),
-                next_step="wait until it has ended and run the same command again",
+                next_step="wait until it has ended, and run the same command again",
             ) from None
         yield lock.fileno()
 
@@ -205,14 +205,14 @@ def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
 def _molecule(
     settings: Settings, run: Path, root: Path, progress: Progress, lock: int
 ) -> tuple[int, dict[str, float]]:
-    """Run the scenario; give its exit code and the seconds of each step.
+    """Run the scenario; gives its exit code and the seconds of each step.
 
-    Its whole output goes to `molecule.log` among the results.
+    Its output goes to `molecule.log` among the results.
     """
     settings.results.mkdir(parents=True)
     run.mkdir()
     words = [sys.executable, "-m", "molecule", "test", "-s", "staging", "--no-command-borders"]
-    # Whatever happens here, the containers are removed as leftovers are: once, and at once.
+    # Leftovers are removed later, all at once.
     words += ["--destroy=never"]
     seconds: dict[str, float] = {}
     step, began = "", time.monotonic()
@@ -240,7 +240,7 @@ def _molecule(
 def _started(
     words: list[str], environment: dict[str, str], cwd: Path, lock: int
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a process in a group of its own, so that all of it ends with us or at its time."""
+    """Start a process in a group of its own, to end all of it with us or in time."""
     process = subprocess.Popen(
         words,
         cwd=cwd,
@@ -271,7 +271,7 @@ def _started(
 def _found(
     bundles: list[Bundle], results: Path, code: int, policy: Policy | None = None
 ) -> tuple[list[BundleResult], dict[str, str]]:
-    """Read what was measured and judge it; raises EvenkeelError when that cannot be done."""
+    """Read what was measured and judge it; raises EvenkeelError when that is not possible."""
     verified = verifier.verified(results)
     found: list[BundleResult] = []
     versions: dict[str, str] = {}
@@ -286,18 +286,10 @@ def _found(
     return found, versions
 
 
-def _versions() -> dict[str, str]:
-    versions: dict[str, str] = {}
-    for tool in _TOOLS:
-        with suppress(PackageNotFoundError):
-            versions[tool] = version(tool)
-    return versions
-
-
 def judged(
     bundle: Bundle, results: Path, container: dict[str, str], policy: Policy | None = None
 ) -> tuple[BundleResult, dict[str, str]]:
-    """Judge what was measured of one bundle; give its part of the record, and the versions.
+    """Judge the measurements of one bundle; gives its part of the record, and the versions.
 
     `container` has {test: "" or what failed} of the container itself; `policy` is that of the
     change. Raises EvenkeelError when something was not measured.
@@ -314,11 +306,11 @@ def judged(
         "base": bundle.base,
         "hosts": list(bundle.hosts),
         "other_bases": list(bundle.other_bases),
-        # Pools that no listener leads to: nothing can be measured of them.
+        # Pools without a listener cannot be measured.
         "unreached": world["unreached"],
-        # Why what is live now could not be compared with, when it could not.
+        # Why the base could not be compared.
         "base_said": measured["base"]["said"],
-        # What it was rehearsed with; without a sum it is the documented default.
+        # The profile; without a sum it is the default.
         "traffic": {
             **world["profile"],
             "seen": measured["after"]["seen"] if measured["after"] else None,

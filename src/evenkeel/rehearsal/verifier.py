@@ -1,4 +1,4 @@
-"""What a run of the scenario left behind: the verifier's results, or what went wrong."""
+"""What a run of the scenario left behind: the verifier's results, or an error."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from evenkeel.containers import names
 from evenkeel.errors import EvenkeelError
 from evenkeel.rehearsal.protocol.check import Check, check, verdict_for
 
-# Control characters of ASCII, of Latin-1, and those that turn the direction of writing.
+# Control characters, and marks that turn the text direction.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_TEXT = 4000
 
 
 def plain(value: Any) -> Any:
-    """Give what a container printed without control characters and with bounded texts.
+    """Give what a container printed, without control characters and with bounded texts.
 
-    The container ran somebody's configuration as root: its words may end up on a terminal.
+    A configuration runs as root in the container, and its words may end up on a terminal.
     """
     if isinstance(value, str):
         return _CONTROL.sub("?", value[:_LONGEST_TEXT])
@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
 def verified(results: Path) -> dict[str, dict[str, str]]:
     """Give {bundle: {test: "" or what failed}} of the tests of the container itself."""
     try:
-        # Written by our own pytest a moment ago.
+        # Our own pytest wrote it a moment ago.
         tree = ElementTree.parse(results / "verify.xml")  # noqa: S314
     except (OSError, ElementTree.ParseError):
         return {}
@@ -49,18 +49,18 @@ def verified(results: Path) -> dict[str, dict[str, str]]:
 
 
 def container_check(verified: Mapping[str, str]) -> Check:
-    """Give the check that the container was what it claims to be."""
+    """Check that the container was what it claims to be."""
     reasons = [
         f"{test.removeprefix('test_').replace('_', ' ')}: {said}"
         for test, said in sorted(verified.items())
         if said
     ]
-    title = "The container holds these bytes and runs them, with no network"
+    title = "The container runs these bytes, without a network"
     return check("container", title, verdict_for(reasons), {"tests": len(verified)}, reasons)
 
 
 def trouble(results: Path) -> EvenkeelError:
-    """Give the error for a run that came to no verdict, with the tools' own words."""
+    """Give the error for a run without a verdict, with the tools' own words."""
     log = results / "molecule.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     kept = names.state_folder(names.lab_name()) / "staging.log"
@@ -69,14 +69,14 @@ def trouble(results: Path) -> EvenkeelError:
     return EvenkeelError(
         "The rehearsal came to no verdict: the staging container or a tool failed",
         where=str(kept) if text else "molecule",
-        wanted="every step of the scenario to end",
+        wanted="every step of the scenario to finish",
         got=said_last(text) or "no output",
-        next_step="read the log, mend that, and run the same command again",
+        next_step="read the log, fix what failed, and run the same command again",
     )
 
 
 def said_last(log: str) -> str:
-    """Give the line of a Molecule log that says best what went wrong."""
+    """Give the line of a Molecule log that explains the failure best."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     for mark in ("stderr: ", "msg: ", "[ERROR]: ", "CRITICAL ", "ERROR "):
         for number, line in enumerate(lines):
@@ -84,7 +84,7 @@ def said_last(log: str) -> str:
             if not found or before:
                 continue
             if rest.startswith(("|", ">")):
-                # A block of several lines: its last one is what a program says in the end.
+                # The last line of a block is the final error.
                 block = lines[number + 1 :]
                 ends = (at for at, text in enumerate(block) if text.startswith("stderr_lines"))
                 rest = block[next(ends, 1) - 1] if block else ""

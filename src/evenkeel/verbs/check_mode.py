@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from evenkeel.errors import Refused
+from evenkeel.remote import OptionValue
 from evenkeel.verbs import drain
 from evenkeel.verbs.context import Context
 from evenkeel.verbs.results import DeployPlan, HostAnswer, Result
@@ -44,7 +45,7 @@ def on_the_controller(context: Context, act: Callable[[], Result]) -> Result:
     return result
 
 
-def would_change(verb: str, options: Mapping[str, object], status: HostAnswer) -> bool:
+def would_change(verb: str, options: Mapping[str, OptionValue], status: HostAnswer) -> bool:
     """Tell whether `verb` with these `options` would change a host with this `status`.
 
     Raises Refused for what the host would refuse.
@@ -67,7 +68,7 @@ def back_to(status: HostAnswer) -> str:
     return str(generations[-2].get("release")) if len(generations) > 1 else ""
 
 
-def _rollback(options: Mapping[str, object], status: HostAnswer) -> bool:
+def _rollback(options: Mapping[str, OptionValue], status: HostAnswer) -> bool:
     pending = status.get("pending") or {}
     generations = status.get("generations") or []
     undo, to = options.get("undo"), options.get("to")
@@ -105,7 +106,7 @@ def _moves_to(to: str, status: HostAnswer) -> bool:
     return not settled or live.get("release") != known[to]
 
 
-def _snapshot(options: Mapping[str, object], status: HostAnswer) -> bool:
+def _snapshot(options: Mapping[str, OptionValue], status: HostAnswer) -> bool:
     name, live = str(options["name"]), status.get("live") or {}
     pinned = {one["name"]: bool(one.get("pinned")) for one in status.get("snapshots") or []}
     kept = _snapshots(status)

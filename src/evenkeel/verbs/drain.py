@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from evenkeel.errors import Problem, Problems, Refused
+from evenkeel.remote import OptionValue
 from evenkeel.verbs.results import HostAnswer, HostArguments
 
 _REASON = re.compile(r"(?=.*[!-~])[ -~]{1,200}")
@@ -14,7 +15,7 @@ _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
 _MINUTES = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
-def drain_options(args: HostArguments) -> dict[str, object]:
+def drain_options(args: HostArguments) -> dict[str, OptionValue]:
     """Give the host's options of `drain`; by default the user who runs it is the owner.
 
     Raises Problems with everything that the host would refuse, by the names of the -e options.
@@ -41,7 +42,7 @@ def drain_options(args: HostArguments) -> dict[str, object]:
     return options | ({"for_seconds": seconds} if seconds else {})
 
 
-def would_change(verb: str, options: Mapping[str, object], status: HostAnswer) -> bool:
+def would_change(verb: str, options: Mapping[str, OptionValue], status: HostAnswer) -> bool:
     """Tell whether `verb` would change a host with this `status`.
 
     Raises Refused for a server that the host does not have.

@@ -16,7 +16,7 @@ from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.release_archive import release_archive
 from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
-from evenkeel.remote import READING_VERBS, Answer
+from evenkeel.remote import READING_VERBS, Answer, OptionValue
 from evenkeel.verbs import context, diff_mode
 from evenkeel.verbs.check_mode import back_to, would_change
 from evenkeel.verbs.drain import drain_options
@@ -42,7 +42,7 @@ class Task(context.Task, Protocol):
         self,
         task_vars: TaskVars,
         verb: str,
-        options: Mapping[str, object],
+        options: Mapping[str, OptionValue],
         stdin: bytes = b"",
     ) -> Answer: ...
 
@@ -71,7 +71,7 @@ class HostContext:
         return ChangeFolder(self.task.change_folder(self.args))
 
     def send(
-        self, verb: str, options: Mapping[str, object], stdin: bytes = b""
+        self, verb: str, options: Mapping[str, OptionValue], stdin: bytes = b""
     ) -> tuple[Answer, HostAnswer]:
         """Run `verb` on the host; give its answer, and the JSON object in it."""
         answer = self.task.on_host(self.task_vars, verb, options, stdin)
@@ -85,7 +85,7 @@ class HostContext:
         return result
 
 
-Options = Callable[[HostContext], tuple[dict[str, object], bytes]]
+Options = Callable[[HostContext], tuple[dict[str, OptionValue], bytes]]
 """Gives the options and the standard input of a verb."""
 
 
@@ -159,13 +159,13 @@ def _release(here: HostContext) -> tuple[ChangeFolder, str, str | None]:
     return folder, str(hosts[here.host]["release"]), hosts[here.host]["base"]
 
 
-def _prepare(here: HostContext) -> tuple[dict[str, object], bytes]:
+def _prepare(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
     folder, release, _ = _release(here)
-    options: dict[str, object] = {"change": here.args["change"], "release": release}
+    options: dict[str, OptionValue] = {"change": here.args["change"], "release": release}
     return options, release_archive(folder.path, here.host)
 
 
-def _activate(here: HostContext) -> tuple[dict[str, object], bytes]:
+def _activate(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
     _, release, base = _release(here)
     return {
         "change": here.args["change"],
@@ -175,7 +175,7 @@ def _activate(here: HostContext) -> tuple[dict[str, object], bytes]:
     }, b""
 
 
-def _of_change(here: HostContext) -> tuple[dict[str, object], bytes]:
+def _of_change(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
     return {
         "change": here.args["change"],
         "lease_seconds": here.args.get("lease_seconds"),
@@ -185,14 +185,14 @@ def _of_change(here: HostContext) -> tuple[dict[str, object], bytes]:
 def _given(*names: str) -> Options:
     """Pass the arguments `names` on as they are, without the empty ones."""
 
-    def options(here: HostContext) -> tuple[dict[str, object], bytes]:
-        args: Mapping[str, object] = here.args
+    def options(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
+        args = cast("Mapping[str, OptionValue]", here.args)
         return {name: args[name] for name in names if args.get(name) not in (None, "")}, b""
 
     return options
 
 
-def _snapshot(here: HostContext) -> tuple[dict[str, object], bytes]:
+def _snapshot(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
     pinned = str(here.args.get("pinned", "")).lower()
     flags = {"": {}, "true": {"pinned": True}, "false": {"unpin": True}}
     if pinned not in flags:
@@ -221,7 +221,7 @@ _OPTIONS: dict[str, Options] = {
 
 
 def _predict(
-    here: HostContext, options: Mapping[str, object], diff: list[Difference]
+    here: HostContext, options: Mapping[str, OptionValue], diff: list[Difference]
 ) -> HostResult:
     """Tell from the host's status whether the verb would change it."""
     answer, status = here.send("status", {})

@@ -108,9 +108,9 @@ def test_finds_the_line_that_says_what_went_wrong(log, said):
 def test_a_second_rehearsal_of_the_same_checkout_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENKEEL_LAB", "unit")
     with (
-        staging._alone(tmp_path),
+        staging._locked(tmp_path),
         pytest.raises(Refused, match="Another rehearsal"),
-        staging._alone(tmp_path),
+        staging._locked(tmp_path),
     ):
         pass
 
@@ -124,7 +124,7 @@ def test_progress_follows_the_steps_and_the_exit_code_comes_back(tmp_path, monke
     monkeypatch.setenv("EVENKEEL_LAB", "unit")
     settings = Settings(tmp_path, tmp_path / "results", tmp_path, None)
     said = []
-    with staging._alone(tmp_path) as lock:
+    with staging._locked(tmp_path) as lock:
         code, seconds = staging._molecule(settings, tmp_path / "run", tmp_path, said.append, lock)
     assert code == 3
     assert said == [f"staging: {text}" for text in staging._SAYS.values()]
@@ -133,13 +133,13 @@ def test_progress_follows_the_steps_and_the_exit_code_comes_back(tmp_path, monke
 
 def test_what_a_killed_run_left_running_keeps_the_lock_until_it_ends(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENKEEL_LAB", "unit")
-    with staging._alone(tmp_path) as lock:
+    with staging._locked(tmp_path) as lock:
         words = [sys.executable, "-c", "input()"]
         left = subprocess.Popen(words, stdin=subprocess.PIPE, pass_fds=(lock,))
-    with pytest.raises(Refused, match="Another rehearsal"), staging._alone(tmp_path):
+    with pytest.raises(Refused, match="Another rehearsal"), staging._locked(tmp_path):
         pass
     left.communicate(b"\n", timeout=30)
-    with staging._alone(tmp_path):
+    with staging._locked(tmp_path):
         pass
 
 

@@ -46,7 +46,7 @@ def check_protocol(back: Proxy) -> Optional[CheckProtocol]:
     if found is None:
         return None
     greets, answers = found
-    rows = [(ask.hex(), say.hex()) for ask, say in sorted(answers.items(), reverse=True)]
+    rows = [[ask.hex(), say.hex()] for ask, say in sorted(answers.items(), reverse=True)]
     return {"greets": greets.hex(), "answers": rows}
 
 

@@ -21,7 +21,7 @@ class Live(NamedTuple):
     digest: Optional[str]
     # Every native path leads through `live`.
     adopted: bool
-    # How the bytes differ from the release of `live`; empty if they agree.
+    # How the bytes differ from `live`; empty if they agree.
     drift: str
 
 
@@ -77,7 +77,7 @@ def flip(machine: Machine, digest: str) -> None:
 def keep_a_way_back(machine: Machine, digest: str) -> None:
     """Make the link to `digest` beforehand, so that a full disk has room for going back to it."""
     spare, target = machine.store.spare_link, os.path.join("releases", digest)
-    # A power loss may lose it; after a boot there is time.
+    # A power loss may lose it; a boot has time.
     durable.point(machine.steps, "way back", spare, target, durably=False)
 
 
@@ -125,7 +125,7 @@ def take_in(machine: Machine, journal: Journal, live: Live) -> str:
             raise
         store.publish_release(folder, live.digest)
     elif not is_loaded(machine, journal, live.digest, machine.driver.loaded()):
-        # A takeover that was cut short proved it before it made these symlinks.
+        # A takeover that was cut short has proved it.
         _require_it_runs(machine, store.release_dir(live.digest))
     return live.digest
 

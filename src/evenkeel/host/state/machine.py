@@ -17,13 +17,13 @@ from evenkeel.host.system.steps import Steps
 from evenkeel.host.system.systemd import Units
 
 VERSION = "0.1.0"
-# Longer than an activation holds the lock; the timer waits for the slowest.
+# Longer than an activation; the timer waits for the slowest.
 LOCK_SECONDS = 20.0
 EXPIRE_LOCK_SECONDS = 150.0
 RELOAD_SECONDS = 60.0
 # The saved state of a watch.
 LARGEST_WATCH_BYTES = 64 * 1024 * 1024
-# Long connections keep replaced workers; at this many, no more reloads.
+# Long connections keep old workers; more block reloads.
 MOST_LEAVING = 20
 
 
@@ -74,7 +74,7 @@ class Machine:
         """Make durable what a killed run has renamed: what is decided from must not be lost."""
         natives = {os.path.dirname(path) for path in self.driver.NATIVE_PATHS.values()}
         for folder in [*self.store.folders(), *sorted(natives)]:
-            # A verb that needs it meets the error at its own writes.
+            # A verb that needs it fails at its own writes.
             with contextlib.suppress(OSError):
                 durable.sync_folder(folder)
 

@@ -95,7 +95,7 @@ def _decoded(text: bytes) -> bytes:
 
 
 def _key_in(words: Sequence[str]) -> Optional[bytes]:
-    # A key names its own type, so no option can look like it.
+    # A key names its type; no option looks like it.
     for at in range(1, len(words)):
         try:
             blob = _decoded(words[at].encode())

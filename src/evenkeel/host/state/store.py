@@ -250,7 +250,7 @@ class Store:
             if release != but:
                 self.mend(release, created)
         except (OSError, ValueError, KeyError, TypeError, Refused):
-            # A damaged copy does not count, and a full disk stops no verb.
+            # Damaged copies do not count; a full disk stops nothing.
             return
 
     def sweep(self) -> List[str]:

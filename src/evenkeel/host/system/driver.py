@@ -229,7 +229,7 @@ def _modules(balancer: str, path: str, caches: Optional[str]) -> bytecode.Module
         except (OSError, MemoryError):
             raise
         except Exception as damage:
-            # Files that are no zip or no Python raise many types.
+            # Broken files raise many types of errors.
             raise ImportError(f"{type(damage).__name__}: {damage}") from None
     package = package_of(balancer)
     others = sorted(name for name in modules if name.partition(".")[0] != package)

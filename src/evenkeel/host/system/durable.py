@@ -13,7 +13,7 @@ from typing import Dict, Optional
 from evenkeel.host.errors import Refused
 from evenkeel.host.system.steps import Steps
 
-# Only a killed program leaves one; `recover` and `prune` remove it.
+# Left by a killed program; `recover` and `prune` remove it.
 TEMPORARY = ".evenkeel-tmp-"
 
 
@@ -143,7 +143,7 @@ def remove_tree(steps: Steps, name: str, path: str) -> None:
     """Remove a folder and all in it; what is gone already, or stays, is no error."""
     if not os.path.lexists(path):
         return
-    # Imported late: it costs more than the rest of the start.
+    # Imported late: it costs more than the start.
     import shutil
 
     steps.run(f"{name}: clear away", lambda: shutil.rmtree(path, ignore_errors=True))

@@ -9,7 +9,7 @@ from evenkeel.host.system.driver import path_of
 from evenkeel.host.system.sha256 import sha256_of
 
 DIGITS = 16
-# The zip directory holds every size and CRC-32. Hashing everything takes a twentieth of a status.
+# The zip directory holds every size and CRC-32, and costs nothing to hash.
 END_BYTES = 16 * 1024
 
 

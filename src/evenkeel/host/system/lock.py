@@ -55,7 +55,7 @@ def _taken(handle: int) -> bool:
 
 
 def _sign(handle: int, holder: Dict[str, Any]) -> None:
-    # A full disk must not stop a revert: an empty lock holds too.
+    # A full disk must not stop a revert.
     with contextlib.suppress(OSError):
         os.pwrite(handle, json.dumps(holder).ljust(120).encode() + b"\n", 0)
 

@@ -107,7 +107,7 @@ def source_of(number: int) -> str:
 def _context() -> Any:
     import ssl
 
-    # This is the host's own listener, so names need no check.
+    # The host's own listener: names need no check.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -34,7 +34,7 @@ def forget_process() -> None:
 
     # A lost controller must not stop a switch half way.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # With SIGCHLD ignored, every check of a child seems to succeed.
+    # With SIGCHLD ignored, every check seems to succeed.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS):

@@ -269,7 +269,7 @@ def _load(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[s
     loaded = machine.driver.loaded()
     worker = reload_proof.worker_of(loaded)
     if live.is_loaded(machine, journal, release, loaded):
-        # A run killed after its reload left the runtime state out.
+        # A killed run may have left it out.
         refused = reload_proof.restore(machine, state) if worker != pending["before"] else []
         started = loaded.get("service_started")
         facts = {"reloaded": False, "runtime_state_refused": refused, "service_started": started}

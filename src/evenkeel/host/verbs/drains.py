@@ -14,9 +14,9 @@ from evenkeel.host.state.journal import Journal
 from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import iso, seconds_of
 
-# Drains on record wait this long after a boot: the balancer starts first.
+# After a boot the balancer starts first.
 BOOT_SECONDS = 10.0
-# A drain that could not be ended is tried again after this.
+# A drain that could not end is tried again.
 RETRY_SECONDS = 30.0
 
 Record = Dict[str, Any]
@@ -113,7 +113,7 @@ def _look_after(
     pool, server = record["pool"], record["server"]
     name = f"{pool}/{server}"
     if record["until"] is not None and record["until"] <= machine.clock.now():
-        # A server that was since taken out of service stays out.
+        # A server taken out of service stays out.
         if status == "draining":
             lift(machine, pool, server)
         forget(journal, pool, server)

@@ -11,7 +11,7 @@ from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.verbs.status import status as status_of
 
-# The caller is not root but the program is: it writes nowhere else.
+# The caller is not root but the program is.
 FOLDERS = (
     "/var/lib/evenkeel/metrics",
     "/var/lib/prometheus/node-exporter",
@@ -42,7 +42,7 @@ def metrics(machine: Machine, output: Optional[str]) -> Answer:
         # The exporter is not root and must get in.
         for path, mode in ((os.path.dirname(folder), 0o711), (folder, 0o755)):
             durable.set_mode(machine.steps, "metrics", path, mode)
-    # Another user's folder may turn into a link: keep the opened one.
+    # The folder may turn into a link: keep the opened one.
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -158,7 +158,7 @@ def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch,
             return watch, {**beside, "probe": (int(sent), int(failed))}
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         pass
-    # A damaged state, or another policy's, would judge the wrong question.
+    # A damaged or foreign state would judge wrongly.
     return new, {}
 
 

@@ -120,7 +120,7 @@ def _certificates(machine: Machine, folder: str) -> List[str]:
     named = machine.driver.certificates(folder)
     if not named:
         return []
-    # Imported only when needed: that takes a tenth of a prepare.
+    # Its import takes a tenth of a prepare.
     from evenkeel.host.system import certificates
 
     now = machine.clock.wall()

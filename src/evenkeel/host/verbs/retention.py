@@ -20,7 +20,7 @@ KEEP = 10
 LEAST_GENERATIONS = 2
 # A bound, so that the first confirmation is not slower.
 MOST_REMOVED_AT_ONCE = 20
-# A young release that is not active belongs to a coming change.
+# A young inactive release belongs to a coming change.
 YOUNG_SECONDS = 3600.0
 # Snapshots of the program itself; other names are an operator's.
 AUTOMATIC = ("before-", "confirmed-")
@@ -66,7 +66,7 @@ def snapshot(machine: Machine, name: str, pinned: bool = False, unpin: bool = Fa
         if name in machine.store.snapshot_names():
             return _same(machine, journal, name, now.digest, pinned)
         state = machine.driver.runtime_state()
-        # An old pin of a removed snapshot does not count for this one.
+        # The pin of a removed snapshot does not count.
         journal.pins = [pin for pin in journal.pins if pin != name] + ([name] if pinned else [])
         snapshots.take(machine, journal, name, now.digest, state)
         journal.write(machine.steps, "snapshot")

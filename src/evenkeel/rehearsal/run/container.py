@@ -1,6 +1,6 @@
-"""What the rehearsal does to the container itself: addresses, files, services, the host's program.
+"""What the rehearsal does to the container: addresses, files, services, the host's program.
 
-Runs as root inside the staging container, standard library only.
+It runs as root inside the staging container, standard library only.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from evenkeel.rehearsal.stubs.control import StubControl
 LEASE_SECONDS = 120
 _STUB_UNIT = "evenkeel-stub.service"
 _COMMAND_SECONDS = 60
-_LONGEST_SAID = 600
+_LONGEST_TEXT = 600
 
 
 class Trouble(Exception):
-    """The container is not as it must be: no verdict about the change can be given."""
+    """The container is broken: no verdict about the change can be given."""
 
 
 def run(words: Iterable[str], stdin: bytes = b"") -> bytes:
@@ -44,14 +44,14 @@ def run(words: Iterable[str], stdin: bytes = b"") -> bytes:
         raise Trouble(f"{words[0]}: {error}") from None
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise Trouble(f"{' '.join(words[:3])}: {said[-_LONGEST_SAID:]}")
+        raise Trouble(f"{' '.join(words[:3])}: {said[-_LONGEST_TEXT:]}")
     return done.stdout
 
 
 def wait_for_boot() -> None:
-    """Wait until systemd has started everything; units that failed are not our concern.
+    """Wait until systemd has started everything; failed units do not matter.
 
-    Asks again and again: `--wait` has been seen to miss the end of a boot and wait for ever.
+    It polls, since `--wait` can miss the end of a boot and wait for ever.
     """
     deadline = time.monotonic() + _COMMAND_SECONDS
     state = ""
@@ -66,11 +66,11 @@ def wait_for_boot() -> None:
 
 
 def make_local(world: World, source_prefix_6: str) -> None:
-    """Make every address of the bundle this container's own, so that no byte has to differ."""
+    """Make every address of the bundle local, so that no byte of it has to differ."""
     lines = []
     if any(":" in request_class["address"] for request_class in world["classes"]):
         lines.append(f"route replace local {source_prefix_6}/64 dev lo")
-    # A balancer binds only to an address that an interface has; a route is not enough for IPv6.
+    # IPv6 needs an address, not only a route, to bind.
     lines += [
         f"address replace {address} dev lo"
         for address in world["addresses"]
@@ -95,20 +95,17 @@ def _ip(lines: list[str]) -> None:
             run(["ip", f"-{family}", "-batch", "-"], "\n".join([*mine, ""]).encode())
 
 
-def stand_in(stubs: StubControl, observed: Observation) -> bool:
-    """Have a stub server at every endpoint that the running process knows of.
-
-    Gives whether there was one without.
-    """
-    found = set()
+def add_missing_stubs(stubs: StubControl, observed: Observation) -> bool:
+    """Start stub servers at endpoints of the process that have none; gives whether any had none."""
+    places = set()
     for pool in observed["pools"].values():
         for server in pool["servers"].values():
             address = str(server.get("address") or "").strip("[]")
-            # A server may also be a unix socket or a name without an address yet.
+            # Skip unix sockets and unresolved names.
             if is_ip(address) and server.get("port"):
-                found.add((address, int(server["port"])))
-    route_here(address for address, _ in found)
-    return bool(stubs.serve(sorted(found))["added"])
+                places.add((address, int(server["port"])))
+    route_here(address for address, _ in places)
+    return bool(stubs.serve(sorted(places))["added"])
 
 
 def start_stubs(world: World) -> StubControl:
@@ -149,7 +146,7 @@ def _with_stubs(world: World) -> StubControl:
 
 
 def fit(driver: drivers.Driver) -> bool:
-    """Let the balancer start here with what is live and the candidate, where descriptors are few.
+    """Let the balancer start both releases where file descriptors are few.
 
     Gives whether that bounds its connections: production's machines have more.
     """
@@ -161,10 +158,10 @@ def fit(driver: drivers.Driver) -> bool:
 
 
 def put_base(world: World, driver: drivers.Driver) -> str:
-    """Put what is live now in place as a hand-made configuration and start the balancer with it.
+    """Install the base as a hand-made configuration and start the balancer with it.
 
-    Gives "" when it runs, and otherwise what the balancer said: then the container goes back to
-    the package's own configuration and nothing can be compared.
+    Gives "" when it runs, and otherwise the balancer's own words: then the package's
+    configuration is restored, and there is nothing to compare with.
     """
     kept: dict[Path, bytes | None] = {}
     for name in world["base"]["files"]:
@@ -175,7 +172,9 @@ def put_base(world: World, driver: drivers.Driver) -> str:
     try:
         run(["systemctl", "restart", driver.UNIT])
     except Trouble:
-        said = _journal(driver.UNIT)
+        words = ["journalctl", "--no-pager", "-o", "cat", "-n", "30", "-u", driver.UNIT]
+        journal = run(words).decode(errors="replace")
+        errors = [line for line in journal.splitlines() if "[ALERT]" in line or "rror" in line]
         for native, content in kept.items():
             if content is None:
                 native.unlink(missing_ok=True)
@@ -183,25 +182,17 @@ def put_base(world: World, driver: drivers.Driver) -> str:
                 native.write_bytes(content)
         run(["systemctl", "reset-failed", driver.UNIT])
         run(["systemctl", "restart", driver.UNIT])
-        return said or "it does not start here"
+        return "; ".join(errors)[:_LONGEST_TEXT] or "the balancer does not start here"
     return ""
 
 
-def _journal(unit: str) -> str:
-    text = run(["journalctl", "--no-pager", "-o", "cat", "-n", "30", "-u", unit]).decode(
-        errors="replace"
-    )
-    lines = [line for line in text.splitlines() if "[ALERT]" in line or "rror" in line]
-    return "; ".join(lines)[:_LONGEST_SAID]
-
-
 def host_program(balancer: str, verb: str, *options: str) -> list[str]:
-    """Give the words that call the host's program, as the controller would on a real host."""
+    """Give the command line of the host's program, as the controller would use it."""
     return [HOST_PROGRAM, "--balancer", balancer, verb, *options]
 
 
 def archive(world: World) -> bytes:
-    """Give the candidate's release as the host's program takes it on standard input."""
+    """Give the candidate's release as the host's program reads it on standard input."""
     manifest = {
         "change_id": world["change_id"],
         "digest": world["digest"],
@@ -213,12 +204,14 @@ def archive(world: World) -> bytes:
 
 
 def answer_of(exit_code: int, out: bytes, err: bytes) -> StepAnswer:
-    """Read the host's program's one JSON object; raises Trouble when there is none."""
+    """Read the one JSON object of the host's program; raises Trouble when there is none."""
     try:
         answer: StepAnswer = json.loads(out)
         if not isinstance(answer, dict) or "ok" not in answer:
             raise ValueError
     except ValueError:
-        said = err.decode(errors="replace").strip()[-_LONGEST_SAID:]
-        raise Trouble(f"the host's program gave no answer, exit code {exit_code}: {said}") from None
+        said = err.decode(errors="replace").strip()[-_LONGEST_TEXT:]
+        raise Trouble(
+            f"the host's program gave no JSON answer, exit code {exit_code}: {said}"
+        ) from None
     return {**answer, "exit": exit_code}

@@ -1,6 +1,6 @@
-"""Waiting for the balancer's health checks: the first ones, and those that bring servers back.
+"""Waits for the balancer's health checks: the first ones, and those that bring servers back.
 
-Runs inside the staging container.
+It runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ CHECK_SLACK_SECONDS = 0.3
 
 
 async def checked(world: World, stubs: StubControl) -> list[str]:
-    """Wait until the balancer has checked every server once; give those it has not checked.
+    """Wait until the balancer has checked every server once; gives the endpoints it has not.
 
-    Until its first check a server counts as well, so a check that cannot succeed shows itself
-    only then. A check by TCP alone is often over before a server can see it (the balancer
-    resets the connection in place of the handshake's last part), so for those one interval has
-    to pass.
+    A server counts as well until its first check, so a check that cannot succeed shows only
+    then. The balancer resets a TCP check's connection before the server can see it, so those
+    take one interval.
     """
     wanted, seen, longest = set(), set[str](), 0.0
     for pool in world["pools"].values():
@@ -36,16 +35,16 @@ async def checked(world: World, stubs: StubControl) -> list[str]:
     while wanted - seen and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
         seen = set(stubs.report()["checked"])
-    # The answer has to travel back before it shows in the balancer's own view.
+    # The balancer needs a moment to read the response.
     await asyncio.sleep(0.1)
     waited = min(LONGEST_CHECK_SECONDS, longest) >= longest
     return [] if waited else sorted(wanted - seen)
 
 
 async def recovered(driver: Driver, health: Health) -> None:
-    """Wait until servers are as `health` has them again, after they were made to fail.
+    """Wait until servers are as `health` has them, after they were made to fail.
 
-    A busy machine checks late; what is still away then shows in the requests that follow.
+    A busy machine checks late; a server that is still away shows in the requests that follow.
     """
     deadline = time.monotonic() + LONGEST_RECOVERY_SECONDS
     while time.monotonic() < deadline:

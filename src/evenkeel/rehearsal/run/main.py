@@ -1,10 +1,10 @@
 """The program that runs inside the staging container: it measures, and judges nothing.
 
-`prepare` makes the container's world and starts what is live now. `converge` measures that, takes
-the candidate through the host's program under load, and measures again. `side-effect` goes back and
-forth under load, the way this change's own rollback would. Each keeps one JSON object in a file and
-prints it; `rehearse` does all three, one after the other. Exit code 1 with one line on standard
-error means that the container itself is at fault.
+`prepare` makes the container's world and starts the base. `converge` measures the base, activates
+the candidate by the host's program under load, and measures again. `side-effect` rolls back and
+forth under load, as this change's own rollback would. Each keeps one JSON object in a file and
+prints it; `rehearse` runs all three. Exit code 1 with one line on standard error means that the
+container itself is broken.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from evenkeel.rehearsal.protocol.paths import (
 )
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container, health_wait, probes, reachability
-from evenkeel.rehearsal.run.affinity_clients import Visitors
+from evenkeel.rehearsal.run.affinity_clients import AffinityClients
 from evenkeel.rehearsal.run.switch import HostProgram, under_load
 from evenkeel.rehearsal.run.trials import Trials
 from evenkeel.rehearsal.stubs import control
@@ -71,10 +71,10 @@ class Rehearsal:
         self.host = HostProgram(world)
         self.client = load_client.Client(world["seed"])
         self.trials = Trials(world, self.client, self.stubs, self.driver)
-        self.visitors = Visitors(world["seed"])
+        self.affinity_clients = AffinityClients(world["seed"])
 
     async def measure(self, count: probes.Count, without: Collection[str] = ()) -> Phase:
-        """Send every class its requests, `count` of them, with nothing else going on."""
+        """Send every class its `count` of requests, with nothing else going on."""
         tried = await reachability.scout(
             load_client.Client(self.world["seed"] + 3), self.world["classes"]
         )
@@ -83,10 +83,10 @@ class Rehearsal:
         ]
         numbers = probes.numbers(self.world["classes"], classes, count)
         clients = probes.Returning(self.world)
-        # The same requests of the same clients, before and after.
+        # Send the same requests before and after.
         self.client.maker.restart()
         self.stubs.reset()
-        # What a redirect or a rule of the balancer answered is made up for by the other routes.
+        # Other classes replace requests that the balancer redirected.
         for again in (False, True):
             wanted = probes.missing(classes, numbers, self.client.tallies) if again else numbers
             await self.client.run(
@@ -98,10 +98,10 @@ class Rehearsal:
         tallies = self.client.take()
         report = self.stubs.report()
         if count == "requests":
-            # Of what was before other shares are intended.
+            # The base has other intended shares: do not recount it.
             tallies = await self.count_again(classes, tallies)
         peak = await probes.peaks(self.stubs, self.world, classes, tallies)
-        under_way = await probes.under_way(self.stubs, self.world, classes, tallies)
+        concurrent = await probes.concurrent(self.stubs, self.world, classes, tallies)
         sticky = await clients.come_back(self.client)
         self.client.take()
         return {
@@ -113,13 +113,13 @@ class Rehearsal:
                 "largest_body_bytes": report["largest_body_bytes"],
             },
             "peak": peak,
-            "under_way": under_way,
+            "under_way": concurrent,
             "sticky": sticky,
             "questions": await self.trials.ask(),
         }
 
     async def count_again(self, classes: Sequence[RequestClass], tallies: Tallies) -> Tallies:
-        """Send the classes of pools whose turns were not exact once more; give all counts."""
+        """Send the classes of pools whose turns were not exact once more; gives all counts."""
         uneven = from_process.inexact(self.world, tallies)
         again = [request_class for request_class in classes if request_class["pool"] in uneven]
         numbers = {request_class["name"]: request_class["requests"] for request_class in again}
@@ -131,48 +131,48 @@ class Rehearsal:
         return from_process.recounted(tallies, self.client.take(), numbers, self.world)
 
     def know(self, process: Process | None) -> None:
-        """Go by the servers that the process has, where a person wrote the configuration."""
+        """Use the servers of the process for a handwritten configuration."""
         self.world = self.trials.world = from_process.by_process(self.world, process)
 
     async def settle(self) -> StepAnswer:
         """Wait for the health checks; gives the servers that were not checked."""
-        container.stand_in(self.stubs, self.driver.observe())
+        container.add_missing_stubs(self.stubs, self.driver.observe())
         return {"ok": True, "unchecked": await health_wait.checked(self.world, self.stubs)}
 
     async def activate(self) -> StepAnswer:
-        """Activate the candidate, whose checks are answered as it wants them from now on.
+        """Activate the candidate; stubs answer its health checks from now on.
 
-        From before the reload on: a new worker holds a server for down after one failed check,
-        and the old one only after some.
+        They must do so before the reload: a new worker holds a server for down after one
+        failed check, the old one only after some.
         """
         self.stubs.serve([], health=self.world["health"])
         return await self.host.activate()
 
     async def rollback(self) -> StepAnswer:
-        """Go back to what was live, whose checks are answered as it wants them from now on."""
+        """Roll back to the base; stubs answer its health checks from now on."""
         self.stubs.serve([], health=self.world["live_health"])
         return await self.host.call("rollback")
 
     async def reload(self) -> StepAnswer:
-        """Reload what runs, for a host that has nothing to go back to."""
+        """Reload the live release, on a host that cannot roll back."""
         proof = await asyncio.to_thread(self.driver.reload, 30.0)
         return {"ok": True, "exit": 0, "proof": proof}
 
     async def measure_base(self) -> BasePhase:
-        """Measure what is live now, which is what was live before, with its clients' servers."""
+        """Measure the base, and which servers its clients have."""
         found = await self.measure("requests_before")
         classes = reachable.open_to(self.world, found["scouted"])
-        visitors = await self.visitors.before(self.client, classes, found["classes"])
+        visitors = await self.affinity_clients.before(self.client, classes, found["classes"])
         self.client.take()
         return {**found, "visitors": visitors}
 
     async def measure_candidate(self, before: BasePhase | None) -> CandidatePhase:
-        """Measure what is live now, which is the candidate, with its route tests and health."""
+        """Measure the candidate, with its route tests and health."""
         process = from_process.facts(self.driver.observe())
         self.know(process)
         found = await self.measure("requests", handwritten.unanswered(self.world, before))
         met = before["visitors"] if before else None
-        visitors = await self.visitors.after(self.client, met, self.world)
+        visitors = await self.affinity_clients.after(self.client, met, self.world)
         self.client.take()
         return {
             **found,
@@ -185,7 +185,7 @@ class Rehearsal:
 
 
 def prepare(world: World) -> BaseStart:
-    """Make the world, and start the stub servers and what is live now."""
+    """Make the world, and start the stub servers and the base."""
     began = time.monotonic()
     container.wait_for_boot()
     container.make_local(world, request_maker.SOURCE_PREFIX_6)
@@ -195,8 +195,8 @@ def prepare(world: World) -> BaseStart:
     said = ""
     if world["base"]["release"]:
         said = container.put_base(world, driver)
-    if container.stand_in(stubs, driver.observe()):
-        # Its servers were not there when it started: it may hold them for down already.
+    if container.add_missing_stubs(stubs, driver.observe()):
+        # The balancer may hold late servers for down already.
         container.run(["systemctl", "restart", driver.UNIT])
     return {
         "release": world["base"]["release"],
@@ -208,14 +208,14 @@ def prepare(world: World) -> BaseStart:
 
 
 async def converge(world: World) -> Measured:
-    """Measure what is live now, take the candidate live under load, measure again."""
+    """Measure the base, activate the candidate under load, measure again."""
     began = time.monotonic()
     rehearsal, seed = Rehearsal(world), world["seed"]
     base: BaseStart = json.loads(_BASE_FILE.read_text())
     before = None
     if base["release"] and base["runs"]:
         if world["by_hand"]:
-            # A check that a stand-in cannot pass shows only now, and not as the change's doing.
+            # Checks that stubs cannot pass fail now, before the change.
             await health_wait.checked(world, rehearsal.stubs)
         before = await rehearsal.measure_base()
     steady = [
@@ -246,7 +246,7 @@ async def converge(world: World) -> Measured:
 
 
 async def side_effect(world: World) -> Reloads:
-    """Go back and forth under load: what a rollback of this very change does to requests."""
+    """Roll back and forth under load: what a rollback of this change does to requests."""
     began = time.monotonic()
     measured: Measured = json.loads(_MEASURED_FILE.read_text())
     if measured["after"] is None:
@@ -286,7 +286,7 @@ def _since(began: float) -> float:
 
 
 def _run(verb: str) -> str:
-    """Run one step, keep what it found in its file and give that as JSON."""
+    """Run one step, and keep its result in its file; gives it as JSON."""
     world: World = json.loads(Path(FOLDER, "world.json").read_text())
     if verb == "prepare":
         text, file = json.dumps(prepare(world)), _BASE_FILE
@@ -305,11 +305,11 @@ def main() -> int:
         asyncio.run(control.main(STUB_SOCKET))
         return 0
     text = ""
-    for each in _STEPS if verb == "rehearse" else (verb,):
+    for step in _STEPS if verb == "rehearse" else (verb,):
         try:
-            text = _run(each)
+            text = _run(step)
         except (container.Trouble, OSError, HostError) as error:
-            sys.stderr.write(f"{each}: {error}\n")
+            sys.stderr.write(f"{step}: {error}\n")
             return 1
     if verb != "rehearse":
         sys.stdout.write(text + "\n")

@@ -1,12 +1,12 @@
-"""Single questions to a running balancer: route tests, stickiness, room at the same time, health.
+"""Single measurements of a running balancer: route tests, stickiness, concurrency, health.
 
-Runs inside the staging container; counts, and judges nothing.
+It counts and judges nothing. It runs inside the staging container.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from evenkeel.host.system.driver import Driver, Observation
@@ -27,17 +27,18 @@ from evenkeel.rehearsal.protocol.measured_types import (
 from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.stubs.control import StubControl
 
-# Clients of a sticky pool that come back with their cookie, at most, and how often each does.
+# Clients of a sticky pool, and visits of each.
 RETURNING_CLIENTS = 200
 VISITS = 2
-# At the peak of a day, so many times the usual number are under way.
+_AT_ONCE = 32
+# Peak concurrency is this multiple of the average.
 PEAK = 2
-# Which of its numbers says how often a class is asked.
+# The key that holds how many requests are sent.
 Count = Literal["requests", "requests_before"]
 
 
 class Returning:
-    """Remembers which server the clients of sticky pools were given, and sends them back."""
+    """Remembers the servers that clients of sticky pools were given, and sends them back."""
 
     def __init__(self, world: World) -> None:
         self.cookies = {
@@ -46,94 +47,85 @@ class Returning:
         self.clients: dict[str, list[tuple[RequestClass, str, str]]] = {}
 
     def heard(self, request_class: RequestClass, answer: Answer) -> None:
-        """Take note of an answer that sets the pool's cookie."""
+        """Remember a response that sets the pool's cookie."""
         cookie = self.cookies.get(request_class["pool"])
         clients = self.clients.setdefault(request_class["pool"], [])
         if cookie is None or not answer.server or len(clients) >= RETURNING_CLIENTS:
             return
         for line in answer.cookies:
             if "secure" in line.lower().replace(" ", "").split(";") and not request_class["tls"]:
-                # A browser sends it back over TLS alone (RFC 6265, 5.4).
+                # RFC 6265, 5.4: browsers return it over TLS alone.
                 continue
             pair = line.partition(";")[0].strip()
             if pair.partition("=")[0] == cookie:
                 clients.append((request_class, pair, answer.server))
 
     async def come_back(self, client: Client) -> dict[str, Sticky]:
-        """Send every client back; gives {pool: {clients, visits, moved: {server: n}, lost}}."""
-        return {pool: await self._pool(client, pool) for pool in sorted(self.cookies)}
+        """Send every client back, and count by pool which of them moved."""
+        counts: dict[str, Sticky] = {}
+        for pool in sorted(self.cookies):
+            clients = self.clients.get(pool, [])
+            visits = VISITS * len(clients)
+            counts[pool] = {"clients": len(clients), "visits": visits, "moved": {}, "lost": 0}
+            for first in range(0, len(clients), _AT_ONCE):
+                some = clients[first : first + _AT_ONCE]
+                await asyncio.gather(*(_visit(client, *one, counts[pool]) for one in some))
+        return counts
 
-    async def _pool(self, client: Client, pool: str) -> Sticky:
-        known = self.clients.get(pool, [])
-        moved: dict[str, int] = {}
-        lost = 0
 
-        async def visit(request_class: RequestClass, cookie: str, server: str) -> None:
-            nonlocal lost
-            for _ in range(VISITS):
-                request = client.maker.request(request_class, {"Cookie": cookie})
-                answer = await client.one(request_class, request)
-                if answer is None or not answer.server:
-                    lost += 1
-                elif answer.server != server:
-                    moved[server] = moved.get(server, 0) + 1
-
-        for first in range(0, len(known), 32):
-            await asyncio.gather(*(visit(*one) for one in known[first : first + 32]))
-        visits = VISITS * len(known)
-        return {"clients": len(known), "visits": visits, "moved": moved, "lost": lost}
+async def _visit(
+    client: Client, request_class: RequestClass, cookie: str, server: str, counts: Sticky
+) -> None:
+    for _ in range(VISITS):
+        request = client.maker.request(request_class, {"Cookie": cookie})
+        answer = await client.one(request_class, request)
+        if answer is None or not answer.server:
+            counts["lost"] += 1
+        elif answer.server != server:
+            counts["moved"][server] = counts["moved"].get(server, 0) + 1
 
 
 def numbers(
     every: Sequence[RequestClass], classes: Sequence[RequestClass], count: Count
 ) -> dict[str, int]:
-    """Give how often to ask each of `kinds`, so that each pool gets what `every` class would bring.
+    """Give how many requests of each of `classes` to send.
 
-    `count` is the key that says how often a class is asked.
+    Each pool gets as many as all of its classes in `every` would send; `count` is their key.
     """
-    found = {}
+    number_of = {}
     for pool in {request_class["pool"] for request_class in classes}:
-        mine = [request_class for request_class in classes if request_class["pool"] == pool]
-        whole = sum(
-            request_class[count] for request_class in every if request_class["pool"] == pool
-        )
-        asked = sum(request_class[count] for request_class in mine)
-        for request_class in mine:
-            found[request_class["name"]] = (
-                -(-request_class[count] * whole // asked) if asked else request_class[count]
-            )
-    return found
+        of_pool = [one for one in classes if one["pool"] == pool]
+        wanted = sum(one[count] for one in every if one["pool"] == pool)
+        planned = sum(one[count] for one in of_pool)
+        for one in of_pool:
+            number_of[one["name"]] = -(-one[count] * wanted // planned) if planned else one[count]
+    return number_of
 
 
 def missing(
-    classes: Sequence[RequestClass], numbers: dict[str, int], tallies: dict[str, Tally]
+    classes: Sequence[RequestClass], numbers: Mapping[str, int], tallies: Mapping[str, Tally]
 ) -> dict[str, int]:
-    """Give how often to ask each class again, so that each pool gets what was meant for it.
+    """Give how many more requests of each class to send, so that each pool gets its number.
 
-    `numbers` is how often each class was to be asked. What a redirect or a rule of the balancer
-    answered, or was given up because of that, is asked by the pool's other classes.
+    `numbers` are those that were planned. A request that the balancer redirected, or that was given
+    up for that, is replaced by the pool's other classes.
     """
-    found = {request_class["name"]: 0 for request_class in classes}
+    number_of = {request_class["name"]: 0 for request_class in classes}
     for pool in {request_class["pool"] for request_class in classes}:
-        names = [
-            request_class["name"] for request_class in classes if request_class["pool"] == pool
-        ]
-        asked = {name: tallies[name] for name in names if name in tallies}
-        good = [name for name, one in asked.items() if one.answered == one.sent > 0]
+        names = [one["name"] for one in classes if one["pool"] == pool]
+        sent = {name: tallies[name] for name in names if name in tallies}
+        good = [name for name, tally in sent.items() if tally.answered == tally.sent > 0]
         short = sum(numbers[name] for name in names)
-        short -= sum(one.answered + one.failed for one in asked.values())
+        short -= sum(tally.answered + tally.failed for tally in sent.values())
         for name in good:
-            found[name] = max(0, -(-short // len(good)))
-    return found
+            number_of[name] = max(0, -(-short // len(good)))
+    return number_of
 
 
-async def _at_once(
+async def _send_together(
     stubs: StubControl, seed: int, request_class: RequestClass, number: int
 ) -> tuple[int, TallyRecord]:
-    """Have `number` requests of a class under way; give how many met at the stubs, and the tally.
-
-    The stub servers hold each back until all are there or nobody comes any more.
-    """
+    """Send concurrent requests of a class; gives how many met at the stubs, and the tally."""
     client = Client(seed)
     stubs.reset()
     await client.peak(calm(request_class), number)
@@ -141,92 +133,82 @@ async def _at_once(
 
 
 async def peaks(
-    stubs: StubControl,
-    world: World,
-    classes: Sequence[RequestClass],
-    counted: Tallies,
+    stubs: StubControl, world: World, classes: Sequence[RequestClass], tallies: Tallies
 ) -> dict[str, Peak]:
-    """Have many requests of each pool under way at once.
+    """Send concurrent requests to each pool, and count those that reached a server together.
 
-    Gives {pool: {asked, reached, answered, errors, milliseconds}}. The stub servers hold each
-    request back until all are there, so `reached` is exact; who is not there by then waits in the
-    balancer's queue. Where that looks wrong all are asked once more: they may have had bad luck.
+    The stub servers hold each request back until all have arrived, so `reached` is exact; the
+    others wait in the balancer's queue. A bad result is measured once more: it may be chance.
     """
-    found: dict[str, Peak] = {}
-    asked = PEAK * world["concurrency"]
+    peak_of: dict[str, Peak] = {}
+    sent = PEAK * world["concurrency"]
     for request_class in classes:
-        tally = counted.get(request_class["name"])
-        if request_class["pool"] in found or not tally or not tally["answered"]:
+        pool, tally = request_class["pool"], tallies.get(request_class["name"])
+        if pool in peak_of or not tally or not tally["answered"]:
             continue
         for attempt in range(2):
-            reached, met = await _at_once(stubs, world["seed"] + attempt, request_class, asked)
-            found[request_class["pool"]] = {
-                "asked": asked,
+            reached, record = await _send_together(
+                stubs, world["seed"] + attempt, request_class, sent
+            )
+            peak_of[pool] = {
+                "asked": sent,
                 "reached": reached,
-                "answered": met["answered"],
-                "errors": met["errors"],
-                "milliseconds": met["milliseconds"]["largest"],
+                "answered": record["answered"],
+                "errors": record["errors"],
+                "milliseconds": record["milliseconds"]["largest"],
             }
-            places = world["pools"][request_class["pool"]]["places"]
-            if met["answered"] == asked and reached >= min(asked, places or asked):
+            places = world["pools"][pool]["places"]
+            if record["answered"] == sent and reached >= min(sent, places or sent):
                 break
-    return found
+    return peak_of
 
 
-async def under_way(
-    stubs: StubControl,
-    world: World,
-    classes: Sequence[RequestClass],
-    counted: Tallies,
+async def concurrent(
+    stubs: StubControl, world: World, classes: Sequence[RequestClass], tallies: Tallies
 ) -> dict[str, Concurrent]:
-    """Have so many requests under way at once as show the weights of a pool; see `under_way`.
+    """Send each pool whose weights need load as many concurrent requests as show them.
 
-    Gives {pool: {"asked", "reached", "servers": {endpoint: requests}}} for pools that are counted
-    so. Where not all were at the servers together, so many as were are asked once more.
+    Where some of them waited, it sends as many once more as reached the servers together.
     """
-    found: dict[str, Concurrent] = {}
+    counts: dict[str, Concurrent] = {}
     for request_class in classes:
-        pool = world["pools"][request_class["pool"]]
-        number = at_one_time(pool)
-        answers = (
-            counted[request_class["name"]]["servers"] if request_class["name"] in counted else {}
-        )
-        if (
-            request_class["pool"] in found
-            or not number
-            or not set(answers) & {*pool["endpoints"].values()}
-        ):
+        name, pool = request_class["pool"], world["pools"][request_class["pool"]]
+        number, tally = at_one_time(pool), tallies.get(request_class["name"])
+        own = set(tally["servers"] if tally else ()) & {*pool["endpoints"].values()}
+        if name in counts or not number or not own:
             continue
         for attempt in range(2):
-            reached, met = await _at_once(stubs, world["seed"] + attempt, request_class, number)
-            servers = met["servers"]
-            found[request_class["pool"]] = {"asked": number, "reached": reached, "servers": servers}
+            reached, record = await _send_together(
+                stubs, world["seed"] + attempt, request_class, number
+            )
+            servers = record["servers"]
+            counts[name] = {"asked": number, "reached": reached, "servers": servers}
             if reached >= number == sum(servers.values()) or reached < needed(pool):
                 break
             number = min(number, reached)
-    return found
+    return counts
 
 
 async def route_tests(client: Client, driver: Driver, world: World) -> list[RouteTestAnswers]:
-    """Send each route test's request to each bind of its listener and say what answered."""
-    answered_by: dict[str, list[str]] = {}
+    """Send each route test's request to each bind of its listener; gives the responses."""
+    owners: dict[str, list[str]] = {}
     for name, pool in world["pools"].items():
         for endpoint in pool["endpoints"].values():
-            answered_by.setdefault(endpoint, []).append(name)
+            owners.setdefault(endpoint, []).append(name)
     results: list[RouteTestAnswers] = []
     for test in world["route_tests"]:
         answers: list[RouteAnswer] = []
-        for request_class in test["requests"]:
+        for request in test["requests"]:
             before = _requests(driver)
-            answer = await client.echo(request_class)
-            pools = answered_by.get(answer.server, []) if answer else []
+            answer = await client.echo(request)
+            pools = owners.get(answer.server, []) if answer else []
             if len(pools) > 1:
-                # Pools that share servers: only the balancer's own counters tell them apart.
+                # Only the balancer's counters distinguish pools that share servers.
                 after = _requests(driver)
                 pools = [pool for pool in pools if after.get(pool, 0) > before.get(pool, 0)]
             answers.append(
                 {
-                    "port": request_class["port"],
+                    "port": request["port"],
                     "status": answer.status if answer else None,
                     "server": answer.server if answer else "",
                     "pools": pools,

@@ -1,8 +1,8 @@
-"""Scouting: what users ask for is tried once, before traffic is counted.
+"""Tries what users send once, before traffic is counted.
 
-A configuration may refuse or redirect what users also ask for, by a rule that no route shows: an
-address that is closed, a method that is not taken. Such requests are no traffic of a pool; see
-`scouted` for what is made of the answers. Runs inside the staging container.
+A configuration may refuse or redirect some requests by a rule that no route shows: a closed
+address, a method that is not allowed. These are no traffic of a pool; `plan.reachable` uses the
+responses. It runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from evenkeel.rehearsal.protocol.world_types import RequestClass
 AT_ONCE = 32
 TRIES = 2
 PATIENCE_SECONDS = 4.0
-# All entries that are tried; what nobody tried and no user is known to send is left out.
+# Entries that are tried; others are left out.
 MOST_TRIED = 2000
 
 
 async def scout(client: Client, classes: Sequence[RequestClass]) -> Reached:
-    """Try the entries of every class and give what answered each."""
+    """Try the entries of every class and give the response to each."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(request_class: RequestClass, number: int) -> Response:
+    async def response_to(request_class: RequestClass, number: int) -> Response:
         alone: RequestClass = {**request_class, "mix": [request_class["mix"][number]]}
-        said: Response = (None, "")
+        response: Response = (None, "")
         async with room:
             for attempt in range(TRIES):
                 request = client.maker.request(alone, number=number + attempt * MOST_TRIED)
@@ -38,18 +38,14 @@ async def scout(client: Client, classes: Sequence[RequestClass]) -> Reached:
                     answer = await asyncio.wait_for(client.one(alone, request), PATIENCE_SECONDS)
                 except TimeoutError:
                     continue
-                said = (answer.status, answer.server) if answer else said
+                response = (answer.status, answer.server) if answer else response
                 if answer and answer.status < 500:
                     break
-        return said
+        return response
 
-    wanted = [
-        (request_class, number) for request_class in classes for number in to_try(request_class)
-    ][:MOST_TRIED]
-    answers = await asyncio.gather(
-        *(one(request_class, number) for request_class, number in wanted)
-    )
-    found: Reached = {}
-    for (request_class, number), said in zip(wanted, answers, strict=True):
-        found.setdefault(request_class["name"], {})[str(number)] = said
-    return found
+    wanted = [(one, number) for one in classes for number in to_try(one)][:MOST_TRIED]
+    responses = await asyncio.gather(*(response_to(*entry) for entry in wanted))
+    reached: Reached = {}
+    for (request_class, number), response in zip(wanted, responses, strict=True):
+        reached.setdefault(request_class["name"], {})[str(number)] = response
+    return reached

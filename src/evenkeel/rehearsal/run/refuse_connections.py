@@ -1,8 +1,8 @@
-"""Have the kernel refuse connections to some endpoints, and take them again.
+"""Lets the kernel refuse connections to some endpoints, and accept them again.
 
-A stub server that stops listening is enough where nothing else listens at its port. A balancer that
-listens at the same port on every address would get those connections itself, in a circle; there a
-routing rule refuses them at once (ip-rule(8): `prohibit`, by address and port, Linux 4.17).
+A stub server can stop to listen where nothing else uses its port. A balancer that listens at the
+same port on every address would get those connections itself, in a loop; there a routing rule
+refuses them at once (ip-rule(8): `prohibit`, by address and port, Linux 4.17).
 
 Standard library only: it runs as root inside the staging container.
 """
@@ -17,13 +17,13 @@ from evenkeel.rehearsal.run import container
 
 _LISTENS = "0A"
 _TCP = 6
-# Before the rule that finds local addresses, which is moved out of the way to _LOCAL.
+# Our rules precede the local rule, moved to _LOCAL.
 _OURS, _LOCAL = 5, 10
 
 
 def wildcard_ports() -> set[int]:
-    """Give the ports that something in this container listens at on every address."""
-    found = set()
+    """Give the ports that something in this container listens at, on every address."""
+    ports = set()
     for name in ("tcp", "tcp6"):
         path = Path("/proc/net", name)
         rows = path.read_text(encoding="ascii").splitlines()[1:] if path.exists() else []
@@ -31,8 +31,8 @@ def wildcard_ports() -> set[int]:
             words = row.split()
             address, _, port = words[1].partition(":")
             if words[3] == _LISTENS and not address.strip("0"):
-                found.add(int(port, 16))
-    return found
+                ports.add(int(port, 16))
+    return ports
 
 
 def refuse(endpoints: Iterable[str]) -> None:
@@ -41,7 +41,7 @@ def refuse(endpoints: Iterable[str]) -> None:
 
 
 def take_again(endpoints: Iterable[str]) -> None:
-    """Take connections to endpoints that were refused before."""
+    """Accept connections to endpoints that were refused before."""
     _rules("del", endpoints)
 
 

@@ -1,6 +1,6 @@
-"""Switches: the host's program takes the candidate live as in production, under steady traffic.
+"""Switches: the host's program activates a release as in production, under steady traffic.
 
-Runs inside the staging container.
+It runs inside the staging container.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evenkeel.rehearsal.protocol.world_types import RequestClass, World
 from evenkeel.rehearsal.run import container
 from evenkeel.rehearsal.stubs.control import StubControl
 
-# During a switch: enough requests that a lost one shows, and processor time left for the switch.
+# Enough requests to show a loss, and time for the switch.
 LOAD_CLIENTS = 16
 LOAD_PAUSE_SECONDS = 0.02
 LOAD_FIRST = 60
@@ -36,15 +36,26 @@ class HostProgram:
         self.world = world
 
     async def call(self, verb: str, *options: str, stdin: bytes = b"") -> StepAnswer:
-        """Call the program with a verb and give its answer with its exit code."""
+        """Call a verb of the program and give its answer; raises Trouble when it does not end."""
         words = container.host_program(self.world["balancer"], verb, *options)
-        return await _command(words, stdin)
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await asyncio.wait_for(process.communicate(stdin), _HOST_SECONDS)
+        except TimeoutError:
+            process.kill()
+            raise container.Trouble(f"{' '.join(words)}: no end within {_HOST_SECONDS} s") from None
+        return container.answer_of(process.returncode or 0, out, err)
 
     async def prepare(self, stubs: StubControl, steady: Sequence[RequestClass]) -> StepAnswer:
-        """Hand the candidate to the host's program, which checks it and touches nothing live.
+        """Give the candidate to the host's program, which checks it and changes nothing live.
 
-        It also tries the ports that the candidate newly listens at. On a real host no server has
-        them; here the stub servers must step aside for that moment, so there is no traffic in it.
+        The program also tries to listen at the candidate's new ports. No server of a real host
+        uses them; here the stub servers must release them meanwhile, so there is no traffic.
         """
         held = {request_class["port"] for request_class in steady}
         ports = {request_class["port"] for request_class in self.world["classes"]} - held
@@ -58,7 +69,7 @@ class HostProgram:
         return answer
 
     async def activate(self) -> StepAnswer:
-        """Activate the candidate the way production does."""
+        """Activate the candidate as production does."""
         options = ["--change", self.world["change_id"], "--release", self.world["release"]]
         base: BaseStart = json.loads(Path(BASE_FILE).read_text())
         lease = ["--lease-seconds", str(container.LEASE_SECONDS)]
@@ -67,24 +78,24 @@ class HostProgram:
         return await self.call("activate", *options, *lease)
 
     async def confirm(self) -> StepAnswer:
-        """Confirm the candidate, so that there is something to go back from."""
+        """Confirm the candidate, so that it can be rolled back."""
         return await self.call("confirm", "--change", self.world["change_id"])
 
 
 async def under_load(
     seed: int, classes: Sequence[RequestClass], *steps: tuple[str, Step]
 ) -> Switch:
-    """Run `steps`, each a name and what makes its coroutine, under steady traffic of `kinds`.
+    """Run `steps`, each a name and a function, under steady traffic of `classes`.
 
-    Stops at the first that is not ok, and goes on with the traffic a little longer.
+    It stops at the first step that fails; the traffic goes on a little longer.
     """
-    # Each visit is a client of its own, so that a steady load meets no limit that no user meets.
-    strangers: list[RequestClass] = [{**request_class, "clients": 0} for request_class in classes]
+    # One client per visit meets no limit of single users.
+    visitors: list[RequestClass] = [{**request_class, "clients": 0} for request_class in classes]
     stop = asyncio.Event()
     sender = load_client.Client(seed + 1)
     load = asyncio.create_task(
         sender.run(
-            request_maker.until(strangers, stop) if classes else (),
+            request_maker.until(visitors, stop) if classes else (),
             concurrency=LOAD_CLIENTS,
             seconds=LOAD_SECONDS,
             pause=LOAD_PAUSE_SECONDS,
@@ -105,18 +116,3 @@ async def under_load(
         stop.set()
         await load
     return {"answers": answers, "seconds": round(seconds, 2), "classes": sender.take()}
-
-
-async def _command(words: Sequence[str], stdin: bytes = b"") -> StepAnswer:
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(stdin), _HOST_SECONDS)
-    except TimeoutError:
-        process.kill()
-        raise container.Trouble(f"{' '.join(words)} did not end") from None
-    return container.answer_of(process.returncode or 0, out, err)

@@ -1,13 +1,13 @@
-"""The trials of a rehearsal: what is tried on the candidate, and again where it looks suspicious.
+"""The trials of a rehearsal, and their repetition where a result looks bad.
 
-A trial that went badly is tried on what was live before, which may be no better, and once more on
-the candidate, which may have had bad luck. Nothing is judged here but what deserves a second look.
-Runs inside the staging container.
+A bad trial is repeated on the base, which may be no better, and once more on the candidate, which
+may have had bad luck. Nothing is judged here except what to repeat. It runs inside the staging
+container.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from evenkeel.host.system.driver import Driver
 from evenkeel.rehearsal.checks import failures
@@ -20,23 +20,23 @@ from evenkeel.rehearsal.stubs.control import StubControl
 
 
 class Trials:
-    """The trials of one bundle, on whatever is live."""
+    """The trials of one bundle, on the release that is live."""
 
     def __init__(self, world: World, client: Client, stubs: StubControl, driver: Driver) -> None:
         self.world, self.client, self.stubs, self.driver = world, client, stubs, driver
 
     async def ask(self) -> Questions:
-        """Ask single questions; a client of their own leaves the other counts alone."""
+        """Send single requests; a client of their own leaves the other counts alone."""
         return await single_requests.ask(Client(self.world["seed"] + 2), self.driver, self.world)
 
     async def first(self, steady: Sequence[RequestClass]) -> FailureRun:
-        """Try the candidate; `steady` are the classes of which every request was answered."""
+        """Try the candidate; `steady` are the classes whose requests were all answered."""
         return await self._fail(self.world, steady)
 
     async def base(
         self, first: FailureRun, before: Phase, steady: Sequence[RequestClass]
     ) -> FailureRun | None:
-        """Try what was live before, where the candidate did badly; None when it did well."""
+        """Try the base where the candidate did badly; None where it did well."""
         pools = failures.suspicious(self.world, first)
         if not pools:
             return None
@@ -46,15 +46,15 @@ class Trials:
     async def again(
         self, first: FailureRun, base: FailureRun | None, steady: Sequence[RequestClass]
     ) -> FailureRun | None:
-        """Try the candidate once more where it did worse than `base`; None when it did not."""
+        """Try the candidate once more where it did worse than `base`; None where it did not."""
         pools = failures.worse(self.world, first, base)
         return await self._fail(self.world, _of(steady, pools)) if pools else None
 
     async def _fail(self, world: World, classes: Sequence[RequestClass]) -> FailureRun:
-        found = await Failing(world, self.client, self.stubs, self.driver, classes).run()
+        run = await Failing(world, self.client, self.stubs, self.driver, classes).run()
         self.client.take()
-        return found
+        return run
 
 
-def _of(classes: Sequence[RequestClass], pools: set[str]) -> list[RequestClass]:
+def _of(classes: Iterable[RequestClass], pools: set[str]) -> list[RequestClass]:
     return [request_class for request_class in classes if request_class["pool"] in pools]

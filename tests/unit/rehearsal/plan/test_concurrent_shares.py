@@ -219,7 +219,7 @@ def test_so_many_are_asked_at_one_time_as_the_balancer_lets_in(balancer, bursts,
     monkeypatch.setattr(probes, "Client", balancer)
     world = world_of(pool_of(100, 100, 100, 50)) | {"seed": 1}
     counted = {kind["name"]: {"servers": {"10.20.0.2:80": 1}} for kind in world["classes"]}
-    asked = probes.under_way(balancer, world, world["classes"], counted)
+    asked = probes.concurrent(balancer, world, world["classes"], counted)
     last = bursts[-1]
     assert asyncio.run(asked) == {
         "web": {
@@ -234,7 +234,7 @@ def test_so_many_are_asked_at_one_time_as_the_balancer_lets_in(balancer, bursts,
 def test_requests_that_another_pool_answers_are_not_asked_at_one_time():
     world = world_of(pool_of(100, 100, 100, 50)) | {"seed": 1}
     counted = {kind["name"]: {"servers": {"10.99.0.1:80": 9}} for kind in world["classes"]}
-    assert asyncio.run(probes.under_way(None, world, world["classes"], counted)) == {}
+    assert asyncio.run(probes.concurrent(None, world, world["classes"], counted)) == {}
 
 
 def test_the_limit_of_a_listener_counts_for_its_pools_alone():

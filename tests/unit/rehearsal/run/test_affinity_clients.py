@@ -75,7 +75,7 @@ def asked(balancer, then, pool, **kinds):
     counted = {"c": {"sent": 9, "answered": 9}}
 
     async def scene():
-        clients = affinity.Visitors(5)
+        clients = affinity.AffinityClients(5)
         found = await clients.before(balancer, kinds, counted)
         world = {"pools": {"web": pool}}
         return found["web"], (await clients.after(then, found, world)).get("web")
@@ -107,8 +107,8 @@ def test_clients_bring_the_cookie_that_they_were_given_before():
 
 
 def test_a_cookie_for_tls_alone_is_not_sent_in_the_clear():
-    assert affinity._kept(["SRV=a; Secure; path=/", "B=1; path=/"], tls=False) == "B=1"
-    assert affinity._kept(["SRV=a; Secure; path=/", "B=1; path=/"], tls=True) == "SRV=a; B=1"
+    assert affinity.kept_cookies(["SRV=a; Secure; path=/", "B=1; path=/"], tls=False) == "B=1"
+    assert affinity.kept_cookies(["SRV=a; Secure; path=/", "B=1; path=/"], tls=True) == "SRV=a; B=1"
 
 
 def test_in_turns_nobody_is_asked_after_the_change():
@@ -148,7 +148,7 @@ def test_in_turns_a_few_clients_are_enough_to_see_it():
 
 def test_only_pools_that_answered_everything_are_asked():
     balancer = Balancer(by_address(2))
-    clients = affinity.Visitors(5)
+    clients = affinity.AffinityClients(5)
     lost = {"c": {"sent": 9, "answered": 8}}
     assert asyncio.run(clients.before(balancer, [kind(80)], lost)) == {}
     assert balancer.asked == []
