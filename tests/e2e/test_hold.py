@@ -148,5 +148,5 @@ def test_a_deploy_that_is_told_of_other_stages_than_were_approved_touches_nothin
     traces = road.traces()
     said = road.play("deploy", change="all-at-once", stages=AT_ONCE)
     assert said.code == EXIT_REFUSED, said.text
-    assert "would not be the one that was approved" in said
+    assert "differs from the one that was approved" in said
     assert road.traces() == traces

@@ -126,9 +126,9 @@ ALTERED = {
     "bundle_altered_after_render": (alter_bundle, "bundle/lb2/haproxy.cfg"),
     "record_altered": (alter_record, "staging.json was altered"),
     "verdict_that_is_not_pass": (alter_verdict, "verdict fail"),
-    "approval_for_another_digest": (approve_another_digest, "is for something else"),
+    "approval_for_another_digest": (approve_another_digest, "is for another state"),
     "approval_by_the_author": (approve_under_the_authors_name, AUTHOR),
-    "rehearsed_again_after_approval": (rehearse_again, "is for something else"),
+    "rehearsed_again_after_approval": (rehearse_again, "is for another state"),
     "without_approval": (approve_nothing, "0 of 1 approvals"),
 }
 

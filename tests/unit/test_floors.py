@@ -12,6 +12,7 @@ PROOF = Path(__file__).parents[2] / "proof" / "evenkeel_proof"
 ROLES = sorted((SOURCE.parents[1] / "roles").glob("balancer_*"))
 FLOORS = {
     "errors": 1,
+    "answers": 1,
     "judge": 1,
     "balancer": 2,
     "host": 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
-from evenkeel.canary.judge_settings import canary_policy
+from evenkeel.canary.judge_settings import canary_settings
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent, shift_findings
 from evenkeel.intent.guardrails import among_those_that_stay
@@ -284,7 +284,7 @@ def test_the_policy_requires_the_touched_pools_and_the_judge_takes_it():
     after = routed(route("a", "api", "/a"), pools=("shop", "api"))
     after["pools"][1]["algorithm"] = {"kind": "hash", "key": "source", "name": None}
     after = normalise(parse_intent(after))
-    policy = canary_policy(after, forecast(before, after), halves)
+    policy = canary_settings(after, forecast(before, after), halves)
     assert policy["pools"]["api"]["required"] is True
     assert policy["pools"]["api"]["tolerance"] == 0.75
     assert policy["pools"]["api"]["judged"] == "share"
@@ -297,7 +297,7 @@ def test_the_policy_does_not_judge_first_by_share_and_follows_the_guardrails_of_
     own = {"shop": {"judged": "requests_only", "required": False, "minimum_requests": 7}}
     first = pool("api", algorithm={"kind": "first"})
     after = full(pools=[pool(), first], guardrails={"pools": own, "error_budget_percent": 2.5})
-    policy = canary_policy(after, forecast(None, after))
+    policy = canary_settings(after, forecast(None, after))
     assert policy["error_budget_percent"] == 2.5
     assert policy["pools"]["api"]["judged"] == "requests_only"
     shop = policy["pools"]["shop"]

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from evenkeel.canary.plan import plan as plan_of
+from evenkeel.change.rollout import StageEntry
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel_proof.simulation.fleet_faults import FAULTS, GOOD
 from evenkeel_proof.simulation.simulated_fleet import Fleet, Went
@@ -56,7 +57,9 @@ def rollout(
     fault: str, plan: str, rate: float, run: int, at_random: bool = False, hosts: int = HOSTS
 ) -> Went:
     """Simulate one rollout over a fleet; the run's number is its seed."""
-    stages = [{"hosts": each, "bake_seconds": bake_seconds(rate)} for each in PLANS[plan]]
+    stages: list[StageEntry] = [
+        {"hosts": each, "bake_seconds": bake_seconds(rate)} for each in PLANS[plan]
+    ]
     names = [f"lb{number:05d}" for number in range(1, hosts + 1)]
     seed = f"{fault} {plan} {rate} {run}"
     return Fleet(NAMES[fault], plan_of(names, stages), rate, seed, at_random).roll_out()

@@ -17,11 +17,11 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from evenkeel.canary.plan import Plan, Stage
 from evenkeel.canary.stage import judge_results
-from evenkeel.canary.watch import CANARY, CONTROL
+from evenkeel.canary.watch import CANARY, CONTROL, WatchResult
 from evenkeel.judge.host_watch import HostWatch
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel_proof.simulation.fleet_faults import EVEN, RARE, SERVERS, WEB, Fault
@@ -197,7 +197,7 @@ class Fleet:
         self.touched -= saved * self.rate * self.fault.touched_part
         return "a host"
 
-    def _results(self, seconds: float) -> dict[str, dict[str, Any]]:
+    def _results(self, seconds: float) -> dict[str, WatchResult]:
         results = {host: _result(host, self.carrying[host]) for host in self.carrying}
         without = self.size - len(self.carrying)
         if without:
@@ -207,7 +207,7 @@ class Fleet:
             results[CONTROLS] = {
                 "host": CONTROLS, "role": CONTROL, "status": "ok", "result": seen,
             }  # fmt: skip
-        return results
+        return cast("dict[str, WatchResult]", results)
 
 
 def _result(name: str, host: Host) -> dict[str, Any]:

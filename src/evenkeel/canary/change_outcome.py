@@ -1,10 +1,11 @@
-"""Account for every host of a change: each ends in exactly one state, and so does the fleet."""
+"""The outcome of a change: each host ends in exactly one state, and so does the fleet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
+from evenkeel.answers import HostError, VerbAnswer
 from evenkeel.canary.plan import Plan
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.ledger import next_after
@@ -20,7 +21,7 @@ from evenkeel.errors import (
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA
 from evenkeel.terminal import table
 
-# What became of a host.
+# The states in which a host ends.
 CONFIRMED = "confirmed"
 REVERTED = "reverted"
 UNTOUCHED = "untouched"
@@ -28,7 +29,7 @@ FAILED = "failed"
 LEFT_OUT = "the deploy left it out"
 BY_ITSELF = "it went back by itself"
 
-# What became of the change, and what its commands exit with.
+# The outcomes of a change, each with its exit code.
 EXIT_CODES = {
     "confirmed": EXIT_OK,
     "refused": EXIT_REFUSED,
@@ -38,7 +39,27 @@ EXIT_CODES = {
     "split": EXIT_SPLIT_FLEET,
 }
 
-Answers = Mapping[str, Mapping[str, Any]]
+
+class KeptAnswer(TypedDict):
+    """One file `hosts/<host>/<verb>.json`; `status` is "ok" or "failed"."""
+
+    host: NotRequired[str]
+    verb: NotRequired[str]
+    status: str
+    result: VerbAnswer
+
+
+class OutcomeBody(TypedDict):
+    """The body of outcome.json: the state of each host, and a note where it needs one."""
+
+    outcome: str
+    exit_code: int
+    hosts: dict[str, str]
+    notes: dict[str, str]
+
+
+Answers = Mapping[str, KeptAnswer]
+"""The answers of one host by verb."""
 
 
 def outcome(
@@ -46,21 +67,31 @@ def outcome(
     results: Mapping[str, Answers],
     verdict: str = FAIL,
     left_out: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Give the body of outcome.json from what each host answered last.
+) -> OutcomeBody:
+    """Give the body of outcome.json from the last answers of each host.
 
     `results` maps a host to its answers to `activate`, `confirm` and `rollback`, as far as there
-    are any: `{"status": ok|failed, "result": {…}}`. `verdict` is the last stage's: a change that
-    went back because too little was measured is inconclusive, not rolled back. `left_out` are the
-    hosts that it was rendered for and that this deploy did not name: confirmed without them, it
-    leaves the fleet in two states.
+    are any. `verdict` is the last stage's: a change that went back because too little was measured
+    is inconclusive, not rolled back. `left_out` are the hosts of the change that this deploy did
+    not name: a change that is confirmed without them leaves the fleet in two states.
     """
-    hosts, notes = {}, {}
+    hosts: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for host in plan.hosts:
         hosts[host], notes[host] = _state(plan, host, results)
     for host in left_out:
         hosts[host], notes[host] = UNTOUCHED, LEFT_OUT
-    word = _word(set(hosts.values()), verdict)
+    states = set(hosts.values())
+    if states == {CONFIRMED}:
+        word = "confirmed"
+    elif CONFIRMED in states:
+        word = "split"
+    elif FAILED in states:
+        word = "rollback_failed"
+    elif states == {UNTOUCHED}:
+        word = "refused"
+    else:
+        word = "inconclusive" if verdict in (INCONCLUSIVE, NO_DATA) else "rolled_back"
     return {"outcome": word, "exit_code": EXIT_CODES[word], "hosts": hosts, "notes": notes}
 
 
@@ -68,23 +99,25 @@ def _state(plan: Plan, host: str, results: Mapping[str, Answers]) -> tuple[str, 
     answers = results.get(host) or {}
     last = next((verb for verb in ("rollback", "confirm", "activate") if answers.get(verb)), "")
     if not last:
-        if _was_reached(plan, host, results):
+        stage = next(stage for stage in plan.stages if host in stage.hosts)
+        # Then the change may have reached this host.
+        if all((results.get(carrier) or {}).get("activate") for carrier in stage.carriers):
             return FAILED, "it gave no answer; if it got the change, its lease takes it back"
         return UNTOUCHED, ""
-    answer = answers[last]
-    result = answer.get("result") or {}
-    worked = answer.get("status") == "ok"
+    result = answers[last].get("result") or {}
+    worked = answers[last].get("status") == "ok"
     if last == "confirm" and worked:
         return CONFIRMED, ""
-    activation = answers.get("activate") or {}
-    said = activation.get("result") or {}
-    # An activation that failed may have gone there and back.
-    there = activation.get("status") == "ok" or said.get("outcome") == REVERTED
+    activation = answers.get("activate")
+    activated: VerbAnswer = (activation.get("result") or {}) if activation else {}
+    # A failed activation may have reverted the change.
+    took_it = bool(activation and activation.get("status") == "ok")
+    took_it = took_it or activated.get("outcome") == REVERTED
     if last == "rollback" and worked and result.get("outcome") != UNTOUCHED:
         return REVERTED, ""
     if last == "rollback" and worked:
-        # A host that no longer has the change when it is asked to give it up, but once took it.
-        return (REVERTED, BY_ITSELF) if there else (UNTOUCHED, _what(said))
+        # It no longer has the change.
+        return (REVERTED, BY_ITSELF) if took_it else (UNTOUCHED, _what(activated))
     if last == "activate" and (result.get("reverted") or result.get("outcome") == REVERTED):
         return REVERTED, BY_ITSELF
     if last == "activate" and worked:
@@ -92,30 +125,13 @@ def _state(plan: Plan, host: str, results: Mapping[str, Answers]) -> tuple[str, 
     return FAILED, _what(result) or f"{last} failed"
 
 
-def _what(result: Mapping[str, Any]) -> str:
-    """Give what a host's refusal or failure says in a sentence; empty when there is none."""
-    return str((result.get("error") or {}).get("what") or "")
+def _what(result: VerbAnswer) -> str:
+    """Give the first sentence of a host's error; empty when there is none."""
+    error: HostError = result.get("error") or {}
+    return str(error.get("what") or "")
 
 
-def _was_reached(plan: Plan, host: str, results: Mapping[str, Answers]) -> bool:
-    """Whether the change may have got to `host`: every host before its stage took it."""
-    stage = next(stage for stage in plan.stages if host in stage.hosts)
-    return all((results.get(before) or {}).get("activate") for before in stage.carriers)
-
-
-def _word(states: set[str], verdict: str) -> str:
-    if states == {CONFIRMED}:
-        return "confirmed"
-    if CONFIRMED in states:
-        return "split"
-    if FAILED in states:
-        return "rollback_failed"
-    if states == {UNTOUCHED}:
-        return "refused"
-    return "inconclusive" if verdict in (INCONCLUSIVE, NO_DATA) else "rolled_back"
-
-
-def recap(folder: ChangeFolder, body: Mapping[str, Any]) -> str:
+def recap(folder: ChangeFolder, body: OutcomeBody) -> str:
     """Draw every host with its outcome, then the change's, then the next command to type."""
     notes = body.get("notes") or {}
     rows = [(host, state, str(notes.get(host) or "")) for host, state in body["hosts"].items()]

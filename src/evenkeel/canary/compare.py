@@ -1,47 +1,53 @@
-"""The canary hosts of a stage against the hosts that still run the old release, over one window.
+"""Compare the hosts with the change to those with the old release, over one window.
 
-Errors and slow answers are proportions, so hosts of different size can be compared. Probes that
-hosts sent themselves are left out of both, where they would hide what happens to real requests.
+Errors and slow answers are proportions, so hosts of different size can be compared. The probes that
+hosts sent themselves are left out: they would hide what happens to real requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
+from evenkeel.answers import Observed
 from evenkeel.judge.error_rates import compare_errors
 from evenkeel.judge.guards import connections_problem
 from evenkeel.judge.latency import LatencyComparison
 from evenkeel.judge.verdict import FAIL, PASS, worst
 
-# A canary may hold so many times the open connections, for its traffic, of any control.
+# A canary's open connections, in those of a control.
 MOST_CONNECTIONS_RATIO = 3.0
-# A comparison per host needs so many requests of it.
+# Fewest requests of a host that can be compared.
 LEAST_REQUESTS = 100
 
-Answer = Mapping[str, Any]
+
+class SlowLimit(TypedDict):
+    """When an answer of a pool is slow, and how many percent of its answers may be."""
+
+    slow_response_seconds: float | None
+    slow_budget_percent: float
 
 
-def errors(changed: Iterable[Answer], controls: Iterable[Answer]) -> dict[str, Any]:
-    """Compare failed requests; result as `judge.compare.compare_errors` gives it."""
+def errors(changed: Iterable[Observed], controls: Iterable[Observed]) -> dict[str, Any]:
+    """Compare failed requests; the result is that of `judge.compare.compare_errors`."""
     return compare_errors(*_sum(changed), *_sum(controls))
 
 
-def _sum(answers: Iterable[Answer]) -> tuple[int, int]:
+def _sum(answers: Iterable[Observed]) -> tuple[int, int]:
     failed = requests = 0
     for answer in answers:
         probe = answer.get("probe") or {}
         seen = max(0, int(answer.get("requests") or 0) - int(probe.get("sent") or 0))
         requests += seen
         bad = max(0, int(answer.get("errors") or 0) - int(probe.get("failed") or 0))
-        # A retried request can fail at more than one server and still be one request.
+        # A retried request can fail at several servers.
         failed += min(seen, bad)
     return failed, requests
 
 
-def slow_limits(intent: Answer) -> dict[str, dict[str, Any]]:
-    """Give each pool's slow_response_seconds and slow_budget_percent of a normalised intent."""
-    limits: dict[str, dict[str, Any]] = {}
+def slow_limits(intent: Mapping[str, Any]) -> dict[str, SlowLimit]:
+    """Give the limit for slow answers of each pool of a normalised intent."""
+    limits: dict[str, SlowLimit] = {}
     guardrails = intent.get("guardrails") or {}
     for pool in intent.get("pools") or []:
         own = guardrails["pools"].get(pool["name"], {}).get("slow_response_seconds")
@@ -53,25 +59,25 @@ def slow_limits(intent: Answer) -> dict[str, dict[str, Any]]:
 
 
 def latency(
-    policies: Mapping[str, Answer], changed: Sequence[Answer], controls: Sequence[Answer]
+    limits: Mapping[str, SlowLimit], changed: Sequence[Observed], controls: Sequence[Observed]
 ) -> dict[str, Any]:
     """Compare the slow answers of each pool that counts them: {pool: result}.
 
-    `policies` is what `slow_limits` gives. The result is
-    that of `judge.latency.LatencyComparison`. No limit on how few there may be: each host answers
-    for its own number of requests.
+    `limits` are those of `slow_limits`. A result is that of `judge.latency.LatencyComparison`. It
+    has no minimum of requests: that is checked for each host.
     """
     results = {}
     pools = sorted({name for answer in changed for name in answer.get("pools") or {}})
     for pool in pools:
-        limit = (policies.get(pool) or {}).get("slow_response_seconds")
+        slow = limits.get(pool)
+        limit = slow["slow_response_seconds"] if slow else None
         ours, theirs = _answers(changed, pool), _answers(controls, pool)
-        if limit is None or ours is None:
+        if slow is None or limit is None or ours is None:
             continue
         comparison = LatencyComparison(
             [limit],
             limit,
-            budget_percent=float(policies[pool]["slow_budget_percent"]),
+            budget_percent=float(slow["slow_budget_percent"]),
             minimum_requests=0,
         )
         comparison.update(ours, theirs or [0, 0])
@@ -79,33 +85,34 @@ def latency(
     return results
 
 
-def _answers(answers: Iterable[Answer], pool: str) -> list[int] | None:
-    """Give how many answers of `pool` were fast and slow over all hosts; None when none counts."""
-    rows = [((answer.get("pools") or {}).get(pool) or {}).get("answers") for answer in answers]
-    counted = [row for row in rows if row]
+def _answers(answers: Iterable[Observed], pool: str) -> list[int] | None:
+    """Give the fast and slow answers of `pool` over all hosts; None when no host counts them."""
+    pools = [answer["pools"][pool] for answer in answers if pool in (answer.get("pools") or {})]
+    counted = [times for row in pools if (times := row.get("answers"))]
     if not counted:
         return None
-    timed, slow = (sum(int(row[key]) for row in counted) for key in ("timed", "slow"))
+    timed = sum(int(times["timed"]) for times in counted)
+    slow = sum(int(times["slow"]) for times in counted)
     return [max(0, timed - slow), slow]
 
 
-def latency_verdict(results: Mapping[str, Answer]) -> str:
-    """Give what the comparisons together say of the stage.
+def latency_verdict(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Give the worst verdict of the comparisons.
 
-    What was not timed does not count: that there was traffic at all is the hosts' own verdict.
+    A pool without timed answers does not count: the hosts' own verdicts need traffic.
     """
     return worst(
         [str(row["verdict"]) for row in results.values() if row["canary_requests"]] or [PASS]
     )
 
 
-def connections(changed: Mapping[str, Answer], controls: Iterable[Answer]) -> list[str]:
-    """Give each host that holds far more open connections than its traffic explains.
+def connections(changed: Mapping[str, Observed], controls: Iterable[Observed]) -> list[str]:
+    """Give a sentence for each host with far more open connections than its traffic explains.
 
-    Those of a control are scaled by the two hosts' requests of the window: a host with twice the
+    The connections of a control are scaled by the requests of the two hosts: a host with twice the
     traffic may hold twice the connections.
     """
-    others = [(*_open(answer),) for answer in controls]
+    others = [_open(answer) for answer in controls]
     problems = []
     for host, answer in changed.items():
         held, requests = _open(answer)
@@ -121,21 +128,23 @@ def connections(changed: Mapping[str, Answer], controls: Iterable[Answer]) -> li
     return problems
 
 
-def _open(answer: Answer) -> tuple[int | None, int]:
+def _open(answer: Observed) -> tuple[int | None, int]:
     held = answer.get("open_connections")
     return None if held is None else int(held), int(answer.get("requests") or 0)
 
 
 def decided(
-    error_result: Answer, latencies: Mapping[str, Answer], held: Sequence[str]
+    error_result: Mapping[str, Any],
+    latencies: Mapping[str, Mapping[str, Any]],
+    failures: Sequence[str],
 ) -> list[str]:
     """Give the verdicts that these comparisons add to those of the hosts.
 
     Errors that are not clearly worse add nothing, because each host judges its own. Slow answers
-    over the budget that nobody can compare do: only `pass` goes on.
+    over the budget without a control to compare do add one: only `pass` goes on.
     """
     return [
         *([FAIL] if error_result["verdict"] == FAIL else []),
         latency_verdict(latencies),
-        *([FAIL] if held else []),
+        *([FAIL] if failures else []),
     ]

@@ -1,23 +1,25 @@
-"""The shares of a pool over all hosts that carry a change, judged beside each host's own."""
+"""The shares of each pool summed over all hosts that carry a change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from evenkeel.answers import Observed, ObservedPool
 from evenkeel.judge.share import ShareJudge
 from evenkeel.judge.verdict import FAIL
 
-Result = Mapping[str, Any]
+SumResult = dict[str, Any]
+"""The result of `judge.share.ShareJudge` for a sum, with its unit and whether it is required."""
 
 
-def over(answers: Iterable[Result]) -> dict[str, Any]:
-    """Judge each pool's requests per server over all hosts together.
+def over(answers: Iterable[Observed]) -> dict[str, SumResult]:
+    """Judge the requests per server of each pool, summed over all hosts.
 
-    Many balancers, each within its band, can agree on the same victim. What a server should get of
-    the sum is what each host intends for it, weighed by that host's requests.
+    Many balancers, each within its band, can overload the same server. The share that a server
+    should get of the sum is the mean of the hosts' intended shares, weighted by their requests.
     """
-    rows: dict[str, list[Result]] = {}
+    rows: dict[str, list[ObservedPool]] = {}
     for answer in answers:
         for pool, row in (answer.get("pools") or {}).items():
             if isinstance(row.get("share"), Mapping):
@@ -25,8 +27,8 @@ def over(answers: Iterable[Result]) -> dict[str, Any]:
     return {pool: _pool(pool, rows[pool]) for pool in sorted(rows)}
 
 
-def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
-    """Judge one pool over all hosts; `rows` are its parts of the hosts' observe results."""
+def _pool(pool: str, rows: list[ObservedPool]) -> SumResult:
+    """Judge one pool over all hosts; `rows` has the pool of each host."""
     counts: dict[str, int] = {}
     intended: dict[str, float] = {}
     seen = any(one.get("segment_requests") for row in rows for one in row["servers"].values())
@@ -36,12 +38,12 @@ def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
         for name, one in servers.items():
             counts[name] = counts.get(name, 0) + int(one["segment_requests"])
             intended[name] = intended.get(name, 0.0) + total * float(one["intended"])
-    facts = rows[0]["share"]
+    facts = rows[0]["share"] or {}
     share = ShareJudge(
         intended,
         tolerance=float(facts["tolerance"]),
         alpha=float(facts["pass_alpha"]),
-        # Each host answers for its own number of requests.
+        # Each host checks its own minimum.
         minimum_requests=0,
         pool=f"{pool} over all hosts",
         exempt=[
@@ -60,16 +62,15 @@ def _pool(pool: str, rows: list[Result]) -> dict[str, Any]:
 
 
 def decisive(
-    pools: Mapping[str, Result], answers: Sequence[Result], proved: Sequence[Result]
-) -> list[Result]:
-    """Give the sums that a stage must heed; of one host the sum says nothing more.
+    pools: Mapping[str, SumResult], answers: Sequence[Observed], proved: Sequence[Observed]
+) -> list[SumResult]:
+    """Give the sums that count for a stage; the sum of one host says nothing new.
 
-    A `fail` over all `answers` (`pools` are their sums) counts whatever each host says. To prove
-    that the shares are right, of a pool that needs it, only those count that have `proved` their
-    own: not carriers for which the stage was too short.
+    A `fail` in `pools`, the sums of all `answers`, counts always. A required pool passes on the
+    hosts in `proved` alone: it leaves out carriers for which the stage was too short.
     """
-    whole = pools if len(answers) > 1 else {}
-    failed = {name: pool for name, pool in whole.items() if pool["verdict"] == FAIL}
-    settled = whole if len(proved) == len(answers) else over(proved) if len(proved) > 1 else {}
+    sums = pools if len(answers) > 1 else {}
+    failed = {name: pool for name, pool in sums.items() if pool["verdict"] == FAIL}
+    settled = sums if len(proved) == len(answers) else over(proved) if len(proved) > 1 else {}
     proving = {name: pool for name, pool in settled.items() if pool["required"]}
     return list({**proving, **failed}.values())

@@ -1,11 +1,11 @@
-"""A stage that waits for a person: what was held, until when, and that somebody let it go on.
+"""A stage that waits for a person: until when it is held, and who let the deploy go on.
 
     canary/<n>.json  >  canary/<n>.hold.json  >  canary/<n>.resume.json
 
-A stage without a clear verdict is held by one long lease on every host that carries the change, so
-a person who never comes is silence, and the hosts go home by themselves. Going on needs nothing but
-these records and the hosts' own word that they still carry the change. Both records stand beside
-the chain: the record of the next stage names the one of this stage, as ever.
+A stage without a clear verdict is held by one long lease on every host that carries the change.
+When no person decides, the lease ends and the hosts revert by themselves. To go on, these records
+are enough, and the hosts' answer that they still carry the change. Both records are beside the
+chain: the record of the next stage names the record of this stage as always.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from evenkeel import __version__
-from evenkeel.canary.plan import Plan
+from evenkeel.answers import Status, Statuses
+from evenkeel.canary.change_outcome import KeptAnswer
+from evenkeel.canary.plan import CONFIRM, Plan
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import SHORTEST_LEASE_SECONDS
@@ -26,29 +28,42 @@ from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA
 from evenkeel.records import Record, read_record, utc_now, write_record
 
 HOLD_RECORD, RESUME_RECORD = "hold", "resume"
-CONFIRM = "confirm"
 HELD = "held"
 
-Object = Mapping[str, Any]
+
+class HoldBody(TypedDict):
+    """The body of canary/<n>.hold.json: the end of each lease in seconds, `until` in UTC."""
+
+    stage: int
+    verdict: str
+    until: str
+    remaining_seconds: dict[str, float]
+
+
+class GoneOn(TypedDict):
+    """Who let a deploy go on, and the sha256 of the record of it."""
+
+    person: str
+    sha256: str
 
 
 def may_be_held(verdict: object) -> bool:
-    """Whether a stage with this verdict may wait for a person; one that failed never does."""
+    """Whether a stage with this verdict may wait for a person; a failed stage never does."""
     return verdict in (INCONCLUSIVE, NO_DATA)
 
 
 def hold_path(folder: ChangeFolder, number: int) -> Path:
-    """Where it is written that stage `number` is held."""
+    """The record that stage `number` is held."""
     return folder.plan_json.with_name(f"{number}.hold.json")
 
 
 def resume_path(folder: ChangeFolder, number: int) -> Path:
-    """Where it is written that a person let the deploy go on after stage `number`."""
+    """The record that a person let the deploy go on after stage `number`."""
     return folder.plan_json.with_name(f"{number}.resume.json")
 
 
 def forget(folder: ChangeFolder, number: int) -> None:
-    """Remove what an earlier attempt left of a hold of stage `number`."""
+    """Remove the records of an earlier attempt's hold of stage `number`."""
     resume_path(folder, number).unlink(missing_ok=True)
     hold_path(folder, number).unlink(missing_ok=True)
 
@@ -56,32 +71,33 @@ def forget(folder: ChangeFolder, number: int) -> None:
 def hold(
     folder: ChangeFolder,
     number: int,
-    renewed: Mapping[str, Object],
+    renewed: Mapping[str, KeptAnswer],
     leased: Sequence[str],
     now: datetime,
-) -> dict[str, Any]:
+) -> HoldBody:
     """Write that stage `number` is held and give the record's body.
 
-    `renewed` is what hosts answered to the long lease; those in `leased` have to have it. Raises
-    Inconclusive when one of them has not: then the change goes back instead.
+    `renewed` has the hosts' answers to the renewal with the long lease. Raises Inconclusive when a
+    host of `leased` does not have it: then the change goes back instead.
     """
-    answers = {host: renewed.get(host) or {} for host in leased}
-    without = [host for host, answer in answers.items() if answer.get("status") != "ok"]
+    without = [
+        host for host in leased if host not in renewed or renewed[host].get("status") != "ok"
+    ]
     if without:
         raise Inconclusive(
             f"Stage {number} of {folder.change_id} cannot be held, so it goes back",
             where=", ".join(without)[:500],
             wanted="the longer lease on every host that carries the change",
             got="no answer, or a refusal",
-            next_step="see what these hosts said above",
+            next_step="read what these hosts answered above",
         )
     started = utc_now()
     stage = ledger.verify_chain(folder, ledger.CANARY, stage=number).canary[-1]
-    left = {host: float(answers[host]["result"]["remaining_seconds"]) for host in leased}
+    left = {host: float(renewed[host]["result"]["remaining_seconds"]) for host in leased}
     until = now + timedelta(seconds=min(left.values(), default=0.0))
-    body = {
+    body: HoldBody = {
         "stage": number,
-        "verdict": stage.body.get("verdict"),
+        "verdict": str(stage.body.get("verdict")),
         "until": until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "remaining_seconds": left,
     }
@@ -101,31 +117,31 @@ def open_hold(folder: ChangeFolder) -> Record | None:
 
 
 def let_go_on(folder: ChangeFolder, number: int) -> bool:
-    """Whether a person let the deploy go on after stage `number`, and on exactly that record."""
+    """Whether a person let the deploy go on after stage `number`, on exactly this record."""
     return hold_path(folder, number).exists() and _resumed(folder, number)
 
 
-def who_let_go_on(folder: ChangeFolder, number: int) -> dict[str, Any]:
-    """Give what the next stage's record keeps of a person who let the deploy go on; {} if none."""
+def who_let_go_on(folder: ChangeFolder, number: int) -> GoneOn | None:
+    """Give who let the deploy go on after stage `number`, for the record of the next stage."""
     if not number or not let_go_on(folder, number):
-        return {}
+        return None
     record = _read_resume(folder, number)
-    return {"let_go_on": {"person": record.body["person"], "sha256": record.sha256}}
+    return {"person": record.body["person"], "sha256": record.sha256}
 
 
 def resume(
     folder: ChangeFolder,
     plan: Plan,
     start_at: str,
-    answers: Mapping[str, Object],
+    answers: Statuses,
     person: str,
     *,
     write: bool,
 ) -> int:
-    """Let a held deploy go on at the stage `start_at` (or `confirm`); give the stage that was held.
+    """Let a held deploy go on at the stage `start_at` (or `confirm`); give the held stage.
 
-    `answers` maps hosts to their answers to `status`. Raises Refused when nothing is held, when the
-    held stage is not the one before `start_at`, or when a host does not carry the change any more.
+    Raises Refused when nothing is held, when the held stage is not the one before `start_at`, or
+    when a host does not carry the change any more.
     """
     number = ledger.last_stage(folder)
     path = hold_path(folder, number)
@@ -153,7 +169,7 @@ def resume(
 
 
 def _require_carried(
-    folder: ChangeFolder, held: Record, hosts: Sequence[str], answers: Mapping[str, Object]
+    folder: ChangeFolder, held: Record, hosts: Sequence[str], answers: Statuses
 ) -> None:
     """Raise Refused unless each of `hosts` still has the change live, confirmed or under lease."""
     entries = folder.manifest()["hosts"]
@@ -174,7 +190,7 @@ def _require_carried(
         )
 
 
-def _why_not_carried(change: str, release: str, answer: Object) -> str:
+def _why_not_carried(change: str, release: str, answer: Status) -> str:
     live, pending = answer.get("live") or {}, answer.get("pending") or {}
     last = answer.get("last") or {}
     if not live:
@@ -211,7 +227,7 @@ def _read_hold(folder: ChangeFolder, number: int) -> Record:
     stage = ledger.verify_chain(folder, ledger.CANARY, stage=number).canary[-1]
     if (record.previous, record.body.get("stage")) != (stage.sha256, number):
         raise Refused(
-            "The record of the hold does not fit the stage that was held",
+            "The record of the hold does not fit the held stage",
             where=str(path),
             wanted=f"previous {stage.sha256}",
             got=f"previous {record.previous}",
@@ -220,7 +236,7 @@ def _read_hold(folder: ChangeFolder, number: int) -> Record:
     return record
 
 
-def _record(kind: str, before: Record, body: Object, started: str) -> Record:
+def _record(kind: str, before: Record, body: Mapping[str, object], started: str) -> Record:
     return Record(
         record=kind,
         change_id=before.change_id,

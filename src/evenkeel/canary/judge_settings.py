@@ -1,29 +1,64 @@
-"""The judge's policy for a canary, from its intent: what is counted, against what, how strictly."""
+"""The judge's settings for a canary, from its intent: units, tolerances and minimums."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from evenkeel.intent.guardrails import limit
 from evenkeel.intent.share_forecast import SPREAD_OTHERWISE, Spread, taking_traffic
 
-# False alarms of the share test of a whole canary watch: one in a hundred.
+# False alarms per watch of the share test.
 ALPHA = 0.01
-# At one sample a second; a shorter queue is a moment.
+# In seconds: a shorter queue is no problem.
 LEAST_QUEUE_SAMPLES = 5
-Data = Mapping[str, Any]
 
 
-def canary_policy(intent: Data, effect: Data, spread: Spread | None = None) -> dict[str, Any]:
+class PoolSettings(TypedDict):
+    """How one pool is judged: in which unit, against which shares, how strictly."""
+
+    tolerance: float
+    minimum_requests: int
+    minimum_active_servers: int
+    judged: str
+    unit: str
+    required: bool
+    intended: NotRequired[dict[str, float]]
+    few_clients_fail: NotRequired[bool]
+    queue_limit: NotRequired[int]
+    queue_samples: NotRequired[int]
+
+
+class JudgeSettings(TypedDict):
+    """How one host is judged; `watched_hosts` and `probe` come with the stage."""
+
+    alpha: float
+    tolerance: float
+    minimum_requests: int
+    error_budget_percent: float
+    minimum_active_servers: int
+    default_required: bool
+    pools: dict[str, PoolSettings]
+    watched_hosts: NotRequired[int]
+    probe: NotRequired[dict[str, Any]]
+
+
+def canary_settings(
+    intent: Mapping[str, Any], effect: Mapping[str, Any], spread: Spread | None = None
+) -> JudgeSettings:
     """Give the judge's policy for a canary with `intent`, from the `effect` that was forecast.
 
-    A pool that the change touches has to be measured (`required`); another may be idle. What is
-    counted is what the pool assigns: connections of tcp, new clients of a hash and of stickiness,
-    else requests. Pools whose share depends on who the clients are get the wider tolerance; `first`
-    and a hash whose ring nobody knows are not judged by share. The intent's guardrails for a pool
-    go before both.
+    A pool that the change touches is `required`: it needs traffic; another may be idle. The unit
+    is what the pool assigns: connections for tcp, new clients for a hash or stickiness, else
+    requests. Pools whose shares depend on the clients get the wider tolerance. The algorithm
+    `first`, and a hash with an unknown ring, are not judged by share. The intent's guardrails for a
+    pool override all of these.
+
+    The longest queue that may last has as many requests as the servers take at one time: a request
+    behind so many waits until every server has answered once. A pool whose queue is longer in every
+    sample, for more than the queue's timeout, drops requests. Without a limit on every server there
+    is no queue.
     """
     guardrails = intent["guardrails"]
     touched = set(effect["touched_pools"])
@@ -36,38 +71,17 @@ def canary_policy(intent: Data, effect: Data, spread: Spread | None = None) -> d
         "default_required": False,
         "pools": {
             pool["name"]: _pool_policy(intent, pool, touched, spread)
-            for pool in sorted(intent["pools"], key=lambda one: str(one["name"]))
+            for pool in sorted(intent["pools"], key=lambda pool: str(pool["name"]))
         },
     }
 
 
-def _unit(pool: Data) -> str:
-    """Give what a pool assigns, which is what its shares are counted in."""
-    if pool["stickiness"] or pool["algorithm"]["kind"] == "hash":
-        return "clients"
-    return "connections" if pool["mode"] == "tcp" else "requests"
-
-
-def _queue(intent: Data, pool: Data) -> dict[str, Any]:
-    """Give the longest queue that may stay: one request more for each place that there is.
-
-    Who waits behind as many waits for a whole round of answers; in every sample for longer than the
-    queue's own timeout, that is a pool that gives requests up. Without a limit on every server
-    nothing waits, and there is nothing to guard.
-    """
-    places = [server["max_connections"] for server in taking_traffic(pool)]
-    if not places or None in places:
-        return {}
-    samples = max(LEAST_QUEUE_SAMPLES, math.ceil(intent["timeouts"]["queue_seconds"]) + 1)
-    return {"queue_limit": sum(places), "queue_samples": samples}
-
-
 def _pool_policy(
-    intent: Data, pool: Data, touched: set[str], spread: Spread | None
-) -> dict[str, Any]:
+    intent: Mapping[str, Any], pool: Mapping[str, Any], touched: set[str], spread: Spread | None
+) -> PoolSettings:
     name, kind = pool["name"], pool["algorithm"]["kind"]
     own = intent["guardrails"]["pools"].get(name, {})
-    # Lines that stick clients are stickiness, whoever wrote them.
+    # Hand-written lines can stick clients too.
     sticky = bool(pool["stickiness"] or pool.get(SPREAD_OTHERWISE))
     affinity = sticky or kind in ("hash", "least_connections")
     ring = None
@@ -79,15 +93,24 @@ def _pool_policy(
         key = "affinity_share_tolerance" if affinity else "share_tolerance"
         tolerance = intent["guardrails"][key]
     required = own.get("required")
-    return {
+    by_clients = pool["stickiness"] or kind == "hash"
+    settings: PoolSettings = {
         "tolerance": tolerance,
         "minimum_requests": limit(intent, name, "minimum_requests"),
         "minimum_active_servers": limit(intent, name, "minimum_active_servers"),
         "judged": own.get("judged") or ("requests_only" if unjudged else "share"),
-        "unit": _unit(pool),
+        "unit": "clients" if by_clients else "connections" if pool["mode"] == "tcp" else "requests",
         "required": name in touched if required is None else required,
-        **({"intended": dict(ring)} if ring else {}),
-        # Of clients who stick only the new ones are counted: there few say nothing.
-        **({"few_clients_fail": True} if kind == "hash" and not pool["stickiness"] else {}),
-        **_queue(intent, pool),
     }
+    if ring:
+        settings["intended"] = dict(ring)
+    # With stickiness only new clients count: few prove nothing.
+    if kind == "hash" and not pool["stickiness"]:
+        settings["few_clients_fail"] = True
+    places = [server["max_connections"] for server in taking_traffic(pool)]
+    if places and None not in places:
+        settings["queue_limit"] = sum(places)
+        settings["queue_samples"] = max(
+            LEAST_QUEUE_SAMPLES, math.ceil(intent["timeouts"]["queue_seconds"]) + 1
+        )
+    return settings

@@ -1,43 +1,41 @@
-"""What a fleet rollback undoes, decided from what the hosts say of themselves.
+"""The change that a rollback of the fleet undoes, from the status of the hosts.
 
-Pure. A rollback names the change that it undoes, so that repeating it after it was interrupted
-brings the rest of the fleet back instead of taking the first hosts one release further.
+A rollback names this change. So an interrupted rollback that is repeated takes the other hosts
+back, and not the first hosts one release further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
+from evenkeel.answers import Generation, Statuses
 from evenkeel.errors import UNREADABLE, Refused
 from evenkeel.records import check_change_id
 
 
-def change_to_undo(answers: Mapping[str, Mapping[str, Any]]) -> str:
+def change_to_undo(answers: Statuses) -> str:
     """Give the change that went live last on any host of the fleet.
 
-    `answers` maps a host to its answer to `status`. An unconfirmed change goes before a confirmed
-    one. A host whose answer is of a shape that no program of ours gives has no say. Raises Refused
-    when no host carries a change that it could go back from.
+    An unconfirmed change counts as later than a confirmed one. An answer of another shape is
+    ignored. Raises Refused when no host carries a change.
     """
-    found: list[tuple[bool, str, str]] = []
+    changes: list[tuple[bool, str, str]] = []
     for answer in answers.values():
-        # One host that is broken, or somebody's, must not keep the fleet from going back.
+        # One broken host must not stop the rollback.
         with suppress(Refused, *UNREADABLE):
-            pending = answer.get("pending") or {}
-            generations = answer.get("generations") or [{}]
-            confirmed = generations[-1]
-            if pending.get("change"):
-                found.append((True, "", check_change_id(pending["change"])))
+            pending = answer.get("pending")
+            generations = answer.get("generations") or []
+            confirmed: Generation = generations[-1] if generations else {}
+            if pending and pending.get("change"):
+                changes.append((True, "", check_change_id(pending["change"])))
             elif confirmed.get("change"):
                 since = str(confirmed["confirmed"])
-                found.append((False, since, check_change_id(confirmed["change"])))
-    if not found:
+                changes.append((False, since, check_change_id(confirmed["change"])))
+    if not changes:
         raise Refused(
             "There is no change to undo on any host",
             where=", ".join(sorted(answers))[:300],
             wanted="a host whose live release came from a change",
             next_step="look at the fleet: ansible-playbook playbooks/status.yml",
         )
-    return max(found)[2]
+    return max(changes)[2]

@@ -1,4 +1,4 @@
-"""One change and its files: what is rendered, how it differs, who approved it, where it stands.
+"""One change and its files: what is rendered, how it differs, who approved it, its records.
 
 bundle = render_fleet(intents, role_dir=..., fleet=all_hosts)   # bundle.py: files and releases
 plan = manifest(change_id, author, "haproxy", bundle, bases)    # its sha256 is the change's digest

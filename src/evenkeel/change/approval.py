@@ -1,9 +1,9 @@
-"""Approval: a second person signs for exactly what was rehearsed.
+"""Approval: a second person signs exactly what was rehearsed.
 
-The signed document is the approval's record itself: it binds the change id, the digest, the record
-of the rehearsal, what was live on each host, every file the approver was shown, and an expiry. Both
-persons are names in the file of allowed signers, so that nobody is two by a name made up.
-Rollback never asks for an approval.
+The signed document is the record of the approval. It binds the change id, the digest, the record of
+the rehearsal, the live release of each host, every file that the approver saw, and an expiry.
+Author and approver are both listed in the file of allowed signers, so one person cannot act as two
+under an invented name. A rollback needs no approval.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DEFAULT_VALID_HOURS = 72
 class Approval:
     """One valid approval of the change `digest`.
 
-    Times are ISO 8601 UTC; `changed` is False when it was there before.
+    Times are ISO 8601 UTC; `changed` is False when it existed before.
     """
 
     person: str
@@ -56,7 +56,7 @@ class Approval:
 
 
 def require_rehearsed(folder: ChangeFolder) -> Record:
-    """Give the rehearsal's record when the bundle is unaltered and the verdict is pass.
+    """Give the record of a rehearsal that passed, of a bundle that is unaltered.
 
     Raises Refused otherwise.
     """
@@ -82,25 +82,25 @@ def approve(
     *,
     valid_hours: float = DEFAULT_VALID_HOURS,
     now: datetime | None = None,
-    seen: Mapping[str, Any] | None = None,
+    seen: approval_view.Binding | None = None,
 ) -> Approval:
-    """Sign for the change as `person` and leave `approvals/<person>.json` and its signature.
+    """Sign the change as `person`: write `approvals/<person>.json` and its signature.
 
-    A valid approval of the same person is kept as it is. Raises Refused, before anything is
-    written, for every approval that `verify` would not count, and when it would bind anything else
-    than what `seen` has of the copy that the person looked at (`approval_view.binding`).
+    A valid approval of the same person is kept. Raises Refused, before anything is written, for
+    every approval that `verify` would not count, and when the approval would bind something else
+    than `seen`: what the person saw (`approval_view.binding`).
     """
     if not 0 < valid_hours <= LONGEST_VALID_HOURS:
         raise Refused(
-            "An approval cannot be valid for so long",
+            "An approval cannot be valid for that long",
             wanted=f"more than 0 and at most {LONGEST_VALID_HOURS} hours",
             got=f"{valid_hours:g}",
-            next_step=f"leave it out for {DEFAULT_VALID_HOURS} hours, or give --valid-hours",
+            next_step=f"give --valid-hours, or leave it out for {DEFAULT_VALID_HOURS} hours",
         )
     moment = now or datetime.now(UTC)
-    there = given_before(folder, person, key, signers, now=moment)
-    if there:
-        return there
+    existing = given_before(folder, person, key, signers, now=moment)
+    if existing:
+        return existing
     staging, path = require_rehearsed(folder), folder.approvals / f"{person}.json"
     record = Record(
         record=ledger.APPROVAL,
@@ -119,11 +119,11 @@ def approve(
     if seen is not None:
         again = ledger.next_command(folder.change_id, ledger.APPROVAL)
         for name, wanted in seen.items():
-            _require_same(name, wanted, _said(record).get(name), path, again)
+            _require_same(name, wanted, _bound_by(record).get(name), path, again)
     armoured = signature.sign(record.encode(), key)
     used = signature.verify(record.encode(), armoured, person, signers)
     require_second_key(folder, person, used, signers)
-    # The signature first: a document without its signature would be refused, the reverse is inert.
+    # A signature without its document has no effect.
     write_atomically(path.with_name(f"{path.name}.sig"), armoured)
     write_record(path, record)
     expires = str(record.body["expires"])
@@ -133,9 +133,9 @@ def approve(
 def given_before(
     folder: ChangeFolder, person: str, key: Path, signers: Path, *, now: datetime | None = None
 ) -> Approval | None:
-    """Give the valid approval of `person` that is there, or None when `key` is to sign a new one.
+    """Give the valid approval of `person`, or None when `key` would sign a new one.
 
-    Nothing is signed or written. Raises Refused for what `approve` refuses before the key signs.
+    Nothing is signed or written. Raises Refused for what `approve` refuses before it signs.
     """
     check_person(person)
     staging = require_rehearsed(folder)
@@ -143,7 +143,7 @@ def given_before(
     require_second_person(folder, person)
     path = folder.approvals / f"{person}.json"
     if path.exists():
-        # One that is void (expired, or of an earlier rehearsal) is replaced by the new one.
+        # A void approval is replaced by the new one.
         with suppress(Refused):
             return _examine(folder, staging, path, signers, None, now or datetime.now(UTC))
     require_listed(person, signers)
@@ -159,10 +159,10 @@ def verify(
     revoked: Path | None = None,
     now: datetime | None = None,
 ) -> list[Approval]:
-    """Give the valid approvals when they are at least `required`, by distinct persons and keys.
+    """Give the valid approvals of distinct persons and keys, at least `required` of them.
 
-    The change may have been rendered to need more. Raises Refused when they are fewer, with the
-    reason for each one that does not count.
+    The change may have been rendered to need more. Raises Refused when there are fewer, with the
+    reason for each approval that does not count.
     """
     moment = now or datetime.now(UTC)
     staging = require_rehearsed(folder)
@@ -172,11 +172,11 @@ def verify(
     void: dict[str, Refused] = {}
     for path in sorted(folder.approvals.glob("*.json")):
         try:
-            found = _examine(folder, staging, path, signers, revoked, moment)
-            twin = next((a for a in valid.values() if a.fingerprint == found.fingerprint), None)
+            given = _examine(folder, staging, path, signers, revoked, moment)
+            twin = next((a for a in valid.values() if a.fingerprint == given.fingerprint), None)
             if twin:
-                raise one_key_two_names(found.person, twin.person, found.fingerprint)
-            valid[found.person.casefold()] = found
+                raise one_key_two_names(given.person, twin.person, given.fingerprint)
+            valid[given.person.casefold()] = given
         except Refused as error:
             void[path.stem] = error
     if len(valid) >= required:
@@ -192,7 +192,7 @@ def _examine(
     revoked: Path | None,
     now: datetime,
 ) -> Approval:
-    """Give the approval in `path` when it counts; raises Refused with the reason otherwise."""
+    """Give the approval in `path` if it counts; raises Refused with the reason otherwise."""
     again = ledger.next_command(folder.change_id, ledger.APPROVAL)
     person = check_person(path.stem)
     record = read_record(path, kind=ledger.APPROVAL, next_step=again)
@@ -204,9 +204,18 @@ def _examine(
         **approval_view.bound(folder),
     }
     for name, wanted in bound.items():
-        _require_same(name, wanted, _said(record).get(name), path, again)
+        _require_same(name, wanted, _bound_by(record).get(name), path, again)
     require_second_person(folder, person)
-    armoured = _read_signature(path.with_name(f"{path.name}.sig"), again)
+    sig = path.with_name(f"{path.name}.sig")
+    try:
+        armoured = read_file(sig, LARGEST_BYTES)
+    except OSError as error:
+        raise Refused(
+            "The approval has no signature",
+            where=str(sig),
+            got=str(error.strerror),
+            next_step=again,
+        ) from None
     used = signature.verify(record.encode(), armoured, person, signers, revoked)
     require_second_key(folder, person, used, signers)
     expires = str(record.body.get("expires"))
@@ -229,8 +238,8 @@ def _examine(
     return Approval(person, used, record.started, expires, record.digest)
 
 
-def _said(record: Record) -> dict[str, Any]:
-    """What the record of an approval binds, by the names that a person reads."""
+def _bound_by(record: Record) -> dict[str, Any]:
+    """What the record of an approval binds, by the names in messages."""
     return {
         **record.body,
         "change_id": record.change_id,
@@ -245,30 +254,18 @@ def _require_same(name: str, wanted: Any, got: Any, path: Path, next_step: str) 
             _require_same(f"{name} {key}", wanted.get(key), got.get(key), path, next_step)
     elif wanted != got:
         raise Refused(
-            f"The approval {path.stem} is for something else: its {name} moved",
+            f"The approval {path.stem} is for another state: its {name} differs",
             where=str(path),
             wanted=f"{name} {wanted}",
             got=f"{name} {got}",
-            next_step=f"look at the change as it is now, then {next_step}",
+            next_step=f"review the change as it is now, then {next_step}",
         )
-
-
-def _read_signature(path: Path, next_step: str) -> bytes:
-    try:
-        return read_file(path, LARGEST_BYTES)
-    except OSError as error:
-        raise Refused(
-            "The approval has no signature",
-            where=str(path),
-            got=str(error.strerror),
-            next_step=next_step,
-        ) from None
 
 
 def _too_few(
     folder: ChangeFolder, valid: int, required: int, void: Mapping[str, Refused]
 ) -> Refused:
-    ask = ledger.next_command(folder.change_id, ledger.APPROVAL)
+    again = ledger.next_command(folder.change_id, ledger.APPROVAL)
     if len(void) == 1 and not valid:
         return next(iter(void.values()))
     what = f"The change {folder.change_id} has {valid} of {required} approvals"
@@ -278,13 +275,13 @@ def _too_few(
             where=str(folder.approvals),
             wanted=f"{required} by persons other than {folder.author()}",
             got=str(valid),
-            next_step=ask,
+            next_step=again,
         )
     problems = [
         Problem(f"approvals/{person}.json", error.wanted or "a valid approval", error.what)
         for person, error in void.items()
     ]
-    return Problems(what, problems, where=str(folder.path), next_step=ask)
+    return Problems(what, problems, where=str(folder.path), next_step=again)
 
 
 def _is_after(text: str, now: datetime) -> bool:

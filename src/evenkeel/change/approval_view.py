@@ -1,10 +1,10 @@
-"""What an approver is shown of a change, and what the signature binds of it."""
+"""What an approver sees of a change, and what the signature binds of that."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from evenkeel.change import findings, ledger, rollout
 from evenkeel.change.difference import fleet_diff
@@ -18,18 +18,18 @@ from evenkeel.records import (
     write_atomically,
 )
 
-# Beside the rehearsal's record.
+# The files that an approver sees, beside the rehearsal's record.
 SHOWN = ("change.json", "diff.txt", "forecast.json", findings.FILE, rollout.FILE)
-# What every render leaves.
+# Every render writes these.
 _ALWAYS = ("change.json", "diff.txt", "forecast.json")
 
 
 def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
-    """Copy what an approver is shown of a change into the folder `into`, and give the copy.
+    """Copy what an approver sees of a change into the folder `into`, and give the copy.
 
-    Who can write into the change's folder cannot write there: it stays what it is from the look to
-    the signature, and its bundle is the one of its manifest. Raises Refused for a file that is not
-    one of ours.
+    A person who can write into the change's folder cannot write there. So the copy does not change
+    between the review and the signature, and its bundle fits its manifest. Raises Refused for a
+    file that is not one of ours.
     """
     copy = ChangeFolder(into / folder.change_id)
     with readable("The bundle of the change", folder.path):
@@ -39,15 +39,15 @@ def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
         if folder.profile_json.exists():
             shutil.copyfile(folder.profile_json, copy.profile_json, follow_symlinks=False)
     for path in (folder.manifest_json, folder.render_json, folder.staging_json):
-        _, data = read_value(path, what=f"The file {path.name}", next_step="validate it again")
-        write_atomically(copy.path / path.name, data)
+        content = read_value(path, what=f"The file {path.name}", next_step="validate it again")[1]
+        write_atomically(copy.path / path.name, content)
     for name in SHOWN:
-        found = _file(folder.path / name)
-        if found is not None:
-            write_atomically(copy.path / name, found)
+        data = _file(folder.path / name)
+        if data is not None:
+            write_atomically(copy.path / name, data)
         elif name in _ALWAYS:
             raise Refused(
-                f"The file {name} is missing, so nobody could be shown what they sign for",
+                f"The file {name} is missing, so an approver cannot see what they sign",
                 where=str(folder.path / name),
                 next_step="render the change again",
             )
@@ -56,33 +56,48 @@ def copy_to_look_at(folder: ChangeFolder, into: Path) -> ChangeFolder:
 
 
 def difference(copy: ChangeFolder) -> str:
-    """Give the difference between what was live and what ships, from the files themselves.
+    """Give the difference between base and bundle, from the files themselves.
 
-    diff.txt says it too, but is a file of its own: who wrote it could say anything there.
+    diff.txt has it too, but anyone who can write there could have changed it.
     """
+
+    def files(folder: Path) -> dict[str, bytes]:
+        paths = sorted(folder.rglob("*")) if folder.is_dir() else []
+        return {str(path.relative_to(folder)): read_file(path) for path in paths if path.is_file()}
+
     base, bundle = (
-        {host: _files(top / host) for host in copy.hosts()} for top in (copy.base, copy.bundle)
+        {host: files(top / host) for host in copy.hosts()} for top in (copy.base, copy.bundle)
     )
     return fleet_diff(base, bundle)
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    paths = sorted(folder.rglob("*")) if folder.is_dir() else []
-    return {str(path.relative_to(folder)): read_file(path) for path in paths if path.is_file()}
+class Bound(TypedDict):
+    """What an approval binds beside the digest and the rehearsal; `shown` has sha256 by file."""
+
+    author: str
+    bases: dict[str, str | None]
+    shown: dict[str, str | None]
 
 
-def binding(copy: ChangeFolder) -> dict[str, Any]:
-    """Give all that an approval of `copy` binds: for `approve` to demand that it still is so."""
+class Binding(Bound):
+    """Everything that an approval binds; `rehearsal` is the sha256 of its record."""
+
+    digest: str
+    rehearsal: str
+
+
+def binding(copy: ChangeFolder) -> Binding:
+    """Give everything that an approval of `copy` binds; `approve` requires that it still does."""
     staging = ledger.verify_chain(copy, ledger.STAGING).tip
     return {"digest": staging.digest, "rehearsal": staging.sha256, **bound(copy)}
 
 
-def bound(folder: ChangeFolder) -> dict[str, Any]:
+def bound(folder: ChangeFolder) -> Bound:
     """Give what an approval binds beside the digest and the rehearsal.
 
-    Raises Refused for a file that an approver could not have been shown.
+    Raises Refused for a file that cannot be shown to an approver.
     """
-    shown = {}
+    shown: dict[str, str | None] = {}
     for name in SHOWN:
         data = _file(folder.path / name)
         shown[name] = None if data is None else sha256_of(data)
@@ -90,9 +105,9 @@ def bound(folder: ChangeFolder) -> dict[str, Any]:
 
 
 def _file(path: Path) -> bytes | None:
-    """Give a file that the approver is shown; None when it is not there.
+    """Give the bytes of a file that the approver sees; None without it.
 
-    Raises Refused when it is none of ours.
+    Raises Refused when it is not one of ours.
     """
     try:
         data = read_file(path, LARGEST_RECORD_BYTES + 1)

@@ -1,10 +1,9 @@
 """From the intents of a fleet to the exact files of each host, and the manifest that names them.
 
-Rendering is a pure function of an intent and an order; hosts with the same two share one release.
-Every freshly loaded balancer begins with the first server of a pool, so the order is rotated by
-host: a host's order is its position in the sorted list of all hosts, modulo the number of orders.
-So a fleet that is loaded at one time spreads its first requests, and one intent has at most that
-many different bundles, however many hosts there are.
+Rendering is a pure function of an intent and an order; hosts with the same two share one release. A
+freshly loaded balancer begins with the first server of a pool, so the order is rotated by host: it
+is the host's position among all sorted hosts, modulo the number of orders. So the first requests of
+a fleet that is loaded at once are spread, and one intent has no more bundles than orders.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.balancer.dialect import Dialect, load_dialect
-from evenkeel.change.declarations import KEY
+from evenkeel.change.declarations import DeclaredRows
 from evenkeel.change.difference import redact, unified_diff
-from evenkeel.change.folder import PROFILE_KEY
+from evenkeel.change.folder import FileFacts, Manifest
 from evenkeel.change.printer import Printer
 from evenkeel.change.release_archive import release_archive
 from evenkeel.errors import Problem, Problems, Refused
@@ -43,10 +42,10 @@ FILE_MODE = "0640"
 
 @dataclass(frozen=True)
 class FleetBundle:
-    """What `render_fleet` gives, by host.
+    """The files of each host.
 
-    `files` maps a file's name to its exact bytes, `releases` is the content address of a host's
-    files, `intents` is the normalised intent. Hosts with the same release share the same objects.
+    `files` maps a file's name to its bytes, `releases` has the sha256 of a host's files, `intents`
+    the normalised intent. Hosts with the same release share the same objects.
     """
 
     files: Mapping[str, Mapping[str, bytes]]
@@ -79,11 +78,11 @@ def render_fleet(
     `role_dir` is the balancer's role. `template` replaces the role's own template and gets the same
     variables and `intent`. `fleet` names all hosts of the fleet: give it when `intents` holds only
     some of them (`--limit`), so that a host's order does not depend on which others are rendered.
-    `by_hand` has the files of hosts that are configured by hand: they ship as they are, and what
-    the role reads in them stands in the place of an intent.
+    `by_hand` has the files of hosts that are configured by hand: they ship unchanged, and what the
+    role reads in them takes the place of an intent.
 
-    Raises Problems for an intent that is wrong or that the balancer cannot do, and Refused for a
-    template that fails, prints something else the second time, or prints more than the intent says.
+    Raises Problems for an intent that is invalid or that the balancer does not support, and Refused
+    for a template that fails, prints something else the second time, or adds to the intent.
     """
     dialect = load_dialect(role_dir)
     printer = Printer(dialect, template)
@@ -93,7 +92,7 @@ def render_fleet(
     addresses: dict[tuple[int, int], str] = {}
     files, releases = {}, {}
     for host in sorted(intents):
-        # Equal intents are one object after _normalised, so the object stands for the content.
+        # Equal intents are one object after _normalised.
         key = (id(wanted[host]), orders[host])
         if key not in rendered:
             rendered[key] = render_files(wanted[host], orders[host], dialect, printer)
@@ -126,7 +125,7 @@ def _normalised(
                 by_object[id(raw)] = _accepted(raw, host, dialect, by_content)
             result[host] = by_object[id(raw)]
         except Problems as found:
-            # Each host has its own objects, so problems repeat.
+            # Ansible copies the intent for each host.
             wrong.setdefault(found.problems, []).append(host)
     if wrong:
         raise _refusal(wrong)
@@ -146,7 +145,7 @@ def _accepted(
 
 
 def _refusal(wrong: Mapping[tuple[Problem, ...], Sequence[str]]) -> Problems:
-    """Give the error for hosts by their intents' problems; of several, each names its hosts."""
+    """Give one error for all hosts; each problem names its hosts when they differ."""
     hosts = sorted(host for group in wrong.values() for host in group)
     several = len(wrong) > 1
     problems = [
@@ -180,7 +179,7 @@ def render_files(
             where=printer.where,
             wanted="the sections, servers and lines of the intent and nothing else",
             got="; ".join(misprints[:10])[:500],
-            next_step="this is a problem of the role's template or dialect; report it",
+            next_step="this is an error in the role's template or dialect; report it",
         )
     return {name: text.encode() for name, text in texts.items()}
 
@@ -191,31 +190,27 @@ def manifest(
     balancer_kind: str,
     bundle: FleetBundle,
     bases: Mapping[str, str | None],
-    declared: Mapping[str, Any] | None = None,
+    declared: DeclaredRows | None = None,
     profile: bytes | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Give the manifest of a change: every file and intent of every host by sha256, and no time.
 
-    The intent is bound as well as what was rendered from it: its guardrails and route tests decide
-    what the rehearsal demands. `bases` maps a host to the release that was live when this was
-    rendered, or None; `declared` is what the change declares beside its intents, `profile` the
-    bytes of the traffic profile that its rehearsal follows. The sha256 of `canonical_json` of the
-    manifest is the digest of the change.
+    It binds the intent as well as the files, because guardrails and route tests decide what the
+    rehearsal checks. `bases` maps a host to the release that was live at render, or None.
+    `declared` has the waivers and intended shifts, `profile` the bytes of the traffic profile. The
+    sha256 of `canonical_json` of the manifest is the digest of the change.
     """
-    # Hosts share their files, so each distinct set is hashed once.
-    facts: dict[str, dict[str, Any]] = {}
+    # Hosts share objects, so hash each distinct one once.
+    facts: dict[str, dict[str, FileFacts]] = {}
     for release, hosts in bundle.hosts_of().items():
         files = bundle.files[hosts[0]]
         facts[release] = {
             name: {"sha256": sha256_of(data), "size": len(data), "mode": FILE_MODE}
             for name, data in sorted(files.items())
         }
-    # Hosts of one intent share the object, so each distinct one is hashed once.
     objects = {id(intent): intent for intent in bundle.intents.values()}
     sums = {key: sha256_of(canonical_json(intent)) for key, intent in objects.items()}
-    return {
-        **({KEY: dict(declared)} if declared else {}),
-        **({PROFILE_KEY: sha256_of(profile)} if profile else {}),
+    value: Manifest = {
         "schema_version": SCHEMA_VERSION,
         "change_id": change_id,
         "author": author,
@@ -230,3 +225,8 @@ def manifest(
             for host, release in sorted(bundle.releases.items())
         },
     }
+    if declared:
+        value["declared"] = declared
+    if profile:
+        value["traffic_profile"] = sha256_of(profile)
+    return value

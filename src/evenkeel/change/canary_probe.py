@@ -1,8 +1,8 @@
-"""Requests that a canary host sends itself, for a fleet that has too few of its own.
+"""Probes: requests that a canary host sends itself, for a fleet with too little traffic.
 
-`canary_probe` of the inventory is `{listener, path, host, requests_per_second}`. It is bound with
-the rollout, so whoever approves has seen what is sent, and how often. The host sends them to a
-listener of its own (evenkeel.host.system.probe); how many it sent stands beside what it counted.
+`canary_probe` of the inventory is `{listener, path, host, requests_per_second}`. Approvals bind it
+with the rollout, so the approver has seen what is sent, and how often. The host sends probes to its
+own listener (evenkeel.host.system.probe) and counts them beside the other requests.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from evenkeel.errors import Problem
 
 Probe = Mapping[str, Any]
-# What a listener's own address takes without being a load worth the name.
+# Probes must not become a load.
 MOST_PER_SECOND = 50
-# The same that the on-host program demands: a value never becomes a line of its own.
+# The on-host program requires the same forms.
 _FORMS = {
     "listener": (re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"), "the name of a listener"),
     "path": (re.compile(r"/[!-~]{0,500}"), "a path of printed characters, from its first /"),
@@ -26,14 +26,14 @@ _DEFAULTS = {"path": "/", "host": "localhost", "requests_per_second": 5}
 
 
 def completed(value: Any) -> Any:
-    """Give a `canary_probe` with its defaults; what is no mapping as it is, None for nothing."""
+    """Give a `canary_probe` with its defaults; None without one, an invalid value as it is."""
     if value in (None, "", {}):
         return None
     return {**_DEFAULTS, **value} if isinstance(value, Mapping) else value
 
 
 def probe_problems(probe: Any) -> list[Problem]:
-    """Give what is wrong in a completed `canary_probe`."""
+    """Give every invalid value of a completed `canary_probe`."""
     if probe is None:
         return []
     if not isinstance(probe, Mapping):
@@ -57,7 +57,7 @@ def probe_problems(probe: Any) -> list[Problem]:
 
 
 def misplaced(probe: Probe | None, intents: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
-    """Give the hosts of `intents` without a listener that the probe could be sent to."""
+    """Give a problem for each host whose intent has no listener for the probe."""
     if probe is None:
         return []
     return [

@@ -1,7 +1,7 @@
-"""What a change declares beside its intents: waivers of rules, and shifts of share that are wanted.
+"""What a change declares beside its intents: waivers of rules, and intended shifts of shares.
 
-Both lie in the manifest, so that the digest binds them: another waiver is another change, which is
-rehearsed and approved anew. Whoever approves sees each with its reason.
+Both are in the manifest, so the digest binds them: another waiver is another change, which is
+rehearsed and approved again. The approver sees each with its reason.
 """
 
 from __future__ import annotations
@@ -9,20 +9,46 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from evenkeel.errors import Problem, Problems
 from evenkeel.records import LONGEST_TEXT
 
 KEY = "declared"
-# Checks of the rehearsal whose findings are waived as those of rules; render knows none of them.
+# Checks of the rehearsal that a change can waive.
 OF_THE_REHEARSAL = ("asked",)
 _MOST = 200
 
 
+class WaiverRow(TypedDict):
+    """A waiver as the manifest holds it."""
+
+    rule: str
+    subject: str
+    reason: str
+    until: NotRequired[str]
+
+
+class ShiftRow(TypedDict):
+    """An intended shift as the manifest holds it."""
+
+    pool: str
+    server: str
+    reason: str
+    points: NotRequired[float]
+    to_percent: NotRequired[float]
+
+
+class DeclaredRows(TypedDict, total=False):
+    """Everything that a change declares, as the manifest holds it."""
+
+    waivers: list[WaiverRow]
+    intended_shifts: list[ShiftRow]
+
+
 @dataclass(frozen=True, order=True)
 class Waiver:
-    """A finding of a rule that may stand: its rule, its subject, why, and until which day."""
+    """A finding that does not stop the change: its rule and subject, the reason, the last day."""
 
     rule: str
     subject: str
@@ -30,15 +56,15 @@ class Waiver:
     until: str = ""
 
     def holds(self, today: str) -> bool:
-        """Whether its day is not over; days are text as 2026-12-31."""
+        """Whether its last day is not over; days are text as 2026-12-31."""
         return not self.until or self.until >= today
 
 
 @dataclass(frozen=True, order=True)
 class Shift:
-    """A shift of a server's share that is wanted: by at most so many points, or to a share.
+    """An intended shift of a server's share: by at most `points`, or to `to_percent`.
 
-    One of `points` and `to_percent` is given.
+    One of the two is given.
     """
 
     pool: str
@@ -55,22 +81,23 @@ class Declared:
     waivers: tuple[Waiver, ...] = ()
     intended_shifts: tuple[Shift, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give it as the manifest holds it; what is not given is left out."""
-        return {
+    def as_dict(self) -> DeclaredRows:
+        """Give it as the manifest holds it; an empty value is left out."""
+        rows = {
             name: [
-                {key: value for key, value in vars(one).items() if value not in (None, "")}
-                for one in getattr(self, name)
+                {key: value for key, value in vars(row).items() if value not in (None, "")}
+                for row in getattr(self, name)
             ]
             for name in ("waivers", "intended_shifts")
             if getattr(self, name)
         }
+        return cast("DeclaredRows", rows)
 
 
-def read(values: Mapping[str, Any]) -> Declared:
-    """Give what `values` (`waivers`, `intended_shifts`: lists of mappings) declare, sorted.
+def read(values: Mapping[str, object]) -> Declared:
+    """Read `waivers` and `intended_shifts`, lists of mappings, and give them sorted.
 
-    Raises Problems naming everything in them that has no meaning.
+    Raises Problems that names every invalid value.
     """
     problems: list[Problem] = []
     waivers = [
@@ -98,18 +125,18 @@ def read(values: Mapping[str, Any]) -> Declared:
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> Declared:
-    """Give what a manifest declares; a change without the key declares nothing."""
+    """Read what a manifest declares; without the key it is nothing."""
     return read(manifest.get(KEY) or {})
 
 
 def _rows(
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     name: str,
     needed: tuple[str, ...],
     optional: tuple[str, ...],
     problems: list[Problem],
 ) -> Iterable[dict[str, Any]]:
-    """Give the rows that are right; add a problem for each that is not."""
+    """Give the valid rows; add a problem for each other one."""
     rows = values.get(name) or []
     if not isinstance(rows, list) or len(rows) > _MOST:
         wanted = f"a list of at most {_MOST} mappings with {', '.join(needed)}"
@@ -134,15 +161,13 @@ def _row_problems(
         yield Problem(f"{path}.{key}"[:80], f"one of {', '.join((*needed, *optional))}", "this key")
     for key in needed:
         value = row.get(key)
-        if not isinstance(value, str) or not value.strip() or not _is_short(value):
+        text = value if isinstance(value, str) and value.isprintable() else ""
+        if not text.strip() or len(text) > LONGEST_TEXT:
             yield Problem(f"{path}.{key}", f"1 to {LONGEST_TEXT} printed characters", _shown(value))
     if row.get("until") is not None and not _is_a_day(row["until"]):
         yield Problem(f"{path}.until", "a date such as 2026-12-31", _shown(row["until"]))
-    if "points" in optional:
-        yield from _shift_problems(row, path)
-
-
-def _shift_problems(row: Mapping[str, Any], path: str) -> Iterable[Problem]:
+    if "points" not in optional:
+        return
     given = [key for key in ("points", "to_percent") if row.get(key) is not None]
     if len(given) != 1:
         yield Problem(path, "points or to_percent", " and ".join(given) or "neither")
@@ -151,10 +176,6 @@ def _shift_problems(row: Mapping[str, Any], path: str) -> Iterable[Problem]:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 <= value <= 100:
             yield Problem(f"{path}.{key}", "a number from 0 to 100", _shown(value))
-
-
-def _is_short(text: str) -> bool:
-    return text.isprintable() and len(text) <= LONGEST_TEXT
 
 
 def _is_a_day(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""What a change alters in the files, as a person reads it, without the secrets in them."""
+"""The difference that a change makes in the files, for people, without secrets."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 
 HIDDEN = "[redacted]"
-# In a difference: hidden, and not what is live.
+# In a difference: hidden, and other than the live value.
 HIDDEN_CHANGED = "[redacted:changed]"
 
-# Lines that say where traffic goes, in a configuration or in a difference of one: an approver has
-# to see them whole, whatever their names are. Only credentials within an address are hidden there.
+# Approvers must see these lines completely, credentials excepted.
 _STRUCTURE = re.compile(
     r"[+\- ]?\s*(?:server|backend|frontend|listen|use_backend|default_backend)(?=\s)"
 )
-# One word of a configuration: quoted parts, escapes and plain letters, a lone quote as it is.
+# One word: quoted parts, escapes, plain letters.
 _PARTS = r"""(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|["'\\]|[^\s;"'\\]%s)+"""
 _WORD = r"(?!\[redacted)" + _PARTS % ""
 _WORDS = rf"(?!\[redacted){_PARTS % '|;'}(?:\s+(?!\}}|if\s|unless\s){_PARTS % '|;'})*"
-# Words that a secret follows, in the configuration of any balancer. What comes after them on the
-# line is hidden, or only the word itself where more follows that is worth reading.
+# Hide the word after these, or the rest.
 _SECRET_WORD = re.compile(
     r"(?i)\b(?P<head>(?:insecure-)?password|passwd|secret|token|api[_-]?key|passphrase)"
     rf"(?P<gap>\s*[=:]\s*|\s+){_WORD}"
@@ -29,15 +27,12 @@ _SECRET_REST = re.compile(
     r"(?i)\b(?P<head>stats\s+auth|(?:proxy-)?authorization|auth_basic_user|cookie:)"
     r"(?P<gap>\s+|\s*[=:]\s*)(?!\[redacted)\S.*$"
 )
-# A header or cookie whose value lets somebody in, by its name; the name is taken whole or not at
-# all. (Possessive quantifiers say so too, but Python 3.11.2, which Debian 12 has, matches them
-# wrongly.)
+# Headers and cookies that grant access. (Possessive quantifiers fail on Python 3.11.2.)
 _LETS_IN = (
     r"(?=[^\s()]*?(?:auth|token|secret|passw|api-?_?key|session|credential|signature|jwt))"
     r"[^\s()]*(?![^\s()])"
 )
-# What such a header is compared with or set to: `hdr(X-Auth-Token) -m str -- …`. The flags are
-# taken as they were first found, so that none of them is given back as a word of the value.
+# Flags before a value: `hdr(X-Auth-Token) -m str -- …`, matched atomically.
 _FLAGS = r"(?=(?P<flags>(?:\s+-m\s+\w+|\s+-[a-z](?=\s))*(?:\s+--(?=\s))?))(?P=flags)"
 _SECRET_HEADER = re.compile(
     rf"(?i)(?P<head>\b(?:\w+\.)?(?:f?hdr|s?cook)\w*\({_LETS_IN}\)\S*{_FLAGS}"
@@ -52,8 +47,8 @@ _PRIVATE_KEY = re.compile(
 def redact(text: str) -> str:
     """Give `text` with passwords, tokens, credentials and private keys replaced by a mark.
 
-    Lines that name servers, pools and listeners stay whole, but for credentials in an address.
-    What is redacted already stays as it is.
+    In lines that name servers, pools and listeners only the credentials in an address are replaced.
+    Redacted text stays as it is.
     """
     return "\n".join(_redacted(line) for line in _without_keys(text).split("\n"))
 
@@ -74,16 +69,13 @@ def unified_diff(
 ) -> str:
     """Give the unified difference between two sets of files (name to bytes), by name.
 
-    A file that is on one side only is compared with nothing. The secrets in it are hidden, unless
-    `redact` is false: then a person reads what a person may read. A hidden value that is not the
-    live one is marked as changed, so that no change is hidden with its value.
+    A file on one side only is compared with an empty one. Secrets are hidden unless `redact` is
+    false. A hidden value that differs from the live one is marked as changed, so that hiding the
+    value does not hide the change.
     """
     parts: list[str] = []
     for name in sorted({*base_files, *new_files}):
-        old, new = (
-            _lines(files[name], redact) if name in files else []
-            for files in (base_files, new_files)
-        )
+        old, new = (_lines(files.get(name, b""), redact) for files in (base_files, new_files))
         before = [shown for _, shown in old]
         after = _marked(new, old)
         parts += difflib.unified_diff(
@@ -103,7 +95,7 @@ def fleet_diff(
 ) -> str:
     """Give the redacted difference of every host of `after` (host to files); equal ones once."""
     groups: dict[str, list[str]] = {}
-    # Hosts share their files, and to compare takes much longer than to see that they do.
+    # Comparing is slow, and many hosts have equal files.
     known: dict[object, str] = {}
     for host in sorted(after):
         live, new = before.get(host) or {}, after[host]

@@ -1,8 +1,8 @@
-"""Policy: what no traffic can show, found in a change before anything of it runs.
+"""The findings of policy rules: what no traffic can show, found before anything runs.
 
-Two sources give findings of one shape: the role reads the exact files (`Dialect.rules`),
-`intent.policy_rules` reads the intent. A finding stops the change unless it is live already or the
-change waives it with a reason; the rest is told. The result is `policy.json`, which approvals bind.
+Two sources give them: the role reads the exact files (`Dialect.rules`), `intent.policy_rules` reads
+the intent. A finding stops the change unless it is live already, or the change waives it with a
+reason; other findings are reported. The result is `policy.json`, which approvals bind.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from evenkeel.balancer.dialect import Dialect
-from evenkeel.change.declarations import OF_THE_REHEARSAL, Declared, Waiver, of_manifest
+from evenkeel.balancer.types import Finding
+from evenkeel.change.declarations import (
+    OF_THE_REHEARSAL,
+    Declared,
+    DeclaredRows,
+    Waiver,
+    of_manifest,
+)
 from evenkeel.change.difference import redact
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Problem, Problems
@@ -22,23 +29,50 @@ from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json
 
 FILE = "policy.json"
-Data = Mapping[str, Any]
+Intent = Mapping[str, Any]  # its schema is the model in intent.model
 _WITHOUT_END = "out-without-end"
 _SHOWN = 6
 
 
+class JudgedFinding(Finding):
+    """A finding with its hosts, and the reason of its waiver or ""."""
+
+    hosts: list[str]
+    waived: str
+
+
+class PolicyFile(TypedDict):
+    """What policy.json holds. `unused_waivers` have no finding, or are over."""
+
+    schema_version: int
+    day: str
+    declared: DeclaredRows
+    findings: list[JudgedFinding]
+    unused_waivers: list[dict[str, str]]
+
+
+class PolicyCheck(TypedDict):
+    """One check of staging.json."""
+
+    id: str
+    title: str
+    verdict: str
+    numbers: dict[str, int]
+    reasons: list[str]
+
+
 @dataclass(frozen=True)
 class Host:
-    """What is judged of one host: its files and intent, and what is live (None where unknown).
+    """The files and intent of one host, and the live ones (None where unknown).
 
     Hosts with the same `key` are alike and judged once. Without `judges_intent` only the files
-    are.
+    are judged.
     """
 
     files: Mapping[str, bytes]
-    intent: Data
+    intent: Intent
     base_files: Mapping[str, bytes] | None = None
-    base_intent: Data | None = None
+    base_intent: Intent | None = None
     key: str = ""
     judges_intent: bool = True
 
@@ -48,12 +82,12 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def of_host(dialect: Dialect, host: Host, day: str) -> list[dict[str, Any]]:
-    """Give what breaks a rule in the files and the intent of one host, what stops first."""
+def of_host(dialect: Dialect, host: Host, day: str) -> list[Finding]:
+    """Give the findings in the files and the intent of one host, those that stop first."""
     found: list[dict[str, Any]] = []
     if host.judges_intent:
         found += policy_findings(host.intent, host.base_intent, day)
-    # The file cannot say until when; where the intent knows the server, its word counts.
+    # The intent says until when, the file cannot.
     known = {
         (pool["name"], server["name"])
         for pool in host.intent["pools"]
@@ -65,30 +99,28 @@ def of_host(dialect: Dialect, host: Host, day: str) -> list[dict[str, Any]]:
         for one in dialect.rules(host.files, host.base_files)
         if one["rule"] != _WITHOUT_END or (one["pool"], one["server"]) not in known
     ]
-    return sorted(found, key=lambda one: (one["severity"], one["rule"], one["subject"]))
+    ordered = sorted(found, key=lambda one: (one["severity"], one["rule"], one["subject"]))
+    return cast("list[Finding]", ordered)
 
 
-def judge(
-    hosts: Mapping[str, Host], dialect: Dialect, declared: Declared, day: str
-) -> dict[str, Any]:
-    """Give what `policy.json` holds: `declared`, `findings` with `hosts`, `waived`.
-
-    `waived` is a waiver's reason, or "". `unused_waivers` have no finding, or are over.
-    """
+def judge(hosts: Mapping[str, Host], dialect: Dialect, declared: Declared, day: str) -> PolicyFile:
+    """Give the content of `policy.json` for these hosts and the waivers in `declared`."""
     groups: dict[str, list[str]] = {}
     for name, host in sorted(hosts.items()):
         groups.setdefault(host.key or f"host {name}", []).append(name)
-    merged: dict[str, dict[str, Any]] = {}
+    merged: dict[str, JudgedFinding] = {}
     for names in groups.values():
-        for one in of_host(dialect, hosts[names[0]], day):
-            where = repr({**one, "line": None, "text": ""})
-            merged.setdefault(where, {**one, "hosts": []})["hosts"] += names
+        for finding in of_host(dialect, hosts[names[0]], day):
+            same = repr({**finding, "line": None, "text": ""})
+            new: JudgedFinding = {**finding, "hosts": [], "waived": ""}
+            merged.setdefault(same, new)["hosts"] += names
     used: set[Waiver] = set()
-    for one in merged.values():
-        waiver = _waiver(one, declared.waivers, day)
-        one["waived"] = waiver.reason if waiver else ""
-        one["hosts"].sort()
-        used |= {waiver} if waiver else set()
+    for judged in merged.values():
+        judged["hosts"].sort()
+        waiver = _waiver(judged, declared.waivers, day)
+        if waiver:
+            judged["waived"] = waiver.reason
+            used.add(waiver)
     unused = [
         vars(waiver)
         for waiver in declared.waivers
@@ -103,11 +135,11 @@ def judge(
     }
 
 
-def of_folder(folder: ChangeFolder, dialect: Dialect, day: str) -> dict[str, Any]:
-    """Judge the files of a change anew, with what its manifest declares.
+def of_folder(folder: ChangeFolder, dialect: Dialect, day: str) -> PolicyFile:
+    """Judge the files of a change again, with the waivers in its manifest.
 
-    What was found in its intents is taken from `policy.json`: comparing them needs the intent of
-    what was live, which only render knows. The bundle has to be verified before.
+    The findings in its intents come from `policy.json`: to compare them needs the live intent,
+    which only render has. The caller verifies the bundle before.
     """
     hosts = {}
     for name, entry in folder.manifest()["hosts"].items():
@@ -122,32 +154,37 @@ def of_folder(folder: ChangeFolder, dialect: Dialect, day: str) -> dict[str, Any
     result = judge(hosts, dialect, of_manifest(folder.manifest()), day)
     if (folder.path / FILE).is_file():
         known = {(one["rule"], one["subject"]) for one in result["findings"]}
-        written = read_json(
-            folder.path / FILE, what=f"The file {FILE}", next_step="render the change again"
-        )
         result["findings"] += [
-            one for one in written["findings"] if (one["rule"], one["subject"]) not in known
+            one for one in load(folder)["findings"] if (one["rule"], one["subject"]) not in known
         ]
     return result
 
 
-def _waiver(finding: Data, waivers: Iterable[Waiver], day: str) -> Waiver | None:
+def load(folder: ChangeFolder) -> PolicyFile:
+    """Read policy.json; raises Refused when it is missing or damaged."""
+    value = read_json(
+        folder.path / FILE, what=f"The file {FILE}", next_step="render the change again"
+    )
+    return cast("PolicyFile", value)
+
+
+def _waiver(finding: Finding, waivers: Iterable[Waiver], day: str) -> Waiver | None:
     if finding["severity"] != STOP:
         return None
     for waiver in waivers:
-        alike = (waiver.rule, waiver.subject) == (finding["rule"], finding["subject"])
-        if alike and waiver.holds(day):
+        fits = (waiver.rule, waiver.subject) == (finding["rule"], finding["subject"])
+        if fits and waiver.holds(day):
             return waiver
     return None
 
 
-def stops(result: Data) -> list[Data]:
+def stops(result: PolicyFile) -> list[JudgedFinding]:
     """Give the findings that stop the change."""
     return [one for one in result["findings"] if one["severity"] == STOP and not one["waived"]]
 
 
-def require_no_stop(result: Data) -> None:
-    """Raise Problems, with each rule's id, line, reason and next step, where a rule stops."""
+def require_no_stop(result: PolicyFile) -> None:
+    """Raise Problems, with each rule's id, line, reason and next step, when a rule stops."""
     found = stops(result)
     if not found:
         return
@@ -161,18 +198,18 @@ def require_no_stop(result: Data) -> None:
     )
 
 
-def where(finding: Data) -> str:
+def where(finding: Finding) -> str:
     """Give the rule, the subject and the line of a finding."""
     line = f" ({finding['file']} line {finding['line']})" if finding["line"] else ""
     return f"{finding['rule']}: {finding['subject']}{line}"
 
 
-def checks(result: Data, hosts: Sequence[str]) -> list[dict[str, Any]]:
-    """Give the checks of staging.json: one for each rule that found something on `hosts`.
+def checks(result: PolicyFile, hosts: Sequence[str]) -> list[PolicyCheck]:
+    """Give the checks of staging.json: one for each rule with a finding on `hosts`.
 
-    What is waived or only told passes, with what was found as its reasons.
+    A rule whose findings are waived, or only reported, passes with them as its reasons.
     """
-    rows: dict[str, list[Data]] = {}
+    rows: dict[str, list[JudgedFinding]] = {}
     for one in result["findings"]:
         if set(one["hosts"]) & set(hosts):
             rows.setdefault(one["rule"], []).append(one)
@@ -191,7 +228,7 @@ def checks(result: Data, hosts: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _check(rule: str, found: Sequence[Data]) -> dict[str, Any]:
+def _check(rule: str, found: Sequence[JudgedFinding]) -> PolicyCheck:
     stop = [one for one in found if one["severity"] == STOP and not one["waived"]]
     lines = [in_words(one) for one in sorted(found, key=lambda one: one not in stop)]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
@@ -209,8 +246,8 @@ def _check(rule: str, found: Sequence[Data]) -> dict[str, Any]:
     }
 
 
-def in_words(finding: Data) -> str:
-    """Give a finding as a person reads it, in one line."""
+def in_words(finding: JudgedFinding) -> str:
+    """Give a finding in one line for people."""
     words = f"{where(finding)}: {finding['got']}"
     if finding["waived"]:
         return f"waived: {words}; because: {finding['waived']}"
@@ -219,17 +256,19 @@ def in_words(finding: Data) -> str:
     return words if finding["severity"] == STOP else f"told: {words}"
 
 
-def declared_lines(declared: Mapping[str, Any]) -> list[str]:
-    """Give what a change declares, line by line, for whoever approves it."""
+def declared_lines(declared: DeclaredRows) -> list[str]:
+    """Give the waivers and intended shifts of a change, a line for each, for its approver."""
     lines = []
-    for one in declared.get("waivers", ()):
-        until = f", until {one['until']}" if one.get("until") else ""
-        lines.append(f"rule {one['rule']} is waived for {one['subject']}{until}: {one['reason']}")
-    for one in declared.get("intended_shifts", ()):
+    for waiver in declared.get("waivers", ()):
+        until = f", until {waiver['until']}" if waiver.get("until") else ""
+        what = f"rule {waiver['rule']} is waived for {waiver['subject']}{until}"
+        lines.append(f"{what}: {waiver['reason']}")
+    for shift in declared.get("intended_shifts", ()):
         to = (
-            f"to {one['to_percent']:g} %" if "to_percent" in one else f"by {one['points']:g} points"
+            f"to {shift['to_percent']:g} %"
+            if "to_percent" in shift
+            else f"by {shift['points']:g} points"
         )
-        lines.append(
-            f"server {one['server']} of pool {one['pool']} may shift {to}: {one['reason']}"
-        )
+        what = f"server {shift['server']} of pool {shift['pool']} may shift {to}"
+        lines.append(f"{what}: {shift['reason']}")
     return lines

@@ -1,22 +1,24 @@
-"""One change's folder: where each of its files is, and that its bundle is still what was rendered.
+"""The folder of one change: where each file is, and whether its bundle is still the rendered one.
 
-The folder is the change. Its name is the change id; its `digest` is the sha256 of `manifest.json`,
-which in turn holds the sha256 of the traffic profile and of every file under `bundle/` and
-`intent/`, and the release digest of what `base/` keeps of each host. So the digest binds everything
-that decides the rehearsal.
+The folder is the change. Its name is the change id. Its `digest` is the sha256 of `manifest.json`,
+which has the sha256 of the traffic profile and of every file under `bundle/` and `intent/`, and the
+release digest of each host's files under `base/`. So the digest binds everything that decides the
+rehearsal.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, TypeGuard, cast
 
-from evenkeel.change.shape import is_a_manifest
+from evenkeel.change.declarations import DeclaredRows
 from evenkeel.errors import Problem, Problems, Refused
+from evenkeel.host.state.archive import is_file_name
 from evenkeel.records import (
     canonical_json,
     check_change_id,
@@ -25,10 +27,50 @@ from evenkeel.records import (
     write_atomically,
 )
 
-# The key of the manifest has its sha256.
-PROFILE_KEY = "traffic_profile"
 PROFILE = "traffic_profile.json"
 _CHUNK_BYTES = 1024 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class FileFacts(TypedDict):
+    """One file of a release; `mode` in octal, `size` in bytes."""
+
+    sha256: str
+    size: int
+    mode: str
+
+
+class HostEntry(TypedDict):
+    """What the manifest binds of one host; `base` is the release that was live, or None."""
+
+    release: str
+    base: str | None
+    intent: str
+    files: dict[str, FileFacts]
+
+
+class Manifest(TypedDict):
+    """What manifest.json holds; the digest of the change is its sha256."""
+
+    schema_version: int
+    change_id: str
+    author: str
+    balancer_kind: str
+    hosts: dict[str, HostEntry]
+    declared: NotRequired[DeclaredRows]
+    traffic_profile: NotRequired[str]
+
+
+class ChangeFacts(TypedDict, total=False):
+    """What change.json holds. Times are ISO 8601 in UTC; an empty one does not bind."""
+
+    change_id: str
+    author: str
+    title: str
+    created: str
+    scheduled: bool
+    not_before: str
+    not_after: str
 
 
 class ChangeFolder:
@@ -46,7 +88,7 @@ class ChangeFolder:
 
     @property
     def change_json(self) -> Path:
-        """Who made the change, when, and under which title."""
+        """The file with the author, the title and the times of the change."""
         return self.path / "change.json"
 
     @property
@@ -56,7 +98,7 @@ class ChangeFolder:
 
     @property
     def bundle(self) -> Path:
-        """The folder of the exact bytes, one folder for each host."""
+        """The folder of the rendered files, one folder for each host."""
         return self.path / "bundle"
 
     @property
@@ -66,12 +108,12 @@ class ChangeFolder:
 
     @property
     def base(self) -> Path:
-        """The folder of what was live when this was rendered, one folder for each host."""
+        """The folder of the files that were live at render, one folder for each host."""
         return self.path / "base"
 
     @property
     def profile_json(self) -> Path:
-        """The traffic profile that the rehearsal follows; not there where it is the default."""
+        """The traffic profile for the rehearsal; without it, the default."""
         return self.path / PROFILE
 
     @property
@@ -117,17 +159,17 @@ class ChangeFolder:
                 next_step=f"run: ansible-playbook playbooks/render.yml -e change={self.change_id}",
             )
 
-    def change(self) -> dict[str, Any]:
-        """Give change.json: change_id, author, title, created, and when it may be deployed."""
+    def change(self) -> ChangeFacts:
+        """Read change.json; raises Refused when it is missing or damaged."""
         self.require_exists()
-        return self._value(self.change_json)[0]
+        return cast("ChangeFacts", self._value(self.change_json)[0])
 
-    def manifest(self) -> dict[str, Any]:
-        """Give manifest.json; raises Refused when it is missing, damaged or another change's."""
+    def manifest(self) -> Manifest:
+        """Read manifest.json; raises Refused when it is missing, damaged or another change's."""
         return self.sealed()[0]
 
-    def sealed(self) -> tuple[dict[str, Any], str]:
-        """Give the manifest and the digest of the change, both of the same bytes.
+    def sealed(self) -> tuple[Manifest, str]:
+        """Give the manifest and the digest of the change, both from the same bytes.
 
         Raises Refused as `manifest` does.
         """
@@ -156,7 +198,7 @@ class ChangeFolder:
         return self.sealed()[1]
 
     def author(self) -> str:
-        """Give the author as the digest binds it: the one who may not approve."""
+        """Give the author, who may not approve; the digest binds it."""
         return str(self.manifest()["author"])
 
     def hosts(self) -> list[str]:
@@ -170,9 +212,9 @@ class ChangeFolder:
     def verify_bundle(self) -> str:
         """Compare bundle, intents, base and traffic profile with the manifest and give the digest.
 
-        Raises Problems naming each altered, missing or surplus file with the sha256 that was wanted
-        and the one that was found; a symlink or any other special file is surplus. What was live
-        is named by its host, with the release digests.
+        Raises Problems that names each altered, missing or surplus file with the wanted sha256 and
+        the one of the file. A symlink or another special file is surplus. The base is compared by
+        host, with release digests.
         """
         manifest, sealed = self.sealed()
         hosts = manifest["hosts"]
@@ -187,8 +229,8 @@ class ChangeFolder:
             for host, entry in hosts.items()
             if entry["base"] is not None
         }
-        if PROFILE_KEY in manifest:
-            wanted[PROFILE] = f"sha256 {manifest[PROFILE_KEY]}"
+        if "traffic_profile" in manifest:
+            wanted[PROFILE] = f"sha256 {manifest['traffic_profile']}"
         found = dict([*self._files(self.bundle), *self._files(self.intents), *self._bases()])
         if self.profile_json.is_symlink() or self.profile_json.exists():
             found[PROFILE] = _fingerprint(self.profile_json)
@@ -206,7 +248,7 @@ class ChangeFolder:
             )
         return sealed
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> str:
+    def write_json(self, name: str, value: Mapping[str, object]) -> str:
         """Write `value` canonically and atomically to the file `name`; give its sha256."""
         data = canonical_json(value)
         write_atomically(self.path / name, data)
@@ -226,9 +268,9 @@ class ChangeFolder:
         return value, data
 
     def base_release(self, host: str) -> str | None:
-        """Give the release digest of what is kept of `host` under base/; None when nothing is.
+        """Give the release digest of the host's files under base/; None without files.
 
-        Raises Refused for anything there that is no regular file.
+        Raises Refused for anything that is no regular file.
         """
         state = self._base(host)
         if state is None:
@@ -237,7 +279,7 @@ class ChangeFolder:
         if kind == "release":
             return digest
         raise Refused(
-            "What was live is not kept as plain files",
+            "The base of a host has something other than plain files",
             where=str(self.base / host),
             wanted="regular files",
             got=state,
@@ -245,10 +287,14 @@ class ChangeFolder:
         )
 
     def _base(self, host: str) -> str | None:
-        """Say what is under base/<host>: "release <digest>", or what is wrong with it."""
+        """Give "release <digest>" for base/<host>, or what is wrong with it."""
         top = self.base / host
         found = {name.partition("/")[2]: state for name, state in self._files(top, self.base)}
-        odd = [f"{name or host}: {state}" for name, state in found.items() if _is_odd(state)]
+        odd = [
+            f"{name or host}: {state}"
+            for name, state in found.items()
+            if not state.startswith("sha256 ")
+        ]
         if odd:
             return odd[0]
         sums = {name: state.removeprefix("sha256 ") for name, state in found.items()}
@@ -262,7 +308,7 @@ class ChangeFolder:
                 yield f"base/{host}", state
 
     def _files(self, top: Path, above: Path | None = None) -> Iterator[tuple[str, str]]:
-        """Give each file under `top`, named from `above` (the change's folder), and what it is."""
+        """Give each file under `top`, relative to `above` (the change's folder), and its state."""
         above = above or self.path
         if top.is_symlink() or (top.exists() and not top.is_dir()):
             yield top.relative_to(above).as_posix(), _fingerprint(top)
@@ -277,12 +323,8 @@ class ChangeFolder:
         return f"render it again: ansible-playbook playbooks/render.yml -e change={self.change_id}"
 
 
-def _is_odd(state: str) -> bool:
-    return not state.startswith("sha256 ")
-
-
 def _fingerprint(path: Path) -> str:
-    # O_NOFOLLOW and O_NONBLOCK: a symlink or a pipe planted in the bundle is named, never followed.
+    # Never follow a planted symlink or wait for a pipe.
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -294,3 +336,40 @@ def _fingerprint(path: Path) -> str:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return f"sha256 {digest.hexdigest()}"
+
+
+def is_a_manifest(value: Mapping[str, Any]) -> TypeGuard[Manifest]:  # any JSON object
+    """Whether `value` has an author and, for each host, everything that the digest binds.
+
+    Nothing in a manifest is used as a path or compared before this.
+    """
+    hosts = value.get("hosts")
+    return (
+        isinstance(value.get("author"), str)
+        and ("traffic_profile" not in value or _is_a_digest(value["traffic_profile"]))
+        and isinstance(hosts, dict)
+        # A host's name becomes the name of a folder.
+        and all(
+            host not in ("", ".", "..") and "/" not in host and host.isprintable() for host in hosts
+        )
+        and all(map(_is_an_entry, hosts.values()))
+    )
+
+
+def _is_an_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and _is_a_digest(entry.get("release"))
+        and _is_a_digest(entry.get("intent"))
+        and "base" in entry
+        and (entry["base"] is None or _is_a_digest(entry["base"]))
+        and isinstance(entry.get("files"), dict)
+        and all(
+            is_file_name(name) and isinstance(facts, dict) and _is_a_digest(facts.get("sha256"))
+            for name, facts in entry["files"].items()
+        )
+    )
+
+
+def _is_a_digest(value: object) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None

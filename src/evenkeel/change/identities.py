@@ -1,4 +1,4 @@
-"""Who is who in a change: the author and those who approve are different persons with own keys."""
+"""The persons of a change: author and approvers are different, listed, and have their own keys."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ def check_person(person: object) -> str:
         "The approver has no usable name",
         wanted="1 to 64 of A-Z a-z 0-9 . _ @ + -, starting with a letter or digit",
         got=repr(person)[:80],
-        next_step="name yourself as the file of allowed signers does: --as PERSON",
+        next_step="use your name from the file of allowed signers: --as PERSON",
     )
 
 
 def require_known_author(folder: ChangeFolder, signers: Path) -> None:
     """Raise Refused unless `signers` lists the change's author by exactly that name."""
-    # The author's name is whatever render was told. Only a name with a key of its own can be told
-    # apart from the approver's: not one made up, nor one that merely looks like another.
+    # A listed key proves a name; anyone can type it.
     author = folder.author()
     if not (PERSON.fullmatch(author) and signature.is_listed(author, signers)):
         raise Refused(
-            "The author of the change is nobody who is listed",
+            "The author is not in the allowed_signers file",
             where=str(signers),
-            wanted="an author with a key under exactly that name among the allowed signers",
+            wanted="an author with a key under exactly this name in that file",
             got=ascii(author)[:80],
-            next_step="render it as a person who is listed: ansible-playbook "
+            next_step="render it as a listed person: ansible-playbook "
             f"playbooks/render.yml -e change={folder.change_id} -e change_author=…",
         )
 
@@ -42,11 +41,11 @@ def require_listed(person: str, signers: Path) -> None:
     """Raise Refused unless `signers` lists a key for `person`."""
     if not signature.keys_of(person, signers):
         raise Refused(
-            "The approver is nobody who is listed",
+            "The approver is not in the allowed_signers file",
             where=str(signers),
-            wanted="a person with a key among the allowed signers",
+            wanted="a person with a key in that file",
             got=person,
-            next_step="name yourself as that file does, or have your key listed in it",
+            next_step="use your name from that file, or have your key added to it",
         )
 
 
@@ -59,7 +58,7 @@ def require_second_person(folder: ChangeFolder, person: str) -> None:
             where=str(folder.manifest_json),
             wanted=f"a person other than {author}",
             got=person,
-            next_step=f"ask somebody else to run: scripts/approve {folder.change_id}",
+            next_step=f"ask another person to run: scripts/approve {folder.change_id}",
         )
 
 

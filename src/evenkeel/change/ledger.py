@@ -3,8 +3,8 @@
     render.json > staging.json > canary/1.json > canary/2.json ... > outcome.json
                                > approvals/<person>.json
 
-Each record names the sha256 of the one before it. What is missing, altered or does not fit is
-refused by name, with the command that makes it good.
+Each record names the sha256 of the one before it. A record that is missing, altered or does not fit
+is refused by name, with the command that repairs it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STATIONS = (RENDER, STAGING, APPROVAL, CANARY, OUTCOME)
 
 @dataclass(frozen=True)
 class Chain:
-    """The verified records of one change, up to the station that was asked for."""
+    """The verified records of one change, up to one station."""
 
     render: Record
     staging: Record | None = None
@@ -43,7 +43,7 @@ class Chain:
 
 
 def next_command(change_id: str, station: str) -> str:
-    """Give the command that leaves the record of `station`."""
+    """Give the command that writes the record of `station`."""
     if station == APPROVAL:
         return f"run: scripts/approve {change_id}"
     playbook = {RENDER: "render", STAGING: "validate"}.get(station, "deploy")
@@ -51,7 +51,7 @@ def next_command(change_id: str, station: str) -> str:
 
 
 def next_after(change_id: str, outcome: Mapping[str, Any]) -> str:
-    """Give what a person does after an outcome, with the command to type where there is one."""
+    """Give the next step of a person after an outcome, with the command where there is one."""
     word = outcome.get("outcome")
     undo = f"ansible-playbook playbooks/rollback.yml -e undo={change_id}"
     if word == "confirmed":
@@ -63,11 +63,11 @@ def next_after(change_id: str, outcome: Mapping[str, Any]) -> str:
     if word == "rollback_failed":
         hosts = outcome.get("hosts") or {}
         failed = ",".join(host for host, state in hosts.items() if state == "failed")
-        return f"mend what keeps {failed} from answering, then: {undo} --limit {failed}"
+        return f"repair {failed}, then: {undo} --limit {failed}"
     if word == "refused":
         return (
-            f"mend what refused it, then {next_command(change_id, OUTCOME)}; "
-            "what another change has moved is rendered as a new change"
+            f"correct the reason of the refusal, then {next_command(change_id, OUTCOME)}; "
+            "if another change is live by now, render this one as a new change"
         )
     if word == "inconclusive":
         return "render it as a new change, with more traffic or a longer bake in canary_stages"
@@ -77,10 +77,10 @@ def next_after(change_id: str, outcome: Mapping[str, Any]) -> str:
 def verify_chain(folder: ChangeFolder, upto: str = OUTCOME, stage: int | None = None) -> Chain:
     """Verify every link from render up to the station `upto` and give the records.
 
-    Up to `canary` every stage's record that exists is verified; with `stage` those of stages 1 to
-    `stage` must exist and later ones are not looked at. An approval of an earlier rehearsal is
-    void, so it is not part of the chain. Raises Refused (exit code 10), naming the record and the
-    next command.
+    Up to `canary` the record of every stage that has one is verified. With `stage`, stages 1 to
+    `stage` must have one, and later ones are ignored. An approval of an earlier rehearsal is void
+    and not part of the chain. Raises Refused (exit code 10) that names the record and the next
+    command.
     """
     if upto not in STATIONS:
         raise ValueError(f"no station {upto!r}")
@@ -162,13 +162,13 @@ def _canary(
 
 
 def last_stage(folder: ChangeFolder) -> int:
-    """Give the number of the last stage that left a record; 0 when none did."""
+    """Give the number of the last stage with a record; 0 without one."""
     names = (path.stem for path in folder.plan_json.parent.glob("*.json"))
     return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def furthest_station(folder: ChangeFolder) -> str:
-    """Give the last station that left a record, whether or not the chain up to it is intact."""
+    """Give the last station with a record, whether or not the chain up to it is intact."""
     if folder.outcome_json.exists():
         return OUTCOME
     if last_stage(folder):

@@ -1,7 +1,7 @@
 """The page of policy rules for people: `python -m evenkeel.change.policy_page` rewrites it.
 
-It is made from the rules themselves, those about intents and those of each balancer's role, so it
-cannot say something else; a test holds it up to date.
+It is made from the rules themselves: those about intents and those of each balancer's role. A test
+fails when it is out of date.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _HEAD = """\
 
 Made from the rules by `python -m evenkeel.change.policy_page`; do not edit.
 
-Some problems show in no rehearsal: a check that is missing does no harm until a server dies. Policy rules look for them
-when a change is rendered, in the intent and in the exact files that the balancer gets, so that a template of your own,
-lines under `extra` and a configuration by hand are judged as well. No container is started.
+No rehearsal shows some errors: a missing check does no harm until a server dies. Policy rules look for them when a
+change is rendered, in the intent and in the exact files for the balancer. So your own template, lines under `extra` and
+a hand-written configuration are judged as well. No container is started.
 
 - A rule that **stops** refuses the change at `render`, with exit code 10, the rule's id, the line, the reason and the
-  next step. Nothing is written. `validate` judges the files once more, and each rule that found something is a check of
-  its own in `staging.json`.
-- A rule that **tells** stops nothing. What it found stands in the output of `render`, in `policy.json`, in
-  `report.html` and before the eyes of whoever approves.
-- What is **live already** is told and never stops, so that a fleet can be taken over with the problems that it has. What
-  is true of every server of a pool is one finding of the pool: one server more in it is nothing new.
-- A rule that finds words which it cannot read is told as one that **could not be applied**. The balancer's own check
-  decides about such words; if it accepts them, report the rule.
+  next step. Nothing is written. `validate` judges the files again, and each rule with a finding is a check of its own in
+  `staging.json`.
+- A rule that **tells** stops nothing. Its findings are in the output of `render`, in `policy.json` and in
+  `report.html`, and the approver sees them.
+- A finding that is **live already** is reported and never stops, so that a fleet can be taken over with the errors that
+  it has. What is true of every server of a pool is one finding of the pool: one more server in it is nothing new.
+- A rule that cannot read the words that it finds is reported as one that **could not be applied**. The balancer's own
+  check decides about such words; if it accepts them, report the rule.
 
 ## Waiving a rule
 
@@ -50,25 +50,25 @@ the last day on which it holds:
         reason: its servers have no port that answers; they are replaced in May
         until: "2026-05-31"
 
-The variable may stand in the inventory too. Waivers lie in the manifest: the digest binds them, and the approver sees
-each with its reason. Another waiver is another change. One without a finding is told, so that it can go.
+The variable may be in the inventory too. Waivers are in the manifest: the digest binds them, and the approver sees
+each with its reason. Another waiver is another change. A waiver without a finding is reported, so that you can remove it.
 
-What [`asked`](rehearsal.md#what-users-ask-for-asked) finds is waived in the same way, with the rule `asked`. The subject
+Findings of [`asked`](rehearsal.md#what-users-ask-for-asked) are waived in the same way, with the rule `asked`. The subject
 is a method, a method and a host, or those and a path with everything below it: `POST`, `POST shop.example` or
 `POST shop.example/cart`.
 
 ## Intended shifts
 
-The guardrail `largest_shift_points` keeps shares from moving far in one change, `largest_fair_ratio` and
-`least_fair_ratio` keep them near the fair ones. A shift that is wanted is declared:
+The guardrail `largest_shift_points` limits how far shares move in one change; `largest_fair_ratio` and
+`least_fair_ratio` keep them near the fair ones. Declare a shift that you intend:
 
     intended_shifts:
       - {pool: shop, server: web1, to_percent: 50, reason: twice the hardware since Monday}
       - {pool: shop, server: web2, points: 30, reason: makes room for web1}
 
-`points` is how far the share may move, `to_percent` where it may arrive; give one of them. Exactly these servers may
-move, and no further: the checks `shift:` and `spread:` of the rehearsal take two points for luck. Declared shifts are
-bound and shown as waivers are.
+`points` is how far the share may move, `to_percent` the share that it may reach; give one of them. Only these servers
+may move, and no further: the checks `shift:` and `spread:` of the rehearsal allow two points for chance. The digest
+binds declared shifts, and the approver sees them, as with waivers.
 """
 
 

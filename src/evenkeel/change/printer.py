@@ -1,4 +1,4 @@
-"""Prints the files of a release: templates in a sandbox, compiled once, failing in plain words."""
+"""Prints the files of a release from templates, which run in a sandbox."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NEXT = "the names that a template may use are in the dialect of the balancer's 
 
 
 class Printer:
-    """The templates of a balancer, or a person's own in their place, ready to print.
+    """The compiled templates of a balancer, or a person's own template instead.
 
-    Raises Refused when a template cannot be read or is not one.
+    Raises Refused when a template cannot be read or compiled.
     """
 
     def __init__(self, dialect: Dialect, template: Path | None = None) -> None:
         if template is not None and len(dialect.files) != 1:
             raise Refused(
-                "A template of one's own needs a balancer with one file",
+                "Your own template needs a balancer whose release is one file",
                 where=str(template),
                 wanted="a balancer whose release is one file",
                 got=", ".join(sorted(dialect.files)),
@@ -37,7 +37,7 @@ class Printer:
         self._templates = {name: _compile(path) for name, path in self._paths.items()}
 
     def texts(self, view: Mapping[str, Any], intent: Mapping[str, Any]) -> dict[str, str]:
-        """Give each file's text; raises Refused when a template uses what there is not."""
+        """Give each file's text; raises Refused when a template uses an unknown name."""
         texts = {}
         for name, template in self._templates.items():
             try:
@@ -48,7 +48,7 @@ class Printer:
 
 
 def _compile(path: Path) -> Template:
-    # A sandbox: a template reads what it is given and calls nothing unsafe.
+    # A template may call nothing unsafe.
     environment = SandboxedEnvironment(
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,16 +1,14 @@
-"""How a change goes over the fleet, bound when it is rendered: order, stages, and who decides what.
+"""How a change goes over the fleet: the order of the hosts, the stages, and who decides.
 
-`rollout.json` lies beside the bundle. It is no part of the digest, since the rehearsal does not
-depend on it; approvals bind it, so whoever signs has seen the hosts by name and the rules by which
-they are reached. A deploy follows what is written here, and refuses when the inventory or `-e` says
-something else by then.
+`render` writes it to `rollout.json` beside the bundle. The digest does not bind it, since the
+rehearsal does not depend on it. Approvals bind it, so the approver has seen the hosts by name and
+the rules. A deploy follows this file, and refuses when the inventory or `-e` says something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from evenkeel.change.canary_probe import Probe, probe_problems
 from evenkeel.change.folder import ChangeFolder
@@ -19,22 +17,21 @@ from evenkeel.records import canonical_json, read_json
 
 FILE = "rollout.json"
 ACTIVE, STANDBY = "active", "standby"
-# When a host becomes last-known-good: with the whole change, or as soon as its stage passed.
+# When hosts confirm: all at the end, or by stages.
 BY_CHANGE, BY_STAGE = "change", "stage"
-# What becomes of a stage without a clear verdict: it goes back, or waits for a person.
+# A stage without a clear verdict reverts or waits.
 REVERT, HOLD = "revert", "hold"
 DEFAULT_HOLD_SECONDS = 900
 DEFAULT_LEASE_SECONDS = 60
-# Shorter, and a single slow round trip would let a healthy canary's lease run out.
+# One slow round trip must not end a lease.
 SHORTEST_LEASE_SECONDS = 10
 LONGEST_LEASE_SECONDS = 24 * 3600
-# A lease is what is held, and no lease is longer.
+# A hold is a lease.
 SHORTEST_HOLD_SECONDS = 60
 LONGEST_HOLD_SECONDS = 24 * 3600
 MOST_APPROVALS = 100
 
-# What a deploy may not have otherwise than it was approved. How long a hold lasts matters only to
-# a change that can be held; of approvals more may be demanded.
+# What a deploy must have exactly as it was approved.
 _BOUND = (
     *("canary_stages", "canary_confirm", "canary_on_inconclusive"),
     *("canary_lease_seconds", "canary_probe"),
@@ -50,9 +47,17 @@ _NUMBERS = {
 }
 
 
+class StageEntry(TypedDict, total=False):
+    """One entry of `canary_stages`, as the inventory has it; see `canary.plan`."""
+
+    hosts: int | str
+    bake_seconds: int
+    minimum_requests: int
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a host stands in its fleet: its part in a redundant pair, and its failure domain."""
+    """A host's role in a redundant pair, and its failure domain."""
 
     host: str
     ha_role: str = ACTIVE
@@ -61,10 +66,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Rollout:
-    """The rules of one change's deploy. `places` are its hosts in the order they are reached in."""
+    """The rules of one change's deploy. `places` are its hosts in the order of the rollout."""
 
     places: tuple[Place, ...]
-    canary_stages: tuple[Mapping[str, Any], ...] = ()
+    canary_stages: tuple[StageEntry, ...] = ()
     approvals_required: int = 1
     canary_confirm: str = BY_CHANGE
     canary_on_inconclusive: str = REVERT
@@ -74,22 +79,22 @@ class Rollout:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts in the order in which they are reached."""
+        """The hosts in the order of the rollout."""
         return tuple(place.host for place in self.places)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The rollout as rollout.json holds it."""
         lists = {
             "places": [dict(vars(place)) for place in self.places],
-            "canary_stages": [dict(entry) for entry in self.canary_stages],
+            "canary_stages": list(self.canary_stages),
         }
         return vars(self) | lists
 
 
 def check(rollout: Rollout) -> Rollout:
-    """Give `rollout` back; raises Problems with everything in it that has no meaning.
+    """Give `rollout` back; raises Problems with every invalid value in it.
 
-    The stages themselves are checked where they are planned.
+    The stages are checked where they are planned.
     """
     problems = [
         Problem(name, " or ".join(allowed), repr(getattr(rollout, name))[:60])
@@ -125,7 +130,7 @@ def check(rollout: Rollout) -> Rollout:
 
 
 def is_written(folder: ChangeFolder, rollout: Rollout) -> bool:
-    """Whether exactly this rollout is what the folder holds."""
+    """Whether the folder holds exactly this rollout."""
     path = folder.path / FILE
     return path.is_file() and path.read_bytes() == canonical_json(rollout.as_dict())
 
@@ -137,7 +142,7 @@ def load(folder: ChangeFolder) -> Rollout:
     value = read_json(path, what="The rollout of the change", next_step=again)
     try:
         places = tuple(Place(**place) for place in value["places"])
-        entries = tuple(dict(entry) for entry in value["canary_stages"])
+        entries = tuple({**entry} for entry in value["canary_stages"])
         return check(Rollout(**{**value, "places": places, "canary_stages": entries}))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Refused(
@@ -149,15 +154,16 @@ def load(folder: ChangeFolder) -> Rollout:
 
 
 def approvals_required(folder: ChangeFolder) -> int:
-    """Give how many approvals the change was rendered to need; 1 when it says nothing of it."""
+    """Give how many approvals the change was rendered to need; 1 when it does not say."""
     return load(folder).approvals_required if (folder.path / FILE).is_file() else 1
 
 
 def require_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
-    """Give the rollout that was approved, once `wanted`, the inventory's of now, is the same.
+    """Give the rollout that was approved, if `wanted`, the inventory's now, is the same.
 
-    More approvals than were asked for then may be demanded, nothing else may differ. Hosts that a
-    deploy leaves out, or that came later, are no part of this. Raises Refused otherwise.
+    More approvals may be required than then; nothing else may differ. How long a hold lasts is
+    compared only for a change that can be held. Hosts that the deploy leaves out, or that are new,
+    are not compared. Raises Problems otherwise.
     """
     bound = load(folder)
     problems = [
@@ -165,36 +171,33 @@ def require_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
         for name in _BOUND
         if canonical_json(getattr(bound, name)) != canonical_json(getattr(wanted, name))
     ]
-    longer = wanted.canary_hold_seconds != bound.canary_hold_seconds
-    if longer and bound.canary_on_inconclusive == HOLD:
+    other_hold = wanted.canary_hold_seconds != bound.canary_hold_seconds
+    if other_hold and bound.canary_on_inconclusive == HOLD:
         before, now = f"{bound.canary_hold_seconds}, as approved", str(wanted.canary_hold_seconds)
         problems.append(Problem("canary_hold_seconds", before, now))
     if wanted.approvals_required < bound.approvals_required:
         before = f"at least {bound.approvals_required}, as approved"
         problems.append(Problem("approvals_required", before, str(wanted.approvals_required)))
-    problems += _moved(bound.places, {place.host: place for place in wanted.places})
-    if problems:
-        raise Problems(
-            "This deploy would not be the one that was approved",
-            problems,
-            where=str(folder.path / FILE),
-            next_step="take back what differs in the inventory or in -e, or render the change with "
-            "it again and have that approved",
-        )
-    return bound
-
-
-def _moved(places: Sequence[Place], now: Mapping[str, Place]) -> list[Problem]:
-    return [
+    now_places = {place.host: place for place in wanted.places}
+    problems += [
         Problem(
             f"{place.host}: balancer_{name}", f"{before or 'none'}, as approved", after or "none"
         )
-        for place in places
-        if place.host in now
+        for place in bound.places
+        if place.host in now_places
         for name in ("ha_role", "zone")
-        for before, after in [(getattr(place, name), getattr(now[place.host], name))]
+        for before, after in [(getattr(place, name), getattr(now_places[place.host], name))]
         if before != after
     ]
+    if problems:
+        raise Problems(
+            "This deploy differs from the one that was approved",
+            problems,
+            where=str(folder.path / FILE),
+            next_step="undo the difference in the inventory or in -e, or render the change again "
+            "and have it approved",
+        )
+    return bound
 
 
 def _words(value: object) -> str:

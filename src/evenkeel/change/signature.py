@@ -1,7 +1,7 @@
 """SSH signatures by `ssh-keygen -Y`, and whose keys an allowed_signers file lists.
 
-Every signature is made and verified in the namespace "evenkeel". `-Y check-novalidate` is never
-used: it accepts any key. Formats: ssh-keygen(1), "ALLOWED SIGNERS", and PROTOCOL.sshsig of OpenSSH.
+Every signature is made and verified in the namespace "evenkeel". `-Y check-novalidate` accepts any
+key and is never used. Formats: ssh-keygen(1), "ALLOWED SIGNERS", and PROTOCOL.sshsig of OpenSSH.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evenkeel.errors import Refused
 from evenkeel.host.state import signers as ssh
 from evenkeel.host.state.signers import LARGEST_BYTES, NAMESPACE
 
-# A person may have to type a passphrase or touch a hardware key.
+# Time for a passphrase or a hardware key.
 SIGN_SECONDS = 120
 VERIFY_SECONDS = 20
 
@@ -36,7 +36,7 @@ def require_key(key: Path) -> None:
 def sign(data: bytes, key: Path) -> bytes:
     """Sign `data` with the private key in the file `key`, or by the agent if it is a public one.
 
-    Gives the armoured signature. Raises Refused when there is no such key or it would not sign.
+    Gives the armoured signature. Raises Refused when the key is missing or does not sign.
     """
     require_key(key)
     words = ["-Y", "sign", "-q", "-f", str(key.absolute()), "-n", NAMESPACE]
@@ -86,8 +86,8 @@ def verify(
 def fingerprint(signature: bytes) -> str:
     """Give the fingerprint (SHA256:…) of the key that an armoured signature names.
 
-    Raises Refused for what is no SSH signature and for one by a certificate: the rule of two
-    persons compares keys, and a certificate would hide which key it is.
+    Raises Refused for what is not an SSH signature, and for one by a certificate: two persons are
+    told apart by their keys, and a certificate hides the key.
     """
     try:
         key = ssh.key_of(signature)
@@ -110,14 +110,14 @@ def fingerprint(signature: bytes) -> str:
 def keys_of(person: str, signers: Path) -> frozenset[str]:
     """Give the fingerprints of all keys that the file `signers` lists for `person`.
 
-    Names are compared without regard to case, so that nobody is two persons by a capital letter.
-    Raises Refused when the file is missing or a line of it cannot be read.
+    Names are compared without regard to case, so that a capital letter does not make a second
+    person. Raises Refused when the file is missing or a line of it cannot be read.
     """
     return frozenset(map(_fingerprint_of_key, ssh.keys_of(person, _listed(signers))))
 
 
 def is_listed(person: str, signers: Path) -> bool:
-    """Tell whether `signers` gives a key to exactly this name, letter by letter, by no pattern.
+    """Tell whether `signers` lists a key for exactly this name, and not by a pattern.
 
     Raises Refused as `keys_of` does.
     """

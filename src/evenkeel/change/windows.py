@@ -1,27 +1,38 @@
 """When a change may be deployed: its own window, and the freezes of the fleet.
 
-Pure. Times in inventories and in change.json are ISO 8601 with an offset (2026-12-24T18:00:00Z).
-A freeze never keeps a rollback out; nothing here is asked then.
+Times in inventories and in change.json are ISO 8601 with an offset (2026-12-24T18:00:00Z). A freeze
+never stops a rollback.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
+from evenkeel.change.folder import ChangeFacts
 from evenkeel.errors import Problem, Problems, Refused
+
+# `from` is a keyword: no class syntax.
+FreezeWindow = TypedDict("FreezeWindow", {"from": str, "to": str, "reason": str}, total=False)
+"""A time in which no change is deployed."""
 
 
 def require_open(
-    change: Mapping[str, Any], freeze_windows: Sequence[Mapping[str, Any]], now: datetime
+    change: ChangeFacts, freeze_windows: Sequence[FreezeWindow], now: datetime
 ) -> None:
-    """Raise Refused unless `now` (aware) lies in the change's own window and in no freeze.
+    """Raise Refused unless `now` (with a time zone) is in the change's own window and in no freeze.
 
-    `change` is change.json; a freeze window is {from, to, reason}. Raises Problems for a time that
-    cannot be read: a window that nobody understands keeps everything out.
+    Raises Problems for a window that cannot be read: then nothing is deployed.
     """
-    for window in _listed(freeze_windows):
+    freezes: object = [] if freeze_windows is None else freeze_windows
+    if not isinstance(freezes, list | tuple) or not all(isinstance(f, Mapping) for f in freezes):
+        raise Problems(
+            "The freeze windows cannot be read",
+            [Problem("freeze_windows", "a list of {from, to, reason}", repr(freeze_windows)[:60])],
+            next_step="write freeze_windows as a list of mappings in the inventory",
+        )
+    for window in freezes:
         begin = _time(window.get("from"), "freeze_windows.from")
         end = _time(window.get("to"), "freeze_windows.to")
         if begin <= now < end:
@@ -30,7 +41,7 @@ def require_open(
                 where="freeze_windows",
                 wanted=f"a time before {begin.isoformat()} or from {end.isoformat()} on",
                 got=now.isoformat(timespec="seconds"),
-                next_step="wait for the end of the freeze; a rollback is never kept out",
+                next_step="wait for the end of the freeze; a rollback is always possible",
             )
     name = change.get("change_id")
     if change.get("not_before") and now < _time(change["not_before"], "not_before"):
@@ -49,18 +60,6 @@ def require_open(
             got=now.isoformat(timespec="seconds"),
             next_step="render it again with a window that lies ahead",
         )
-
-
-def _listed(windows: object) -> list[Mapping[str, Any]]:
-    listed = [] if windows is None else windows
-    if isinstance(listed, list | tuple) and all(isinstance(one, Mapping) for one in listed):
-        return list(listed)
-    problem = Problem("freeze_windows", "a list of {from, to, reason}", repr(windows)[:60])
-    raise Problems(
-        "The freeze windows cannot be read",
-        [problem],
-        next_step="write freeze_windows as a list of mappings in the inventory",
-    )
 
 
 def _time(value: object, path: str) -> datetime:

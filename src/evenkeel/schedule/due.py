@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from evenkeel.canary.hold import open_hold
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.windows import require_open
+from evenkeel.change.windows import FreezeWindow, require_open
 from evenkeel.errors import Refused, readable
 
 
@@ -28,7 +27,7 @@ class Settings:
     changes: Path
     allowed_signers: Path
     approvals_required: int = 1
-    freeze_windows: Sequence[Mapping[str, Any]] = ()
+    freeze_windows: Sequence[FreezeWindow] = ()
     scheduled_changes: Sequence[str] = ()
 
 

@@ -8,13 +8,13 @@ and every host that it reached is rolled back.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from evenkeel.canary import plan as plans
-from evenkeel.canary.change_outcome import recap
+from evenkeel.canary.change_outcome import KeptAnswer, OutcomeBody, recap
 from evenkeel.canary.hold import open_hold
 from evenkeel.canary.host_results import ACTIVATE, CONFIRM, ROLLBACK, host_results, write_outcome
 from evenkeel.canary.stage import require_passed
@@ -81,7 +81,7 @@ def deploy(folder: ChangeFolder, run: RunPlaybook, show: Callable[[str], None]) 
             return EXIT_INCONCLUSIVE
         _take_back(attempt, started)
     body = ledger.verify_chain(folder, ledger.OUTCOME).outcome
-    said: Mapping[str, Any] = body.body if body else {}
+    said = cast("OutcomeBody", body.body if body else {})
     show(recap(folder, said))
     return int(said.get("exit_code", EXIT_REFUSED))
 
@@ -153,6 +153,6 @@ def _take_back(attempt: Deploy, started: str) -> None:
     for host, known in results.items():
         answer = ran.answers.get(host) or {"status": "unreachable"}
         if answer["status"] != "unreachable":
-            known[ROLLBACK] = answer
+            known[ROLLBACK] = cast("KeptAnswer", answer)
     write_outcome(folder, results, started)
     write_report(folder)

@@ -12,7 +12,7 @@ from evenkeel import __version__
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.canary import stage as stages
-from evenkeel.canary.host_results import PREPARE, final_results, host_results
+from evenkeel.canary.host_results import PREPARE, final_results, hosts_without
 from evenkeel.canary.host_results import write_outcome as write_account
 from evenkeel.change import ledger
 from evenkeel.errors import EvenkeelError, Refused
@@ -20,7 +20,7 @@ from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import Record, utc_now, write_record
 from evenkeel.verbs import hold
 from evenkeel.verbs.context import Context
-from evenkeel.verbs.results import Result, StageRow
+from evenkeel.verbs.results import Result
 
 
 def open_stage(context: Context) -> Result:
@@ -31,8 +31,7 @@ def open_stage(context: Context) -> Result:
     folder, number = context.folder, int(context.args["stage"])
     stages.require_previous(folder, number)
     plan = plans.load(folder)
-    answers = host_results(folder, plan, verbs=(PREPARE,))
-    silent = [host for host in plan.hosts if answers[host].get(PREPARE, {}).get("status") != "ok"]
+    silent = hosts_without(folder, plan.hosts, PREPARE)
     if silent:
         raise Refused(
             "Not every host took the release, so none is activated",
@@ -54,12 +53,16 @@ def close_stage(context: Context) -> Result | EvenkeelError:
     A stage without a clear verdict is held when the rollout says so (`hold_seconds` is not 0).
     """
     started = utc_now()
-    stage: StageRow = context.args["stage"]
+    stage: plans.StageToRun = context.args["stage"]
     folder, number = context.folder, int(stage["number"])
     plan = plans.load(folder)
     body = stages.judge(folder, plan, number)
     carrying = {**body["hosts"], **body["carriers"]}
-    missing = {"status": "missing", "verdict": None, "reasons": ["it gave no result"]}
+    missing: stages.HostRow = {
+        "status": "missing",
+        "verdict": None,
+        "reasons": ["it gave no result"],
+    }
     controls = {
         host: body["controls"].get(host, missing) for host in plan.hosts if host not in carrying
     }
@@ -69,7 +72,9 @@ def close_stage(context: Context) -> Result | EvenkeelError:
         reasons = body["reasons"] if body["verdict"] == FAIL else []
         reasons = [*reasons, *(f"{host}: it fell silent before its own stage" for host in silent)]
         body |= {"verdict": FAIL, "reasons": reasons, "controls": controls}
-    body |= holds.who_let_go_on(folder, number - 1)
+    person = holds.who_let_go_on(folder, number - 1)
+    if person:
+        body["let_go_on"] = person
     chain = ledger.verify_chain(folder, ledger.CANARY, stage=number - 1)
     write_record(
         folder.stage_json(number),

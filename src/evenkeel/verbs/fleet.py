@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
+from evenkeel.answers import Drain
 from evenkeel.canary.change_outcome import FAILED, REVERTED, UNTOUCHED
 from evenkeel.canary.undo_target import change_to_undo
 from evenkeel.change import ledger
@@ -26,7 +27,7 @@ from evenkeel.records import Record, check_change_id, read_record, utc_now, writ
 from evenkeel.remote import PROGRAM
 from evenkeel.terminal import table
 from evenkeel.verbs.context import Context
-from evenkeel.verbs.results import DrainRecord, HostAnswer, Result
+from evenkeel.verbs.results import HostAnswer, Result
 
 # Characters of a change's name in a message.
 _LONGEST_ID = 80
@@ -135,7 +136,7 @@ def status_table(hosts: Sequence[str], answers: Mapping[str, HostAnswer]) -> str
     return drawn
 
 
-def _drain_cells(one: DrainRecord) -> tuple[str, ...]:
+def _drain_cells(one: Drain) -> tuple[str, ...]:
     """Give the cells of one drain; one made by hand on the host has no owner."""
     by_hand = not one.get("owner")
     return (

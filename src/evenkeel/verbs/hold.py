@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.canary.change_outcome import UNTOUCHED
-from evenkeel.canary.host_results import CONFIRM, RENEW, host_results
+from evenkeel.canary.host_results import CONFIRM, RENEW, host_results, hosts_without
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, RolledBack
 from evenkeel.terminal import table
 from evenkeel.verbs.context import Context
-from evenkeel.verbs.results import Result, StageRow
+from evenkeel.verbs.results import Result
 
 
 def begin(folder: ChangeFolder, leased: Sequence[str]) -> Result:
@@ -30,10 +30,10 @@ def hold(context: Context) -> Result:
     Raises Inconclusive when a host does not have it.
     """
     folder = context.folder
-    stage: StageRow = context.args["stage"]
+    stage: plans.StageToRun = context.args["stage"]
     plan, number = plans.load(folder), int(stage["number"])
     answers = host_results(folder, plan, verbs=(RENEW,))
-    renewed = {host: answer.get(RENEW) or {} for host, answer in answers.items()}
+    renewed = {host: given[RENEW] for host, given in answers.items() if RENEW in given}
     body = holds.hold(folder, number, renewed, stage["leased"], datetime.now(UTC))
     text = recap(folder, plan, number, body["remaining_seconds"], body["until"])
     return {"changed": True, "evenkeel": {"exit_code": EXIT_INCONCLUSIVE, "recap": text}}
@@ -58,7 +58,7 @@ def recap(
         else (host, "confirmed" if host in carrying else UNTOUCHED, "")
         for host in plan.hosts
     ]
-    after = holds.CONFIRM if number == len(plan.stages) else number + 1
+    after = plans.CONFIRM if number == len(plan.stages) else number + 1
     judged = ledger.verify_chain(folder, ledger.CANARY, stage=number).canary[-1].body
     return "\n".join(
         [
@@ -77,13 +77,7 @@ def recap(
 
 def require_confirmed(context: Context) -> Result:
     """Raise RolledBack while one of `hosts` has not confirmed the change."""
-    folder = context.folder
-    answers = host_results(folder, plans.load(folder), verbs=(CONFIRM,))
-    without = [
-        host
-        for host in context.args["hosts"]
-        if answers[host].get(CONFIRM, {}).get("status") != "ok"
-    ]
+    without = hosts_without(context.folder, context.args["hosts"], CONFIRM)
     if without:
         raise RolledBack(
             "Not every host of the stage confirmed the change",

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from evenkeel.canary.first import wait_for_first_host
+from evenkeel.answers import Observed
+from evenkeel.canary.order import wait_for_first_host
 from evenkeel.canary.watch import CANARY, Watch, write_result
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.release_archive import release_archive
@@ -108,7 +109,7 @@ def act(task: Task, args: HostArguments, task_vars: TaskVars) -> HostResult:
         answer, said = here.send(verb, options, stdin)
     except Exception as silence:
         if verb == "activate":
-            error_of = {"error": {"what": str(silence).splitlines()[0]}}
+            error_of: Observed = {"error": {"what": str(silence).splitlines()[0]}}
             write_result(_watch_of(here), verb, "failed", error_of)
         raise
     error = answer.error(host)
@@ -258,8 +259,8 @@ def _store(here: HostContext, answer: Answer) -> None:
     value = {"host": host, "verb": verb, "status": status, "result": dict(answer.result)}
     write_atomically(here.folder.path / "hosts" / host / f"{verb}.json", canonical_json(value))
     if verb == "activate" and answer.exit_code:
-        result = dict(answer.result) | {"reverted": answer.exit_code == EXIT_ROLLED_BACK}
-        write_result(_watch_of(here), verb, "failed", result)
+        result = {**answer.result, "reverted": answer.exit_code == EXIT_ROLLED_BACK}
+        write_result(_watch_of(here), verb, "failed", cast("Observed", result))
 
 
 def _watch_of(here: HostContext) -> Watch:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from evenkeel.canary import hold as holds
-from evenkeel.canary import parts
 from evenkeel.canary import plan as plans
 from evenkeel.canary import stage as stages
 from evenkeel.canary.host_results import CONFIRM
@@ -123,7 +122,7 @@ def open_deploy(deploy: Deploy, *, write: bool) -> DeployPlan:
     shortest = SHORTEST_LEASE_OF_A_PART if only else 0
     lease_seconds = max(bound.canary_lease_seconds, shortest)
     wanted = plans.plan(ordered, bound.canary_stages, lease_seconds)
-    settled = parts.settled_hosts(deploy.answers, folder.change_id)
+    settled = plans.confirmed_hosts(deploy.answers, folder.change_id)
     # The signed digest: the folder may have changed since.
     digest = given[0].digest if given else folder.digest()
     if write and deploy.pid is not None:
@@ -133,7 +132,7 @@ def open_deploy(deploy: Deploy, *, write: bool) -> DeployPlan:
         held = holds.resume(
             folder, stored, deploy.start_at, deploy.answers, deploy.person, write=write
         )
-        part = parts.chosen(stored, bound, settled, held=held)
+        part = plans.part_to_run(stored, bound, settled, held=held)
     else:
         if write and only in ("", "1"):
             # A killed attempt's answers are no evidence.
@@ -141,7 +140,7 @@ def open_deploy(deploy: Deploy, *, write: bool) -> DeployPlan:
             folder.outcome_json.unlink(missing_ok=True)
         if only == CONFIRM:
             stages.require_passed(folder, len(stored.stages))
-        part = parts.chosen(stored, bound, settled, only=only)
+        part = plans.part_to_run(stored, bound, settled, only=only)
     return cast("DeployPlan", {"changed": False, "digest": digest, **part})
 
 

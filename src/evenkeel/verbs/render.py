@@ -11,17 +11,17 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from evenkeel import __version__
 from evenkeel.balancer.dialect import Dialect, load_dialect
-from evenkeel.canary.judge_settings import canary_policy
+from evenkeel.canary.judge_settings import JudgeSettings, canary_settings
 from evenkeel.change import findings, ledger
 from evenkeel.change.bundle import FleetBundle, manifest, render_fleet
 from evenkeel.change.canary_probe import misplaced
 from evenkeel.change.declarations import Declared
 from evenkeel.change.difference import fleet_diff
-from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.folder import ChangeFolder, Manifest
 from evenkeel.change.rollout import FILE as ROLLOUT_JSON
 from evenkeel.change.rollout import Rollout, is_written
 from evenkeel.errors import Problems, Refused
@@ -49,7 +49,7 @@ from evenkeel.verbs.inventory import (
     traffic_lines,
 )
 from evenkeel.verbs.results import Rendered
-from evenkeel.verbs.waivers import Judged, Marks, declared_in, judge_policy, policy_lines
+from evenkeel.verbs.waivers import Marks, declared_in, judge_policy, policy_lines
 
 
 class Group(TypedDict):
@@ -57,7 +57,7 @@ class Group(TypedDict):
 
     hosts: list[str]
     forecast: Forecast
-    policy: dict[str, Any]
+    policy: JudgeSettings
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class Draft:
     """A change as rendered, before it is written: its files, its manifest and its findings."""
 
     bundle: FleetBundle
-    manifest: dict[str, Any]
+    manifest: Manifest
     # The sha256 of the manifest.
     digest: str
     groups: list[Group]
-    judged: Judged
+    judged: findings.PolicyFile
     diff: str
 
 
@@ -257,7 +257,7 @@ def _forecasts(
             groups[key] = {
                 "hosts": [],
                 "forecast": effect,
-                "policy": canary_policy(after, effect, dialect.spread),
+                "policy": canary_settings(after, effect, dialect.spread),
             }
         groups[key]["hosts"].append(host)
         effect = groups[key]["forecast"]

@@ -9,90 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
+from evenkeel.answers import Status, VerbAnswer
+from evenkeel.canary.plan import PartToRun
+
 # Values are checked where they are used.
 Hostvars = Mapping[str, Mapping[str, object]]
 
 
-class Live(TypedDict, total=False):
-    """The release that is live on a host, and the change that it came from."""
-
-    release: str | None
-    change: str | None
-    confirmed: bool
-    adopted: bool
-
-
-class _From(TypedDict("_From", {"from": str}, total=False)):
-    """`from` is a keyword of Python, so no class body can declare it."""
-
-
-class Pending(_From, total=False):
-    """A change under its lease: `from` is the release that it replaced."""
-
-    change: str
-    release: str
-    phase: str
-    remaining_seconds: float
-
-
-class Generation(TypedDict, total=False):
-    """A confirmed release; `confirmed` is a UTC time."""
-
-    release: str
-    change: str | None
-    confirmed: str
-
-
-class Snapshot(TypedDict, total=False):
-    """A snapshot that the host keeps; a damaged one has no release."""
-
-    name: str
-    release: str
-    pinned: bool
-    damaged: bool
-
-
-class DrainRecord(TypedDict, total=False):
-    """A drained server; one drained by hand has neither owner nor reason."""
-
-    pool: str
-    server: str
-    owner: str
-    reason: str
-    since: str | None
-    until: str | None
-    in_force: bool
-
-
-class Running(TypedDict, total=False):
-    """The balancer's process: `agrees` when it has loaded the live release."""
-
-    agrees: bool
-
-
-class LiveFile(TypedDict):
-    """One live file of a host."""
-
-    mode: str
-    content_base64: str
-
-
-class HostAnswer(_From, total=False):
+class HostAnswer(Status, VerbAnswer, total=False):
     """What the on-host program answers: the keys of `status` and of the verbs that change."""
 
-    changed: bool
-    build: str | None
-    live: Live
-    pending: Pending | None
-    generations: list[Generation]
-    snapshots: list[Snapshot]
-    drift: bool
-    drains: list[DrainRecord]
-    running: Running
-    servers: dict[str, dict[str, object]]
-    files: dict[str, LiveFile]
-    outcome: str
-    to: str
     notes: list[str]
 
 
@@ -122,7 +48,7 @@ class Result(TypedDict, total=False):
     diff: list[Difference]
     ansible_facts: dict[str, list[str]]
     summary: list[str]
-    verdict: str
+    verdict: str | None
     reasons: list[str]
     held: bool
     undo: str
@@ -131,33 +57,10 @@ class Result(TypedDict, total=False):
     path: str
 
 
-class StageRow(TypedDict):
-    """One stage as the plan gives it to the playbook. Times are in seconds.
-
-    `leased` are the hosts whose lease has to be renewed; `hold_seconds` is 0 where no stage waits.
-    """
-
-    number: int
-    hosts: list[str]
-    carriers: list[str]
-    leased: list[str]
-    bake_seconds: int
-    minimum_requests: int
-    lease_seconds: int
-    hold_seconds: int
-    confirm: bool
-
-
-class DeployPlan(Result, total=False):
+class DeployPlan(Result, PartToRun, total=False):
     """What one run of the deploy does; `digest` is the one that was signed."""
 
     digest: str
-    hosts: list[str]
-    stages: list[StageRow]
-    prepare: bool
-    confirm: bool
-    confirm_first: list[str]
-    leased: list[str]
 
 
 class Rendered(Result, total=False):
@@ -194,7 +97,7 @@ class Arguments(TypedDict, total=False):
     allowed_signers: str
     only: str
     start_at: str
-    stage: Any  # A number for open_stage, else a StageRow.
+    stage: Any  # A number for open_stage, else a StageToRun.
     hosts: list[str]
     undo: str
     to: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any
 
 from evenkeel.balancer.dialect import Dialect
 from evenkeel.change import findings
@@ -18,16 +18,6 @@ from evenkeel.verbs.results import Hostvars
 
 _NAMES = ("waivers", "intended_shifts")
 _SHOWN = 12
-
-
-class Judged(TypedDict):
-    """What `policy.json` holds; the rows are explained in change.findings."""
-
-    schema_version: int
-    day: str
-    declared: dict[str, Any]
-    findings: list[dict[str, Any]]
-    unused_waivers: list[dict[str, Any]]
 
 
 def declared_in(names: Sequence[str], hostvars: Hostvars) -> Declared:
@@ -57,7 +47,7 @@ def judge_policy(
     bundle: FleetBundle,
     befores: Mapping[str, Intent | None],  # intents, see host_facts.Intent
     declared: Declared,
-) -> Judged:
+) -> findings.PolicyFile:
     """Give what `policy.json` holds for the hosts of a bundle; see `change.findings`."""
     judged = {}
     for host, files in bundle.files.items():
@@ -67,10 +57,10 @@ def judge_policy(
         judged[host] = findings.Host(
             files, bundle.intents[host], live, before, sha256_of(canonical_json(key))
         )
-    return cast("Judged", findings.judge(judged, dialect, declared, findings.today()))
+    return findings.judge(judged, dialect, declared, findings.today())
 
 
-def policy_lines(judged: Judged) -> list[str]:
+def policy_lines(judged: findings.PolicyFile) -> list[str]:
     """Give the lines that render prints: what is declared, waived and reported."""
     lines = findings.declared_lines(judged["declared"])
     new = [one for one in judged["findings"] if not one["live_already"]]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TypedDict, cast
+from typing import cast
 
+from evenkeel.canary.judge_settings import JudgeSettings
+from evenkeel.canary.plan import StageToRun
 from evenkeel.canary.watch import (
     CANARY,
     CARRIER,
@@ -20,30 +22,14 @@ from evenkeel.change import ledger, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
 from evenkeel.remote import Answer
-from evenkeel.verbs.results import Result, StageRow
+from evenkeel.verbs.results import Result
 
 _LOADED_BY = os.getpid()
 
 
-class PoolPolicy(TypedDict):
-    """Of a pool's policy what the watch changes."""
-
-    required: bool
-    minimum_requests: int
-
-
-class Policy(TypedDict, total=False):
-    """The policy that the host's judge gets; the rest of it is as rendered."""
-
-    minimum_requests: int
-    watched_hosts: int
-    pools: dict[str, PoolPolicy]
-    probe: dict[str, object]
-
-
 def watch_host(
     folder: ChangeFolder,
-    stage: StageRow,
+    stage: StageToRun,
     host: str,
     observe: Observe,
     show: Callable[[str], None],
@@ -82,7 +68,7 @@ def watch_host(
     return {"changed": False, "verdict": result["result"].get("verdict")}
 
 
-def policy_of(folder: ChangeFolder, host: str, stage: StageRow) -> Policy:
+def policy_of(folder: ChangeFolder, host: str, stage: StageToRun) -> JudgeSettings:
     """Give the host's rendered policy with what the stage adds.
 
     The stage's minimum of requests binds the required pools only, since an idle pool must not
@@ -93,7 +79,7 @@ def policy_of(folder: ChangeFolder, host: str, stage: StageRow) -> Policy:
     for group in ledger.verify_chain(folder, ledger.RENDER).render.body["groups"]:
         if host not in group["hosts"]:
             continue
-        policy = cast("Policy", dict(group["policy"]))
+        policy = cast("JudgeSettings", dict(group["policy"]))
         policy["minimum_requests"] = minimum
         policy["watched_hosts"] = len(stage["hosts"]) + len(stage["carriers"])
         policy["pools"] = {

@@ -67,7 +67,7 @@ def test_only_a_stage_without_a_clear_verdict_may_be_held(verdict, may):
 
 
 def test_nothing_goes_on_from_a_held_stage_before_a_person_says_so(held):
-    with pytest.raises(Refused, match="Nothing goes on"):
+    with pytest.raises(Refused, match="does not let the deploy go on"):
         require_previous(held.folder, 2)
     assert resume(held) == 1
     assert require_previous(held.folder, 2)

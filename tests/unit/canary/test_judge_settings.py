@@ -8,7 +8,7 @@ import pytest
 from unit.intent.intents import intent, listener, pool, server
 
 from evenkeel.balancer.dialect import load_dialect
-from evenkeel.canary.judge_settings import canary_policy
+from evenkeel.canary.judge_settings import canary_settings
 from evenkeel.containers.names import ROOT
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent
@@ -26,7 +26,7 @@ def normal(listeners=None, servers=None, **more):
 
 def of_pool(spread=SPREAD, **more):
     after = normal(**more)
-    policy = canary_policy(after, forecast(None, after, spread), spread)
+    policy = canary_settings(after, forecast(None, after, spread), spread)
     return checked_policy(policy)["pools"]["shop"]
 
 

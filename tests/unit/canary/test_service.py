@@ -20,12 +20,12 @@ ONE_DOWN = seen(web1="active", web2="down")
 
 def test_a_server_that_is_down_on_the_canary_and_well_on_a_control_host_counts_against_the_change():
     (reason,) = down_by_change({"lb1": ONE_DOWN}, {"lb2": WELL, "lb3": WELL})
-    assert reason == "server web2 of pool app is down on lb1, and is well on lb2, lb3"
+    assert reason == "server web2 of pool app is down on lb1, and up on lb2, lb3"
 
 
 def test_a_new_server_that_is_down_wherever_the_change_is_counts_against_it():
     (reason,) = down_by_change({"lb1": ONE_DOWN}, {"lb2": seen(web1="active")})
-    assert "down on lb1, and no host without the change has it (1 asked)" in reason
+    assert "down on lb1, and no host without the change has it (1 compared)" in reason
 
 
 def test_a_server_that_a_control_host_finds_down_too_fell_by_itself():
@@ -34,7 +34,7 @@ def test_a_server_that_a_control_host_finds_down_too_fell_by_itself():
 
 def test_without_control_hosts_a_server_counts_that_is_well_on_another_host_with_the_change():
     (reason,) = down_by_change({"lb1": WELL, "lb2": ONE_DOWN}, {})
-    assert "down on lb2, and is well on lb1" in reason
+    assert "down on lb2, and up on lb1" in reason
     assert down_by_change({"lb1": ONE_DOWN, "lb2": ONE_DOWN}, {}) == []
 
 
@@ -51,4 +51,4 @@ def test_a_stage_fails_whose_hosts_passed_without_a_server_that_the_change_lost(
     }
     body = judge_results(stage, results)
     assert body["verdict"] == "fail"
-    assert body["reasons"] == ["server web2 of pool app is down on lb1, and is well on lb2"]
+    assert body["reasons"] == ["server web2 of pool app is down on lb1, and up on lb2"]

@@ -214,7 +214,7 @@ def test_a_stage_does_not_begin_without_the_record_of_the_one_before(change):
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive", "no_data", None])
 def test_a_stage_does_not_begin_after_one_that_did_not_pass(change, verdict):
     change.closed(1, PASSED | {"verdict": verdict})
-    with pytest.raises(Refused, match="Nothing goes on from the record of stage 1") as caught:
+    with pytest.raises(Refused, match="The record of stage 1 does not let") as caught:
         require_previous(change.folder, 2)
     assert "rollback.yml -e undo=" in caught.value.next_step
 

@@ -370,7 +370,7 @@ def test_the_archive_of_a_release_is_what_the_host_reads(tmp_path):
     assert release.digest == bundle.releases["lb1"]
     assert (release.change, release.change_digest) == ("c1", sha256_of(plan))
     assert release_archive(tmp_path, "lb1") == archive
-    with pytest.raises(Refused, match="no whole bundle"):
+    with pytest.raises(Refused, match="no complete bundle"):
         release_archive(tmp_path, "lb2")
 
 

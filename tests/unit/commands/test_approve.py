@@ -111,7 +111,7 @@ def test_what_was_swapped_while_a_person_looked_is_not_signed(words, change, mon
 
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("builtins.input", asked)
-    with pytest.raises(Refused, match="moved"):
+    with pytest.raises(Refused, match="differs"):
         main(words)
     assert not change.folder.approvals.exists()
 

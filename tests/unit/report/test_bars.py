@@ -1,4 +1,4 @@
-from evenkeel.canary.history import LARGEST_HISTORY, extend
+from evenkeel.canary.progress import LARGEST_HISTORY, extend
 from evenkeel.report.bars import band_rows, effect_rows, shares_over_time
 
 
