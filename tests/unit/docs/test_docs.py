@@ -11,9 +11,8 @@ from unittest.mock import Mock
 import pytest
 import yaml
 from evenkeel_proof.commands import demo
-from evenkeel_proof.pages import intent_reference
+from evenkeel_proof.pages import intent_reference, policy_page
 
-from evenkeel.change import policy_page
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.host import arguments
 from evenkeel.host.system.driver import CAPABILITY_NAMES
@@ -205,4 +204,6 @@ def test_no_name_in_our_code_is_a_second_word_for_a_thing():
 
 def test_the_page_of_policy_rules_is_up_to_date():
     page = ROOT / policy_page.PAGE_FILE
-    assert page.read_text() == policy_page.text(ROOT), "run: python -m evenkeel.change.policy_page"
+    assert page.read_text() == policy_page.text(ROOT), (
+        "run: python -m evenkeel_proof.pages.policy_page"
+    )

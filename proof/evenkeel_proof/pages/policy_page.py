@@ -1,4 +1,4 @@
-"""The page of policy rules for people: `python -m evenkeel.change.policy_page` rewrites it.
+"""The page of policy rules for people: `python -m evenkeel_proof.pages.policy_page` rewrites it.
 
 It is made from the rules themselves: those about intents and those of each balancer's role. A test
 fails when it is out of date.
@@ -22,7 +22,7 @@ _GRADES = {
 _HEAD = """\
 # Policy rules
 
-Made from the rules by `python -m evenkeel.change.policy_page`; do not edit.
+Made from the rules by `python -m evenkeel_proof.pages.policy_page`; do not edit.
 
 No rehearsal shows some errors: a missing check does no harm until a server dies. Policy rules look for them when a
 change is rendered, in the intent and in the exact files for the balancer. So your own template, lines under `extra` and
