@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from evenkeel import __version__
 from evenkeel.answers import Status, Statuses
-from evenkeel.canary.change_outcome import KeptAnswer
 from evenkeel.canary.plan import CONFIRM, Plan
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
@@ -26,6 +25,9 @@ from evenkeel.errors import Inconclusive, Problem, Problems, Refused
 from evenkeel.host.state.journal import ACTIVATED
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA
 from evenkeel.records import Record, read_record, utc_now, write_record
+
+if TYPE_CHECKING:
+    from evenkeel.canary.change_outcome import KeptAnswer
 
 HOLD_RECORD, RESUME_RECORD = "hold", "resume"
 HELD = "held"

@@ -14,9 +14,8 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeGuard, cast
 
-from evenkeel.change.declarations import DeclaredRows
 from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.state.archive import is_file_name
 from evenkeel.records import (
@@ -26,6 +25,9 @@ from evenkeel.records import (
     sha256_of,
     write_atomically,
 )
+
+if TYPE_CHECKING:
+    from evenkeel.change.declarations import DeclaredRows
 
 PROFILE = "traffic_profile.json"
 _CHUNK_BYTES = 1024 * 1024
