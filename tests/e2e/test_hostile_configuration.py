@@ -152,7 +152,7 @@ def test_what_a_change_brings_is_refused_before_haproxy_reads_it(refused, name):
     (reason,) = checks["native_check"]["reasons"]
     assert re.search(r"line \d+: .*(not allowed|must be|only allowed)", reason), reason
     assert checks["native_check"]["numbers"]["exit"] == EXIT_REFUSED
-    assert checks["activation"]["reasons"] == ["it was not reached"]
+    assert checks["activation"]["reasons"] == ["the candidate was not activated"]
     assert checks["container"]["verdict"] == "pass"
 
 

@@ -17,7 +17,7 @@ from evenkeel.canary.progress import extend, write_progress
 from evenkeel.errors import one_line
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 from evenkeel.records import canonical_json, read_json, utc_now, write_atomically
-from evenkeel.remote import Answer
+from evenkeel.remote import Answer, OptionValue
 
 # Roles: the change since this stage, earlier, or never.
 CANARY = "canary"
@@ -29,7 +29,7 @@ LONGEST_SLICE_SECONDS = 3
 # Carriers and controls wait longer for the canaries.
 GRACE_SECONDS = 30
 
-Observe = Callable[[dict[str, object], bytes], Answer]
+Observe = Callable[[dict[str, OptionValue], bytes], Answer]
 """Runs the verb `observe` on the host with these options and this standard input."""
 
 
@@ -68,9 +68,9 @@ class Watch:
         """The result file of `host` in this stage."""
         return self.folder / "canary" / str(self.stage) / f"{host}.json"
 
-    def options(self, *, fresh: bool) -> dict[str, object]:
+    def options(self, *, fresh: bool) -> dict[str, OptionValue]:
         """The options of one slice of `observe`."""
-        options: dict[str, object] = {
+        options: dict[str, OptionValue] = {
             "change": self.change_id,
             "seconds": self.slice_seconds,
             "fresh": fresh,

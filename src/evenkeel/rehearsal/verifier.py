@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 _LONGEST_TEXT = 4000
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # any JSON value
     """Give what a container printed, without control characters and with bounded texts.
 
     A configuration runs as root in the container, and its words may end up on a terminal.

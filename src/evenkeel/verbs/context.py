@@ -53,7 +53,7 @@ class Context:
         return [str(name) for name in plain(self.task_vars["ansible_play_hosts"])]
 
     @property
-    def hostvars(self) -> Hostvars:
+    def hostvars(self) -> Hostvars:  # the operator's variables
         """The variables of every host, as Ansible has them."""
         return self.task_vars["hostvars"]
 

@@ -34,7 +34,7 @@ class Host:
 
 def hosts_from_status(
     names: list[str],
-    intents: Mapping[str, object],
+    intents: Mapping[str, object],  # not yet parsed
     answers: Mapping[str, HostAnswer],
     by_hand: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> dict[str, Host]:

@@ -32,7 +32,7 @@ PROFILE_VARIABLE = "traffic_profile"
 Pick = Callable[[list[Any]], Any]
 
 
-def one_kind(names: Sequence[str], hostvars: Hostvars) -> str:
+def one_kind(names: Sequence[str], hostvars: Hostvars) -> str:  # the operator's variables
     """Give the kind of balancer that all hosts of a change have; raises Refused for several."""
     kinds = {str(hostvars[name].get("balancer_kind")) for name in names}
     if len(kinds) != 1:
@@ -46,7 +46,9 @@ def one_kind(names: Sequence[str], hostvars: Hostvars) -> str:
     return kinds.pop()
 
 
-def require_one_template(names: Sequence[str], hostvars: Hostvars, kind: str) -> None:
+def require_one_template(
+    names: Sequence[str], hostvars: Hostvars, kind: str
+) -> None:  # the operator's variables
     """Raise Problems unless all hosts have the same `balancer_<kind>_template`, or none.
 
     A change is rendered once for all of its hosts, with one template.
@@ -63,7 +65,10 @@ def require_one_template(names: Sequence[str], hostvars: Hostvars, kind: str) ->
 
 
 def configurations(
-    names: Sequence[str], hostvars: Hostvars, kind: str, role_dir: Path
+    names: Sequence[str],
+    hostvars: Hostvars,
+    kind: str,
+    role_dir: Path,  # the operator's variables
 ) -> dict[str, dict[str, bytes]]:
     """Give the files of each host that has `balancer_<kind>_config`, the path of its own file.
 
@@ -109,7 +114,9 @@ def _unreadable(where: str, wanted: str, got: str) -> Refused:
     )
 
 
-def profile_of(names: Sequence[str], hostvars: Hostvars) -> bytes | None:
+def profile_of(
+    names: Sequence[str], hostvars: Hostvars
+) -> bytes | None:  # the operator's variables
     """Give the bytes of the hosts' traffic profile, checked; None where the inventory names none.
 
     A relative path starts at the inventory's folder. Raises Refused for a file that cannot be read,
@@ -170,7 +177,7 @@ def profile_diff(
     ]
 
 
-def from_inventory(names: Sequence[str], hostvars: Hostvars) -> Rollout:
+def from_inventory(names: Sequence[str], hostvars: Hostvars) -> Rollout:  # the operator's variables
     """Give the rollout for the hosts `names`, in the order in which it reaches them.
 
     Where hosts of one change differ, the more careful value counts. Raises Problems for a value
@@ -210,7 +217,7 @@ def from_inventory(names: Sequence[str], hostvars: Hostvars) -> Rollout:
     return check(rollout)
 
 
-def freezes(names: Sequence[str], hostvars: Hostvars) -> Any:
+def freezes(names: Sequence[str], hostvars: Hostvars) -> Any:  # the operator's variables
     """Give the freeze windows of all hosts: a freeze of one host stops the change.
 
     A value that is no list is given as it is; the reader of the windows refuses it.
@@ -244,12 +251,12 @@ class _Values:
     def __init__(self, names: Sequence[str], hostvars: Hostvars) -> None:
         self.names, self.hostvars = names, hostvars
 
-    def each(self, name: str, default: Any) -> list[Any]:
+    def each(self, name: str, default: Any) -> list[Any]:  # of any variable
         """Give the variable of every host."""
         found = (plain(self.hostvars[host].get(name)) for host in self.names)
         return [default if value in (None, "") else _number(value) for value in found]
 
-    def one(self, name: str, default: Any, careful: Pick) -> Any:
+    def one(self, name: str, default: Any, careful: Pick) -> Any:  # of any variable
         """Give the value that all hosts have, or the one that `careful` picks."""
         values = self.each(name, default)
         different = [value for value in values if value != values[0]]

@@ -20,7 +20,7 @@ _NAMES = ("waivers", "intended_shifts")
 _SHOWN = 12
 
 
-def declared_in(names: Sequence[str], hostvars: Hostvars) -> Declared:
+def declared_in(names: Sequence[str], hostvars: Hostvars) -> Declared:  # the operator's variables
     """Give the declarations of all hosts together: a waiver of one host is the change's.
 
     Raises Problems for a value that has no meaning.

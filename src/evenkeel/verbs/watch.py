@@ -21,7 +21,7 @@ from evenkeel.canary.watch import (
 from evenkeel.change import ledger, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
-from evenkeel.remote import Answer
+from evenkeel.remote import Answer, OptionValue
 from evenkeel.verbs.results import Result
 
 _LOADED_BY = os.getpid()
@@ -104,7 +104,7 @@ def _while_the_controller_lives(observe: Observe) -> Observe:
     """
     controller = _controller()
 
-    def observed(options: dict[str, object], policy: bytes) -> Answer:
+    def observed(options: dict[str, OptionValue], policy: bytes) -> Answer:
         _require_alive(controller)
         answer = observe(options, policy)
         _require_alive(controller)

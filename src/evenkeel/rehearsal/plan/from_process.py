@@ -25,7 +25,7 @@ from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
 _OUT = ("inactive", "draining")
 
 
-def facts(observed: Observation) -> Process:
+def facts(observed: Observation) -> Process:  # each driver's own
     """Give what the rehearsal uses of a driver's observation.
 
     `endpoint` is "" for a server without an address: a name without one yet, or a socket.

@@ -95,7 +95,7 @@ def _ip(lines: list[str]) -> None:
             run(["ip", f"-{family}", "-batch", "-"], "\n".join([*mine, ""]).encode())
 
 
-def add_missing_stubs(stubs: StubControl, observed: Observation) -> bool:
+def add_missing_stubs(stubs: StubControl, observed: Observation) -> bool:  # each driver's own
     """Start stub servers at endpoints of the process that have none; gives whether any had none."""
     places = set()
     for pool in observed["pools"].values():

@@ -226,7 +226,7 @@ def _requests(driver: Driver) -> dict[str, int]:
     }
 
 
-def health(observed: Observation) -> Health:
+def health(observed: Observation) -> Health:  # each driver's own
     """Give {pool: {server: status}} as the balancer sees its servers."""
     return {
         name: {server: str(state["status"]) for server, state in pool["servers"].items()}
