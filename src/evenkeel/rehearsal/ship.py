@@ -109,8 +109,8 @@ def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
         files = _files(settings.change / folder / bundle.host)
-        for kind, found in (dialect.needs(files) if files else {}).items():
-            named.setdefault(kind, set()).update(found)
+        for kind, values in (dialect.needs(files) if files else {}).items():
+            named.setdefault(kind, set()).update(values)
     return named
 
 

@@ -148,8 +148,8 @@ def _batch(
             code, seconds = _molecule(settings, Path(scratch, "run"), root, progress, lock)
         finally:
             remove_leftovers()
-        found, versions = _found(bundles, results, code, Policy(folder, role_dir))
-    body["bundles"] += found
+        judged_bundles, versions = _read_and_judge(bundles, results, code, Policy(folder, role_dir))
+    body["bundles"] += judged_bundles
     body["versions"] |= versions
     for step, took in seconds.items():
         body["seconds"][step] = round(body["seconds"].get(step, 0.0) + took, 1)
@@ -158,8 +158,8 @@ def _batch(
 def remove_leftovers() -> None:
     """Remove the containers that a killed rehearsal of this checkout left, and no others."""
     label = f"label={LABEL}={names.lab_name()}"
-    found = podman.call(["ps", "--all", "--quiet", "--filter", label])
-    podman.remove(found.decode().split())
+    containers = podman.call(["ps", "--all", "--quiet", "--filter", label])
+    podman.remove(containers.decode().split())
 
 
 @contextmanager
@@ -224,11 +224,11 @@ def _molecule(
         for line in process.stdout:
             if log.tell() < _LARGEST_LOG:
                 log.write(line)
-            found = _STEP.search(line.rstrip())
-            if found and found[1] in _SAYS:
+            started = _STEP.search(line.rstrip())
+            if started and started[1] in _SAYS:
                 if step:
                     seconds[step] = round(time.monotonic() - began, 1)
-                step, began = found[1], time.monotonic()
+                step, began = started[1], time.monotonic()
                 progress(f"staging: {_SAYS[step]}")
         code = process.wait()
     if step:
@@ -268,22 +268,22 @@ def _started(
         process.wait()
 
 
-def _found(
+def _read_and_judge(
     bundles: list[Bundle], results: Path, code: int, policy: Policy | None = None
 ) -> tuple[list[BundleResult], dict[str, str]]:
     """Read what was measured and judge it; raises EvenkeelError when that is not possible."""
     verified = verifier.verified(results)
-    found: list[BundleResult] = []
+    made: list[BundleResult] = []
     versions: dict[str, str] = {}
     for bundle in bundles:
         if bundle.name not in verified:
             raise verifier.trouble(results)
-        one, used = judged(bundle, results, verified[bundle.name], policy)
-        found.append(one)
+        result, used = judged(bundle, results, verified[bundle.name], policy)
+        made.append(result)
         versions |= used
-    if code and verdicts.verdict_of(check for one in found for check in one["checks"]) == PASS:
+    if code and verdicts.verdict_of(check for result in made for check in result["checks"]) == PASS:
         raise verifier.trouble(results)
-    return found, versions
+    return made, versions
 
 
 def judged(
@@ -297,10 +297,10 @@ def judged(
     world: World = _result(results, bundle, "world")
     measured: Measured = _result(results, bundle, "measured")
     reloads: Reloads = _result(results, bundle, "reloads")
-    found = policy.checks(bundle.hosts) if policy else []
-    found += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
+    checks = policy.checks(bundle.hosts) if policy else []
+    checks += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
     world = as_measured(world, measured)
-    found.append(verifier.container_check(container))
+    checks.append(verifier.container_check(container))
     return {
         "release": bundle.release,
         "base": bundle.base,
@@ -315,7 +315,7 @@ def judged(
             **world["profile"],
             "seen": measured["after"]["seen"] if measured["after"] else None,
         },
-        "checks": found,
+        "checks": checks,
         "effect": effect.effect(world, measured) if measured["after"] else {},
         "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},
     }, measured["versions"]

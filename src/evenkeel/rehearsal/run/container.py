@@ -90,9 +90,9 @@ def route_here(addresses: Iterable[str]) -> None:
 
 def _ip(lines: list[str]) -> None:
     for family in ("4", "6"):
-        mine = [line for line in lines if (":" in line) == (family == "6")]
-        if mine:
-            run(["ip", f"-{family}", "-batch", "-"], "\n".join([*mine, ""]).encode())
+        of_family = [line for line in lines if (":" in line) == (family == "6")]
+        if of_family:
+            run(["ip", f"-{family}", "-batch", "-"], "\n".join([*of_family, ""]).encode())
 
 
 def add_missing_stubs(stubs: StubControl, observed: Observation) -> bool:
