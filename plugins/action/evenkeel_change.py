@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from evenkeel.doorway import Doorway
+from evenkeel.ansible_base import EvenkeelAction
 from evenkeel.verbs import controller
 
 
-class ActionModule(Doorway):
+class ActionModule(EvenkeelAction):
     """Run one of the verbs that happen on the controller, once for the whole fleet."""
 
     _requires_connection = False

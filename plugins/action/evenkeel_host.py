@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from evenkeel.doorway import Doorway
+from evenkeel.ansible_base import EvenkeelAction
 from evenkeel.verbs import host
 
 
-class ActionModule(Doorway):
+class ActionModule(EvenkeelAction):
     """Run one verb of the on-host program on this host, in one round trip."""
 
     _VALID_ARGS = frozenset(host.ARGUMENTS)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+from evenkeel.ansible_base import EvenkeelAction
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.doorway import Doorway
 from evenkeel.verbs.watch import watch_host
 
 
-class ActionModule(Doorway):
+class ActionModule(EvenkeelAction):
     """Watch this host while a stage bakes, and renew its lease when it carries the change."""
 
     _VALID_ARGS = frozenset(("change", "changes_dir", "stage"))

@@ -9,18 +9,18 @@ from evenkeel.errors import EXIT_REFUSED, Refused, gravest
 DOCUMENTATION = """
     name: evenkeel_recap
     type: aggregate
-    short_description: name each host's outcome and end with the reserved exit code
+    short_description: print each host's outcome and end with the reserved exit code
     description:
-      - Prints the recap that the last verb left, and the next command to type.
+      - Prints the recap of the last verb, and the next command to type.
       - Ends the run with Evenkeel's reserved exit code when one of its tasks refused or failed.
-      - A play that matches no host counts as refused.
+      - A play without a host counts as refused.
     requirements:
       - enable in C(callbacks_enabled)
 """
 
 
 class CallbackModule(CallbackBase):
-    """The last lines of a run: the hosts, their outcomes, the next command."""
+    """Print the last lines of a run: the hosts, their outcomes, the next command."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -32,14 +32,13 @@ class CallbackModule(CallbackBase):
         self.exit_codes = []
         self.recap = ""
         self.verdict = None
-        self.nobody = None
+        self.no_hosts = None
 
     def _note(self, result):
         facts = result.result.get("evenkeel") or {}
         self.exit_codes.append(int(facts.get("exit_code") or 0))
         if facts.get("recap"):
-            # Who accounts for every host knows better than the tasks that led there. A table that
-            # is only shown says nothing of them.
+            # It overrides the tasks; a status table has none.
             self.recap, self.verdict = facts["recap"], facts.get("exit_code")
 
     def v2_runner_on_ok(self, result):
@@ -52,22 +51,22 @@ class CallbackModule(CallbackBase):
         self.exit_codes.append(EXIT_REFUSED)
 
     def v2_playbook_on_no_hosts_matched(self):
-        # Ansible ends with 0 then, which reads as: deployed.
-        self.nobody = Refused(
-            "Nothing was done: no host is in the group that the playbook is for",
+        # Ansible would end with 0.
+        self.no_hosts = Refused(
+            "Nothing was done: no host is in the group of this playbook",
             wanted="an inventory with a group balancers, or with the one that -e fleet=… names",
             next_step="give the inventory with -i; ansible-inventory -i … --graph shows its groups",
         )
-        self.exit_codes.append(self.nobody.exit_code)
+        self.exit_codes.append(self.no_hosts.exit_code)
 
     def v2_playbook_on_stats(self, stats):  # noqa: ARG002 - Ansible's name
         if self.recap:
-            # Loaded by now, by the plugin that left the recap.
-            from evenkeel.doorway import typed
+            # Loaded already, by the plugin that made the recap.
+            from evenkeel.ansible_base import typed
 
             self._display.display("\n" + typed(self.recap))
-        if self.nobody:
-            self._display.error(str(self.nobody), wrap_text=False)
+        if self.no_hosts:
+            self._display.error(str(self.no_hosts), wrap_text=False)
         exit_code = gravest(self.exit_codes) if self.verdict is None else self.verdict
         if exit_code:
             sys.exit(exit_code)

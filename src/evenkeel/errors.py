@@ -1,8 +1,7 @@
-"""What went wrong, said so that a person can act: what, where, wanted, got, next step.
+"""The errors of Evenkeel, each with five parts: what, where, wanted, got, next step.
 
-Every refusal and failure of Evenkeel is one of these classes. Each carries the exit code that
-scripts and playbooks end with (docs/pipeline.md, "Exit codes"), so that the decision is made where
-the fault is known and nowhere else.
+Every refusal and failure is one of these classes. Each has the exit code of scripts and playbooks
+(docs/reference/exit-codes.md), so only the place that finds an error chooses its code.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ EXIT_ROLLBACK_FAILED = 12
 EXIT_INCONCLUSIVE = 13
 EXIT_SPLIT_FLEET = 14
 
-# What a file or an answer of a shape that nothing of ours writes can lead to.
+# Errors from reading data of an unexpected shape.
 UNREADABLE = (
     ArithmeticError,
     AttributeError,
@@ -31,16 +30,15 @@ UNREADABLE = (
     TypeError,
     ValueError,
 )
-# More than a person reads at once; the rest is counted.
-MOST_FAULTS_SHOWN = 50
-# The column at which the text of a part begins.
+MOST_PROBLEMS_SHOWN = 50
+# The column of a part's text.
 _PART = 10
 
-# Commands as our messages write them.
+# Commands as in our messages.
 _PLAYBOOK = re.compile(r"\bansible-playbook(?= playbooks/)")
 _SCRIPT = re.compile(r"\bscripts/(?:rollback|approve)\b")
 
-# Gravest first: when several things went wrong, the command ends with the code of the gravest.
+# Gravest first; a command ends with its gravest code.
 _GRAVITY = (
     EXIT_ROLLBACK_FAILED,
     EXIT_SPLIT_FLEET,
@@ -52,40 +50,40 @@ _GRAVITY = (
 
 
 def gravest(exit_codes: Iterable[int]) -> int:
-    """Give the code of the gravest of `exit_codes`; 0 when there is none or all are 0."""
+    """Give the gravest of `exit_codes`; 0 when all are 0 or there are none."""
     codes = {code for code in exit_codes if code}
     return next((code for code in _GRAVITY if code in codes), max(codes, default=EXIT_OK))
 
 
 def printable(text: str) -> str:
-    """Give `text` with what could move a terminal's cursor replaced; lines stay lines."""
+    """Give `text` with unprintable characters replaced, line breaks aside."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def one_line(text: str) -> str:
-    """Give `text` as `printable` does, and on one line: no part passes for a line of ours."""
+    """Give `text` as `printable` does, on one line, so it cannot imitate a line of ours."""
     return printable(text).replace("\n", " ")
 
 
 def indented(text: str, columns: int) -> str:
-    """Give `text` with all lines but the first set in: none of them passes for one of ours."""
+    """Indent all lines of `text` but the first, so they cannot imitate a line of ours."""
     return text.replace("\n", "\n" + " " * columns)
 
 
 def for_inventory(text: str, given: str, default: str) -> str:
-    """Give `text` with the inventory named in every command that a person is told to type.
+    """Give `text` with the inventory added to every command in it.
 
-    `given` are the words `-i PATH` of this run; scripts take the inventory `default` by themselves.
+    `given` is the option `-i PATH` of this run; scripts use the inventory `default` without it.
     """
     text = _PLAYBOOK.sub(lambda found: f"{found[0]} {given}", text)
     return text if given == default else _SCRIPT.sub(lambda found: f"{found[0]} {given}", text)
 
 
 class EvenkeelError(Exception):
-    """Something went wrong that a person has to know about.
+    """An error that a person has to know about.
 
-    `what` is one sentence. `where`, `wanted`, `got` and `next_step` are shown on lines of their own
-    when they are given. None of them may hold a secret or a whole configuration.
+    `what` is one sentence. `where`, `wanted`, `got` and `next_step` each get a line when given.
+    None of them may hold a secret or a complete configuration.
     """
 
     exit_code = EXIT_REFUSED
@@ -101,7 +99,7 @@ class EvenkeelError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        """The message as a person reads it, one line for each part that is known."""
+        """The message for people, with a line for each given part."""
         parts = (
             ("where", self.where),
             ("wanted", self.wanted),
@@ -113,7 +111,7 @@ class EvenkeelError(Exception):
         return printable("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:
-        """The same parts for machines, with the exit code."""
+        """The parts for machines, with the exit code."""
         return {
             "what": self.what,
             "where": self.where,
@@ -125,52 +123,52 @@ class EvenkeelError(Exception):
 
 
 class UsageError(EvenkeelError):
-    """The command was called with words it does not know."""
+    """The command got unknown arguments."""
 
     exit_code = EXIT_USAGE
 
 
 class Refused(EvenkeelError):
-    """Refused before anything live was touched."""
+    """Refused before anything live was changed."""
 
     exit_code = EXIT_REFUSED
 
 
 @contextmanager
 def readable(what: str, where: object) -> Iterator[None]:
-    """Raise Refused, `what` cannot be read, for a file of a shape that nothing of ours writes."""
+    """Raise Refused when reading `what` at `where` fails on its shape."""
     try:
         yield
-    except UNREADABLE as fault:
+    except UNREADABLE as error:
         raise Refused(
             f"{what} cannot be read",
             where=str(where),
-            got=f"{type(fault).__name__}: {str(fault)[:300]}",
+            got=f"{type(error).__name__}: {str(error)[:300]}",
             next_step="look for an edited file in the change's folder",
         ) from None
 
 
 class RolledBack(EvenkeelError):
-    """The change went wrong and everything it reached went back."""
+    """The change failed, and every host that it reached was rolled back."""
 
     exit_code = EXIT_ROLLED_BACK
 
 
 class RollbackFailed(EvenkeelError):
-    """A host could not be taken back: a person is needed."""
+    """A host could not be rolled back; an operator has to act."""
 
     exit_code = EXIT_ROLLBACK_FAILED
 
 
 class Inconclusive(EvenkeelError):
-    """Too little was measured to tell."""
+    """Too little was measured for a verdict."""
 
     exit_code = EXIT_INCONCLUSIVE
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong in an input: where it stands, what was wanted, what was found."""
+class Problem:
+    """One problem of an input: its path, the wanted value, the found value."""
 
     path: str
     wanted: str
@@ -180,28 +178,28 @@ class Fault:
         return indented(f"{self.path}: wanted {self.wanted}; got {self.got}", _PART)
 
 
-class Faults(Refused):
-    """Everything that is wrong in one input, reported at once."""
+class Problems(Refused):
+    """All problems of one input, reported at once."""
 
     def __init__(
-        self, what: str, faults: Sequence[Fault], *, where: str = "", next_step: str = ""
+        self, what: str, problems: Sequence[Problem], *, where: str = "", next_step: str = ""
     ) -> None:
         super().__init__(what, where=where, next_step=next_step)
-        self.faults = tuple(faults)
+        self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        """The sentence, each fault on a line of its own, then the next step."""
+        """The sentence, a line for each problem, then the next step."""
         lines = [indented(self.what, _PART)]
         if self.where:
             lines.append(f"  where:  {indented(self.where, _PART)}")
-        lines += [f"  - {fault}" for fault in self.faults[:MOST_FAULTS_SHOWN]]
-        if len(self.faults) > MOST_FAULTS_SHOWN:
-            lines.append(f"  and {len(self.faults) - MOST_FAULTS_SHOWN} more")
+        lines += [f"  - {problem}" for problem in self.problems[:MOST_PROBLEMS_SHOWN]]
+        if len(self.problems) > MOST_PROBLEMS_SHOWN:
+            lines.append(f"  and {len(self.problems) - MOST_PROBLEMS_SHOWN} more")
         if self.next_step:
             lines.append(f"  next:   {indented(self.next_step, _PART)}")
         return printable("\n".join(lines))
 
     def as_dict(self) -> dict[str, Any]:
-        """The parts for machines, with every fault."""
-        shown = self.faults[:MOST_FAULTS_SHOWN]
-        return super().as_dict() | {"faults": [vars(fault) for fault in shown]}
+        """The parts for machines, with the problems that are shown."""
+        shown = self.problems[:MOST_PROBLEMS_SHOWN]
+        return super().as_dict() | {"faults": [vars(problem) for problem in shown]}

@@ -1,43 +1,79 @@
-"""What a change will do, from the intent before and after: a pure comparison, nothing is started.
+"""Forecast the effect of a change by comparing two intents; nothing is started.
 
-The forecast says which pools, routes and listeners a change touches and how each server's share
-moves. Where a share depends on the traffic it says `unknown` and why: the rehearsal and the canary
+The forecast lists the pools, routes and listeners that a change touches and how each server's share
+moves. A share that depends on the traffic is `unknown`, with the reason: rehearsal and canaries
 measure it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from evenkeel.intent.differences import (
+    ExtraChange,
+    Move,
     extra_in_words,
     extra_lines,
     moved_servers,
     moves_in_words,
 )
 from evenkeel.intent.guardrails import Finding, intent_findings, shift_findings
-from evenkeel.intent.shares import Shares, Spread, shares
+from evenkeel.intent.share_forecast import Shares, Spread, shares
 
 UNKNOWN = "unknown"
 NOTHING = "Nothing changes."
 Data = Mapping[str, Any]
+# A number, or "unknown".
+Known = float | str
 
 
-def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> dict[str, Any]:
-    """Compare two normalised intents; `before` is None when what is live has no intent.
+class ServerForecast(TypedDict):
+    """A server's shares as fractions of 1, and the shift in percentage points."""
 
-    `spread` is what the balancer's role knows of hashes (see `intent.shares`).
+    before: Known
+    after: Known
+    shift_points: Known
 
-    Gives JSON data:
-    `base` ("known" or "unknown"), `pools` (name to `change`, `basis`, `why`, `servers` with share
-    `before` and `after` as fractions or "unknown", and `shift_points`; `moved`, the servers that
-    get another address or port; `largest_shift_points`),
-    `routes` and `listeners` (`added`, `removed`, `changed`; of routes also the listeners where they
-    are `reordered`), `settings` (changed parts that every
-    pool feels), `extra` (sections whose extra lines change, with how many are added and removed),
-    `touched_pools`, `largest_shift_points`, `guardrails` (findings) and `summary` (lines for a
-    person).
+
+class PoolForecast(TypedDict):
+    """One pool; `algorithm` and `server_count` are pairs: before and after."""
+
+    change: str
+    algorithm: list[str | None]
+    server_count: list[int]
+    basis: str
+    why: str
+    servers: dict[str, ServerForecast]
+    moved: list[Move]
+    largest_shift_points: Known
+
+
+class Forecast(TypedDict):
+    """The JSON data of a forecast.
+
+    `base` is "known" or "unknown". `routes` and `listeners` map added, removed and changed to
+    names; routes also have the listeners where they are reordered. `settings` are changed parts
+    that affect every pool.
+    """
+
+    schema_version: int
+    base: str
+    pools: dict[str, PoolForecast]
+    routes: dict[str, list[str]]
+    listeners: dict[str, list[str]]
+    settings: list[str]
+    extra: list[ExtraChange]
+    touched_pools: list[str]
+    largest_shift_points: Known
+    guardrails: list[Finding]
+    summary: list[str]
+
+
+def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> Forecast:
+    """Compare two normalised intents; `before` is None when the live release has no intent.
+
+    `spread` is the role's knowledge of hashes (see `intent.share_forecast`).
     """
     old = {pool["name"]: pool for pool in before["pools"]} if before else {}
     new = {pool["name"]: pool for pool in after["pools"]}
@@ -48,8 +84,9 @@ def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> 
     routes = _compare(_routes(before), _routes(after))
     routes["reordered"] = _reordered(_routes(before), _routes(after))
     listeners = _compare(_listeners(before), _listeners(after))
-    settings = _settings(before, after)
-    result: dict[str, Any] = {
+    parts = ("timeouts", "limits", "extra")
+    settings = [name for name in parts if before and before[name] != after[name]]
+    result: Forecast = {
         "schema_version": 1,
         "base": "known" if before else UNKNOWN,
         "pools": pools,
@@ -60,13 +97,15 @@ def forecast(before: Data | None, after: Data, spread: Spread | None = None) -> 
         "touched_pools": _touched(before, after, pools, settings),
         "largest_shift_points": _largest(pool["largest_shift_points"] for pool in pools.values()),
         "guardrails": _guardrails(after, old, new, spread),
+        "summary": [],
     }
-    return result | {"summary": _summary(result)}
+    result["summary"] = _summary(result)
+    return result
 
 
 def _pool(
     old: Data | None, new: Data | None, spread: Spread | None, *, known: bool
-) -> dict[str, Any]:
+) -> PoolForecast:
     """Give one pool's change and each server's share before and after."""
     was, will = (shares(pool, spread) if pool else None for pool in (old, new))
     names = sorted({server["name"] for pool in (old, new) if pool for server in pool["servers"]})
@@ -97,7 +136,7 @@ def _change(old: Data | None, new: Data | None, *, known: bool) -> str:
     return "same" if old == new else "changed"
 
 
-def _share(known_shares: Shares | None, name: str, *, known: bool) -> float | str:
+def _share(known_shares: Shares | None, name: str, *, known: bool) -> Known:
     if not known:
         return UNKNOWN
     if known_shares is None:
@@ -107,15 +146,15 @@ def _share(known_shares: Shares | None, name: str, *, known: bool) -> float | st
     return UNKNOWN
 
 
-def _server(before: float | str, after: float | str) -> dict[str, Any]:
-    points: float | str = UNKNOWN
+def _server(before: Known, after: Known) -> ServerForecast:
+    points: Known = UNKNOWN
     if isinstance(before, float) and isinstance(after, float):
         points = round((after - before) * 100, 2)
     return {"before": before, "after": after, "shift_points": points}
 
 
-def _largest(points: Iterable[float | str]) -> float | str:
-    """Give the largest shift; "unknown" only when not one is known."""
+def _largest(points: Iterable[Known]) -> Known:
+    """Give the largest known shift; "unknown" when none is known."""
     values = list(points)
     numbers = [abs(one) for one in values if isinstance(one, (int, float))]
     if numbers:
@@ -147,7 +186,7 @@ def _compare(old: Data, new: Data) -> dict[str, list[str]]:
 
 
 def _reordered(old: Data, new: Data) -> list[str]:
-    """Give the listeners whose common routes are asked in another order: the first match wins."""
+    """Give the listeners whose common routes have another order: the first match wins."""
     listeners = {path.split("/")[0] for path in new}
     common = [[path for path in one if path in old and path in new] for one in (old, new)]
     return sorted(
@@ -157,27 +196,22 @@ def _reordered(old: Data, new: Data) -> list[str]:
     )
 
 
-def _settings(before: Data | None, after: Data) -> list[str]:
-    names = ("timeouts", "limits", "extra")
-    return [name for name in names if before and before[name] != after[name]]
-
-
 def _reached(listener: Data) -> set[str]:
     pools = {route["pool"] for route in listener["routes"]}
     return pools | ({listener["default_pool"]} if listener["default_pool"] else set())
 
 
 def _touched(
-    before: Data | None, after: Data, pools: Mapping[str, Data], settings: list[str]
+    before: Data | None, after: Data, pools: Mapping[str, PoolForecast], settings: list[str]
 ) -> list[str]:
-    """Give the pools whose traffic the change can alter and that a listener still sends to."""
+    """Give the pools whose traffic can change and that a listener still reaches."""
     reached = set().union(*(_reached(listener) for listener in after["listeners"]))
     if before is None or settings:
         return sorted(reached)
     touched = {name for name, pool in pools.items() if pool["change"] != "same"}
     old = {listener["name"]: listener for listener in before["listeners"]}
     for listener in after["listeners"]:
-        # A route takes from those after it and from the default, so one change can alter all.
+        # One route's change can move requests of all others.
         was = old.get(listener["name"])
         if was != listener:
             touched |= _reached(listener) | (_reached(was) if was else set())
@@ -197,26 +231,26 @@ def _guardrails(
     return found
 
 
-def _summary(result: Data) -> list[str]:
+def _summary(result: Forecast) -> list[str]:
     lines = []
     if result["base"] == UNKNOWN:
-        lines.append("What is live has no intent: shares before this change are unknown.")
+        lines.append("The live release has no intent: shares before this change are unknown.")
     for name, pool in result["pools"].items():
         if pool["change"] != "same":
             lines.append(f"Pool {name}: {_pool_words(pool)}")
         lines += moves_in_words(name, pool["moved"])
-    for kind in ("listeners", "routes"):
-        for change, names in result[kind].items():
+    for kind, changes in (("listeners", result["listeners"]), ("routes", result["routes"])):
+        for change, names in changes.items():
             if names and result["base"] != UNKNOWN:
                 lines.append(f"{kind.capitalize()} {change}: {', '.join(names)}")
     if result["settings"]:
-        lines.append(f"Settings that every pool feels: {', '.join(result['settings'])}")
+        lines.append(f"Settings that affect every pool: {', '.join(result['settings'])}")
     lines += [extra_in_words(row) for row in result["extra"]]
     lines += [f"Guardrail: {finding['message']}" for finding in result["guardrails"]]
     return lines or [NOTHING]
 
 
-def _pool_words(pool: Data) -> str:
+def _pool_words(pool: PoolForecast) -> str:
     change, (old, new) = pool["change"], pool["server_count"]
     if change == "removed":
         return f"removed, with {old} servers"
@@ -224,12 +258,13 @@ def _pool_words(pool: Data) -> str:
     count = f"{old} → {new} servers" if change == "changed" and old != new else f"{new} servers"
     words = ", ".join(one for one in (change, algorithm, count) if one != UNKNOWN)
     if pool["basis"] == UNKNOWN:
-        return f"{words}; its shares cannot be known beforehand: {pool['why']}"
+        return f"{words}; its shares cannot be forecast: {pool['why']}"
     if pool["largest_shift_points"] == UNKNOWN:
         return f"{words}; {pool['why']}"
-    moved = {k: v for k, v in pool["servers"].items() if v["shift_points"] != UNKNOWN}
-    name, server = max(moved.items(), key=lambda one: abs(one[1]["shift_points"]))
-    return (
-        f"{words}; largest shift {abs(server['shift_points']):.1f} points "
-        f"({name} {server['before']:.1%} → {server['after']:.1%})"
-    )
+    moved: list[tuple[float, str, float, float]] = [
+        (abs(float(one["shift_points"])), name, float(one["before"]), float(one["after"]))
+        for name, one in pool["servers"].items()
+        if one["shift_points"] != UNKNOWN
+    ]
+    points, name, share, later = max(moved, key=lambda row: row[0])
+    return f"{words}; largest shift {points:.1f} points ({name} {share:.1%} → {later:.1%})"

@@ -1,8 +1,8 @@
-"""What hosts are given: the on-host program, and the driver of a balancer. Each is one file.
+"""Build the two files that hosts get: the on-host program and a balancer's driver.
 
-Both are zip files of sources; the program, `evenkeel.host` and `evenkeel.judge`, has a first line
-for the kernel. Their bytes depend on the sources alone: names sorted, times fixed, nothing of the
-machine that built them, so the same sources give the same sha256.
+Both are zip files of sources. The program holds `evenkeel.host` and `evenkeel.judge` and starts
+with a line for the kernel. Names are sorted and times fixed, so the same sources give the same
+sha256 on every machine.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from evenkeel.host.system.fingerprint import word_of
 from evenkeel.records import write_atomically
 
 NAME = "evenkeel-host"
-# -I: nothing of the caller's environment or folder is imported; -S: nor any site package.
+# -I ignores the caller's environment, -S site packages.
 FIRST_LINE = b"#!/usr/bin/python3 -IS\n"
 ROOMS = ("host", "judge")
+# The folders of a role's `files/` that hosts get.
+DRIVER_ROOMS = ("driver", "config")
 
 _START = "host/__main__.py"
-# The earliest time that a zip file can say.
+# The earliest time in a zip file.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def program_bytes(source: Path | None = None) -> bytes:
-    """Give the program's bytes, made from the package folder `source` (default: this one)."""
+    """Give the program's bytes from the package folder `source` (default: this one)."""
     source = source or Path(__file__).parent
     files = {"__main__.py": (source / _START).read_bytes(), "evenkeel/__init__.py": b""}
     for room in ROOMS:
@@ -76,20 +78,20 @@ def _put(output: Path, data: bytes, mode: int) -> str:
 
 
 def driver_files(role: Path) -> list[Path]:
-    """Give the files of the driver of the role at `role`: those that it imports, then itself.
+    """Give the files of the role at `role` that are shipped to hosts: `DRIVER_ROOMS` of `files/`.
 
-    They are `files/driver_*.py` and `files/driver.py`. Raises Refused, naming the role, when it has
-    no driver.
+    Raises Refused, naming the role, when it has no driver.
     """
-    driver = role / "files" / "driver.py"
+    files = role / "files"
+    driver = files / "driver" / "__init__.py"
     if not driver.is_file():
         raise Refused(
             f"The role {role.name} has no driver",
             where=str(driver),
-            wanted="the file files/driver.py in the role",
-            next_step="see docs/adding-a-balancer.md",
+            wanted="the package files/driver in the role",
+            next_step="see docs/how-to/add-a-balancer.md",
         )
-    return [*sorted(driver.parent.glob("driver_*.py")), driver]
+    return sorted(path for room in DRIVER_ROOMS for path in (files / room).rglob("[!.]*.py"))
 
 
 def driver_on_host(role: Path) -> tuple[str, bytes]:
@@ -99,12 +101,16 @@ def driver_on_host(role: Path) -> tuple[str, bytes]:
     """
     balancer = role.name.removeprefix("balancer_")
     package = package_of(balancer)
-    files = {f"{package}/{path.name}": path.read_bytes() for path in driver_files(role)}
+    top = role / "files"
+    files = {
+        f"{package}/{path.relative_to(top).as_posix()}": path.read_bytes()
+        for path in driver_files(role)
+    }
     return path_of(balancer), _zipped({f"{package}/__init__.py": b"", **files})
 
 
 def build_of(role: Path) -> str:
-    """Give the word that a host answers when it has this program and the driver of `role`.
+    """Give the fingerprint of this program and the driver of `role`, as a host reports it.
 
     Raises Refused, naming the role, when it has no driver.
     """

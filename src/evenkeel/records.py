@@ -1,7 +1,7 @@
-"""One record out of each verb: canonical JSON, chained by digest, written atomically.
+"""The record of each verb: canonical JSON, chained by digest, written atomically.
 
 A record is an envelope around a verb's result. Its file holds canonical JSON and one newline, so
-the sha256 of the file is the sha256 of the record, and `sha256sum` checks a chain by hand.
+the file's sha256 is the record's, and `sha256sum` can check a chain.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 from evenkeel.errors import Refused
 
 SCHEMA_VERSION = 1
-# A record holds numbers about a change, never traffic: one that is larger than this is not ours.
+# A record holds no traffic, so it stays small.
 LARGEST_RECORD_BYTES = 64 * 1024 * 1024
-# What a person writes about a change: a line, no document.
+# A person's text about a change is one line.
 LONGEST_TEXT = 200
 _CHANGE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FIELDS = (
@@ -41,9 +41,9 @@ _FIELDS = (
 
 
 def canonical_json(value: object) -> bytes:
-    """Give `value` as the one JSON text that stands for it: sorted keys, no spaces, one newline.
+    """Give the canonical JSON of `value`: sorted keys, no spaces, one newline.
 
-    Raises ValueError for what JSON cannot say (NaN, infinities).
+    Raises ValueError for values outside JSON (NaN, infinities).
     """
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -57,7 +57,7 @@ def sha256_of(data: bytes) -> str:
 
 
 def check_change_id(change_id: object) -> str:
-    """Give `change_id` back when it is a usable name for a change; raises Refused otherwise."""
+    """Give `change_id` back when it is a valid name; raises Refused otherwise."""
     if isinstance(change_id, str) and _CHANGE_ID.fullmatch(change_id):
         return change_id
     raise Refused(
@@ -70,10 +70,10 @@ def check_change_id(change_id: object) -> str:
 
 
 def check_text(value: object, name: str) -> str:
-    """Give `value` back when it is text that a terminal shows as it stands; raises Refused if not.
+    """Give `value` back when it is one short line of printable text; raises Refused otherwise.
 
-    `name` is what the value is called where it came from. Control characters, line breaks and marks
-    that turn the direction of text could show a reader something else than what is signed.
+    `name` is the variable that it came from. With control characters, line breaks or marks that
+    reverse text, a reader could see other text than is signed.
     """
     if not isinstance(value, str):
         got = type(value).__name__
@@ -85,23 +85,23 @@ def check_text(value: object, name: str) -> str:
     else:
         return value
     raise Refused(
-        f"The value of {name} cannot be shown as it stands",
+        f"The value of {name} cannot be shown unchanged",
         where=name,
-        wanted=f"one line of at most {LONGEST_TEXT} printed characters",
+        wanted=f"one line of at most {LONGEST_TEXT} printable characters",
         got=got,
         next_step=f"write it in plain text: -e {name}=…",
     )
 
 
 def utc_now() -> str:
-    """Give the time now in UTC, as ISO 8601 with milliseconds."""
+    """Give the current UTC time as ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put `data` at `path` so that a reader sees all of the old bytes or all of the new ones.
+    """Replace the file at `path` with `data`; a reader sees all old bytes or all new ones.
 
-    The bytes reach the disk before the name does, and the name before this returns.
+    The bytes reach the disk before the name, and the name before this returns.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -124,7 +124,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 @dataclass(frozen=True)
 class Record:
-    """One verb's result. `previous` is the sha256 of the record before it, or None for the first.
+    """One verb's result. `previous` is the sha256 of the previous record, or None for the first.
 
     `started` and `ended` are UTC times as `utc_now` gives them; `versions` maps a tool's name to
     its version.
@@ -146,7 +146,7 @@ class Record:
 
     @property
     def sha256(self) -> str:
-        """The record's own digest: what the next record names as `previous`."""
+        """The record's own digest; the next record has it as `previous`."""
         return sha256_of(self.encode())
 
 
@@ -160,8 +160,8 @@ def write_record(path: Path, record: Record) -> str:
 def read_file(path: Path, most: int = LARGEST_RECORD_BYTES) -> bytes:
     """Give the first `most` bytes of a regular file.
 
-    Raises OSError, also for what is none: who can write into a change's folder may leave a pipe
-    there, which would be waited for without an end.
+    Raises OSError, also for other kinds of file: reading a pipe planted in a change's folder would
+    never end.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -179,12 +179,12 @@ def read_json(path: Path, *, what: str, next_step: str) -> Any:
 
 
 def read_value(path: Path, *, what: str, next_step: str) -> tuple[Any, bytes]:
-    """Read a JSON file as `read_json` does; give what it says and the bytes that say it."""
+    """Read a JSON file as `read_json` does; give its value and its bytes."""
     try:
         data = read_file(path, LARGEST_RECORD_BYTES + 1)
         if len(data) > LARGEST_RECORD_BYTES:
             raise Refused(
-                f"{what} is too large to be one of ours",
+                f"{what} is larger than Evenkeel writes",
                 where=str(path),
                 wanted=f"at most {LARGEST_RECORD_BYTES} bytes",
                 next_step=next_step,
@@ -201,7 +201,7 @@ def read_value(path: Path, *, what: str, next_step: str) -> tuple[Any, bytes]:
             f"{what} is damaged",
             where=str(path),
             wanted="the JSON that its verb wrote",
-            got="something that is not JSON",
+            got="text that is not JSON",
             next_step=next_step,
         ) from None
 
@@ -209,8 +209,8 @@ def read_value(path: Path, *, what: str, next_step: str) -> tuple[Any, bytes]:
 def read_record(path: Path, *, kind: str, next_step: str) -> Record:
     """Read the record of `kind` at `path`.
 
-    Raises Refused when it is missing, damaged, of another kind, written by a newer version, or when
-    its bytes are not the canonical ones (somebody edited it).
+    Raises Refused when it is missing, damaged, of another kind, from another version, or when its
+    bytes are not canonical (it was edited).
     """
     what = f"The record {path.name}"
     value, data = read_value(path, what=what, next_step=next_step)
@@ -225,7 +225,12 @@ def read_record(path: Path, *, kind: str, next_step: str) -> Record:
             next_step=next_step,
         )
     record = Record(**value)
-    if not _says(record, data):
+    try:
+        intact = record.encode() == data
+    except (ValueError, RecursionError):
+        # Python reads more than JSON allows, such as NaN.
+        intact = False
+    if not intact:
         raise Refused(
             f"{what} was altered after it was written", where=str(path), next_step=next_step
         )
@@ -243,14 +248,6 @@ def _is_a_record(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _says(record: Record, data: bytes) -> bool:
-    try:
-        return record.encode() == data
-    except (ValueError, RecursionError):
-        # What JSON's reader takes and its writer does not (NaN, half a character) is not ours.
-        return False
-
-
 def plain(value: Any) -> Any:
     """Give `value` without Ansible's lazy templates and tags: dicts, lists, str, numbers, None."""
 
@@ -261,5 +258,5 @@ def plain(value: Any) -> Any:
             return [resolve(inner) for inner in item]
         return item
 
-    # The way through JSON drops the tagged subclasses of str and int that resolve leaves.
+    # JSON drops Ansible's tagged subclasses of str and int.
     return json.loads(json.dumps(resolve(value), default=str))

@@ -1,7 +1,7 @@
-"""Speak with the on-host program: one argument list out, one JSON object back.
+"""Call the on-host program: send one argument list, read one JSON object.
 
-Pure: the words that are sent and the answer that is read. How they travel (Ansible's ssh
-connection, a container, a fake in a test) is the caller's business, through a `Channel`.
+The caller provides the transport as a `Channel`: Ansible's ssh connection, a container, or a fake
+in a test.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from evenkeel import errors
 from evenkeel.errors import EvenkeelError, Refused
 
 PROGRAM = "/usr/local/sbin/evenkeel-host"
-# The program never answers with more than this; what is larger is not its answer.
+# The program never answers with more.
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
-# Verbs that change nothing on the host: they also run in check mode.
+# Verbs that only read also run in check mode.
 READING_VERBS = frozenset({"status"})
+
+OptionValue = str | int | float | bool | None
+"""An option of the on-host program: True is a bare flag, False and None are left out."""
 
 Channel = Callable[[list[str], bytes], tuple[int, bytes, bytes]]
 """Runs an argument list on a host with bytes on its standard input: exit code, output, errors."""
@@ -36,37 +39,37 @@ _CLASSES: dict[int, type[EvenkeelError]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the program said: its exit code and its JSON object."""
+    """The program's exit code and its JSON object."""
 
     exit_code: int
     result: Mapping[str, Any]
 
     def error(self, host: str) -> EvenkeelError | None:
-        """The refusal or failure in this answer, as ours, or None when the verb succeeded."""
-        fault = self.result.get("error")
-        if not fault:
+        """The refusal or failure in this answer as an exception, or None on success."""
+        error = self.result.get("error")
+        if not error:
             return None
         kind = _CLASSES.get(self.exit_code, errors.RollbackFailed)
-        where = str(fault.get("where") or "")
+        where = str(error.get("where") or "")
         return kind(
-            str(fault.get("what") or "The host's program failed without a word"),
+            str(error.get("what") or "The on-host program failed without a message"),
             where=f"{host}: {where}" if where else host,
-            wanted=str(fault.get("wanted") or ""),
-            got=str(fault.get("got") or ""),
-            next_step=str(fault.get("next_step") or ""),
+            wanted=str(error.get("wanted") or ""),
+            got=str(error.get("got") or ""),
+            next_step=str(error.get("next_step") or ""),
         )
 
 
-def arguments(balancer: str, verb: str, options: Mapping[str, object]) -> list[str]:
+def arguments(balancer: str, verb: str, options: Mapping[str, OptionValue]) -> list[str]:
     """Give the argument list that runs `verb` for `balancer` through the one sudo rule.
 
-    An option named `lease_seconds` becomes `--lease-seconds VALUE`, one that is True becomes a bare
-    flag, one that is False or None is left out. Raises Refused for a name that is no option's.
+    An option named `lease_seconds` becomes `--lease-seconds VALUE`. True becomes a bare flag; False
+    and None are left out. Raises Refused for an invalid option name.
     """
     words = ["sudo", "-n", PROGRAM, "--balancer", balancer, verb.replace("_", "-")]
     for name, value in options.items():
         if not _WORD.fullmatch(name):
-            raise Refused(f"{name!r} is no option of the on-host program", where=verb)
+            raise Refused(f"{name!r} is not an option of the on-host program", where=verb)
         if value is None or value is False:
             continue
         words.append(f"--{name.replace('_', '-')}")
@@ -81,13 +84,13 @@ def call(
     host: str,
     balancer: str,
     verb: str,
-    options: Mapping[str, object],
+    options: Mapping[str, OptionValue],
     stdin: bytes = b"",
 ) -> Answer:
     """Run one verb on one host and give its answer, success or not.
 
-    Raises Refused when what came back is not the program's answer (it is not installed, or sudo
-    said no).
+    Raises Refused when the output is not an answer of the program (it is not installed, or sudo
+    refused).
     """
     exit_code, out, err = channel(arguments(balancer, verb, options), stdin)
     try:
@@ -99,10 +102,10 @@ def call(
     except ValueError:
         said = err.decode(errors="replace").strip().splitlines()
         raise Refused(
-            "The on-host program gave no answer",
+            "The on-host program did not answer",
             where=host,
             wanted=f"one JSON object from {PROGRAM}",
             got=f"exit code {exit_code}" + (f", {said[-1][:200]}" if said else ""),
-            next_step="put it in place with playbooks/install.yml, then run the same command again",
+            next_step="install it with playbooks/install.yml, then run the same command again",
         ) from None
     return Answer(exit_code, result)

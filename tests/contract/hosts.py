@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evenkeel_proof.lab import inside
+from evenkeel_proof.lab import enter
 from jinja2 import Template
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.bundle import render_files
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
 from evenkeel.containers import images, podman
 from evenkeel.containers.names import ROOT, lab_name
-from evenkeel.host.state.archive import canonical, pack, release_digest
+from evenkeel.host.state.archive import pack, release_digest
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.program import driver_on_host, program_bytes
 
@@ -173,7 +174,7 @@ class Host:
 
     def execute(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run a command as root inside."""
-        return inside.run(self.name, words, stdin=stdin, timeout=120)
+        return enter.run(self.name, words, stdin=stdin, timeout=120)
 
     def run(self, *words: str, stdin: bytes = b"") -> str:
         """Run a command that must succeed, and give its output."""
@@ -220,7 +221,7 @@ class Host:
     def render(self, wanted: dict[str, Any]) -> Release:
         """Render an intent with the balancer's own role."""
         plain = normalise(parse_intent(wanted))
-        assert self._dialect.broken(plain) == []
+        assert self._dialect.unsupported(plain) == []
         return release_of(render_files(plain, 0, self._dialect, self._printer))
 
     def prepare(self, change: str, release: Release) -> dict[str, Any]:
@@ -292,7 +293,7 @@ class Traffic:
 
     def __enter__(self) -> Traffic:
         words = ["python3", INSIDE, "drive", str(LISTEN), "0"]
-        self._process = inside.start(self._host.name, words)
+        self._process = enter.start(self._host.name, words)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"driving\n"
         return self

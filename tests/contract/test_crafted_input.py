@@ -11,7 +11,8 @@ import pytest
 from contract.deploy_user import line, program, user
 from contract.hosts import PROGRAM, Host, intent
 
-from evenkeel.host.state.archive import LARGEST_ARCHIVE_BYTES, MOST_FILES, canonical, pack
+from evenkeel.host.state.archive import LARGEST_ARCHIVE_BYTES, MOST_FILES, pack
+from evenkeel.host.system.sha256 import canonical
 
 # Several times what one release may hold, and far from what would hurt a host.
 MOST_MEMORY_BYTES = 6 * LARGEST_ARCHIVE_BYTES

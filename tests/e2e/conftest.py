@@ -5,7 +5,7 @@ import os
 import pytest
 from e2e.helpers import Road
 from evenkeel_proof import lab
-from evenkeel_proof.lab import client
+from evenkeel_proof.lab import client_unit
 
 from evenkeel.containers.names import lab_name
 
@@ -29,9 +29,9 @@ def fleet():
 @pytest.fixture
 def traffic(fleet):
     """Sends steady traffic through all balancers during the test; gives a reader of its totals."""
-    client.start(fleet, rate=80, seconds=1800)
-    yield lambda: client.read(fleet)
-    client.stop(fleet)
+    client_unit.start(fleet, rate=80, seconds=1800)
+    yield lambda: client_unit.read(fleet)
+    client_unit.stop(fleet)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 from evenkeel_proof.commands.playbook import Playbooks
-from evenkeel_proof.lab import client, guests
-from evenkeel_proof.lab.fleet import Fleet
+from evenkeel_proof.lab import client_unit, guests
+from evenkeel_proof.lab.running import Fleet
 
 from evenkeel.change import approval, ledger, rollout
 from evenkeel.change.bundle import release_archive
@@ -287,11 +287,11 @@ class Road:
     @contextmanager
     def traffic(self, rate: float = RATE) -> Iterator[Callable[[], dict[str, Any]]]:
         """Send steady traffic through all balancers; gives a reader of its totals."""
-        client.start(self.fleet, rate=rate, seconds=1800)
+        client_unit.start(self.fleet, rate=rate, seconds=1800)
         try:
-            yield lambda: client.read(self.fleet)
+            yield lambda: client_unit.read(self.fleet)
         finally:
-            client.stop(self.fleet)
+            client_unit.stop(self.fleet)
 
     @contextmanager
     def deploying(

@@ -1,11 +1,14 @@
-"""The fast part of `scripts/faults`, each fault as the claim that it proves; see docs/faults.md."""
+"""The fast part of `scripts/faults`, each fault as the claim that it proves.
+
+See docs/explanation/faults.md.
+"""
 
 from __future__ import annotations
 
 import pytest
 from evenkeel_proof import lab
 from evenkeel_proof.commands.faults import bring_up
-from evenkeel_proof.fault_injection import crash, lease, reloads, traffic
+from evenkeel_proof.fault_injection import crash, reloads, silence, under_traffic
 from evenkeel_proof.fault_injection.tally import Tally
 
 from evenkeel.containers.names import lab_name
@@ -47,8 +50,8 @@ def test_killed_after_any_step_of_activate_or_before_any_of_confirm_the_host_is_
 def test_a_host_without_its_controller_goes_back_by_itself_and_says_so(
     host, tally, monkeypatch, name
 ):
-    only(monkeypatch, lease, name)
-    lease.run(host, tally, fast=True)
+    only(monkeypatch, silence, name)
+    silence.run(host, tally, fast=True)
     demand_none_stranded(tally)
     assert tally.ended[0].outcome == "went back"
 
@@ -79,8 +82,8 @@ def test_a_reload_on_top_of_many_old_workers_is_refused(host, tally, monkeypatch
 
 
 def test_no_request_is_lost_and_a_drained_server_gets_none_while_the_host_switches(host, tally):
-    traffic.run(host, tally, fast=True)
+    under_traffic.run(host, tally, fast=True)
     demand_none_stranded(tally)
-    assert tally.traffic["requests"] >= traffic.FAST_REQUESTS
+    assert tally.traffic["requests"] >= under_traffic.FAST_REQUESTS
     assert tally.traffic["lost"] == 0, tally.traffic["reasons"]
     assert tally.traffic["drained"] == 0

@@ -2,7 +2,7 @@
 
 import pytest
 from e2e.helpers import AT_ONCE, STAGE, timeout, wait_until
-from evenkeel_proof.lab import client, production
+from evenkeel_proof.lab import client_unit, production
 
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, EXIT_ROLLED_BACK
 
@@ -30,7 +30,7 @@ def one_more_server(value):
 
 
 def requests_of(road, host):
-    return client.read(road.fleet)["balancers"][host]["requests"]
+    return client_unit.read(road.fleet)["balancers"][host]["requests"]
 
 
 def deployed(road, change, *stages, **extra):

@@ -38,7 +38,7 @@ LIVE = (
 )
 
 # What a change brings -> what is put into the live file: (after this text, these lines). One of
-# each kind; tests/unit/balancer_haproxy/test_driver_guard.py has every other line that is refused.
+# each kind; tests/unit/balancer_haproxy/driver/test_guard.py has every other line that is refused.
 LINES = {
     "lua-load": ("global\n", "    lua-load /tmp/x.lua\n"),
     "a-program": ("defaults\n", "program evil\n    command /bin/sh\n"),

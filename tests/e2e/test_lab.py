@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from e2e.helpers import wait_until
 from evenkeel_proof import lab
-from evenkeel_proof.lab import client, inside
-from evenkeel_proof.lab.fleet import served_by
+from evenkeel_proof.lab import client_unit, enter
+from evenkeel_proof.lab.running import served_by
 
 from evenkeel.containers import names, podman
 from evenkeel.errors import Refused
@@ -93,7 +93,7 @@ def test_what_is_sent_to_all_of_a_group_in_a_machine_reaches_nobody_outside(flee
 def test_a_command_for_a_machine_that_does_not_run_goes_nowhere(fleet):
     left = stray(fleet, f"{fleet.name}-2", machine="lb1")
     try:
-        done = inside.run(left, ["touch", "/here"])
+        done = enter.run(left, ["touch", "/here"])
         assert done.returncode != 0 and b"only" in done.stderr and b"running" in done.stderr
     finally:
         podman.remove([left])
@@ -134,18 +134,18 @@ def test_reloading_under_traffic_fails_no_request(fleet, traffic):
     for _ in range(3):
         for host in fleet.hosts:
             assert fleet.exec(host, ["systemctl", "reload", "haproxy"]).returncode == 0
-        client.wait_for(fleet, requests=traffic()["requests"] + 200)
+        client_unit.wait_for(fleet, requests=traffic()["requests"] + 200)
     totals = traffic()
     assert (totals["failed"], totals["reasons"]) == (0, {})
     assert all(len(b["servers"]) == 3 for b in totals["balancers"].values())
 
 
 def test_traffic_leaves_its_totals_and_a_line_for_every_second(fleet):
-    client.start(fleet, rate=40, seconds=2)
+    client_unit.start(fleet, rate=40, seconds=2)
     with pytest.raises(Refused, match="ended before"):
-        client.wait_for(fleet, requests=10_000)
-    totals = client.stop(fleet)
-    lines = client.progress_file(fleet).read_text().splitlines()
+        client_unit.wait_for(fleet, requests=10_000)
+    totals = client_unit.stop(fleet)
+    lines = client_unit.progress_file(fleet).read_text().splitlines()
     assert [json.loads(line)["requests"] for line in lines] == sorted(
         json.loads(line)["requests"] for line in lines
     )

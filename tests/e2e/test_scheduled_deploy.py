@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from e2e.helpers import LEASE_SECONDS, ONE_THEN_ALL, timeout, wait_until
-from evenkeel_proof.lab import inside
+from evenkeel_proof.lab import enter
 
 from evenkeel.containers import podman
 from evenkeel.containers.names import label, resource
@@ -30,7 +30,7 @@ class Controller:
         self.road, self.name, self.inventory = road, name, inventory
 
     def run(self, *words, stdin=b""):
-        done = inside.run(self.name, words, stdin=stdin)
+        done = enter.run(self.name, words, stdin=stdin)
         assert done.returncode == 0, (words, done.stderr[-500:])
         return done.stdout.decode()
 
@@ -96,7 +96,7 @@ def controller(night, tmp_path_factory):
     made = Controller(road, name, inventory)
     try:
         wait_until(
-            lambda: inside.run(name, ["systemctl", "is-system-running", "--wait"]).returncode == 0,
+            lambda: enter.run(name, ["systemctl", "is-system-running", "--wait"]).returncode == 0,
             "the controller has booted",
         )
         made.run("ln", "-s", str(fleet.root), CHECKOUT)

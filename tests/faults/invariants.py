@@ -99,8 +99,8 @@ def demand_generations(host: Host) -> None:
     for generation in generations[-2:]:
         release = generation["release"]
         store = machine.store
-        whole = store.release_fault(release) is None or any(
-            store.snapshot_fault(name) is None and store.snapshot(name)["release"] == release
+        whole = store.release_damage(release) is None or any(
+            store.snapshot_damage(name) is None and store.snapshot(name)["release"] == release
             for name in store.snapshot_names()
         )
         assert whole, f"generation {generation['number']} cannot be gone back to"

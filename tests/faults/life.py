@@ -174,7 +174,7 @@ class Life(RuleBasedStateMachine):
     def snapshot(self, fault: Any) -> None:
         ended = self.run(fault, "snapshot", "--name", "friday")
         if ended and ended[0] == 0:
-            assert self.store().snapshot_fault("friday") is None
+            assert self.store().snapshot_damage("friday") is None
 
     @rule(keep=st.integers(0, 3), fault=FAULTS)
     def prune(self, keep: int, fault: Any) -> None:
@@ -272,7 +272,7 @@ class Life(RuleBasedStateMachine):
         store = self.store()
         whole = self.copies()
         for release in list(whole):
-            if store.release_fault(release) is None:
+            if store.release_damage(release) is None:
                 whole[release].insert(0, Path(store.release_dir(release), "fake.cfg"))
         live = self.host.driver.native.resolve()
         found = [
@@ -298,7 +298,7 @@ class Life(RuleBasedStateMachine):
         store = self.store()
         whole: dict[str, list[Path]] = {}
         for name in store.snapshot_names():
-            if store.snapshot_fault(name) is None:
+            if store.snapshot_damage(name) is None:
                 place = Path(store.snapshots, name, "files", "fake.cfg")
                 whole.setdefault(store.snapshot(name)["release"], []).append(place)
         return whole

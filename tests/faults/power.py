@@ -86,9 +86,9 @@ def _demand_kept(host: Host, promise: dict[str, Any]) -> None:
     wanted = promise["generations"]
     assert not wanted or journal.generations == wanted, "a generation that was answered for is gone"
     for release in promise["releases"]:
-        assert machine.store.release_fault(release) is None, f"release {release[:12]} was lost"
+        assert machine.store.release_damage(release) is None, f"release {release[:12]} was lost"
     for name in promise["snapshots"]:
-        assert machine.store.snapshot_fault(name) is None, f"snapshot {name} was lost"
+        assert machine.store.snapshot_damage(name) is None, f"snapshot {name} was lost"
 
 
 def _one(host: Host, way: Course, promise: dict[str, Any]) -> tuple[str, str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.bundle import render_files
-from evenkeel.change.dialect import load_dialect
 from evenkeel.change.printer import Printer
 from evenkeel.intent import normalise, parse_intent
 
@@ -24,5 +24,5 @@ def rendered(balancer: str, case: Path) -> dict[str, bytes]:
     data = yaml.safe_load((case / "intent.yml").read_text())
     intent = normalise(parse_intent(data["intent"]))
     dialect = load_dialect(ROOT / "roles" / f"balancer_{balancer}")
-    assert dialect.broken(intent) == []
+    assert dialect.unsupported(intent) == []
     return render_files(intent, data.get("order", 0), dialect, Printer(dialect))

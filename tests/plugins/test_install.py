@@ -11,7 +11,7 @@ from ansible.template import Templar, trust_as_template
 
 from evenkeel.commands import ROOT
 from evenkeel.program import driver_on_host
-from evenkeel.verbs.controller import VERBS
+from evenkeel.verbs.controller import act
 
 ROLES = sorted((ROOT / "roles").glob("balancer_*"))
 
@@ -26,9 +26,13 @@ def test_what_is_built_for_a_host_is_installed_where_the_program_looks(
     defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
     init_plugin_loader([])
     kind = role.name.removeprefix("balancer_")
-    arguments = {"output": str(tmp_path / "evenkeel-host"), "roles": str(ROOT / "roles")}
+    arguments = {
+        "verb": "build_program",
+        "output": str(tmp_path / "evenkeel-host"),
+        "roles": str(ROOT / "roles"),
+    }
     hosts = {"ansible_play_hosts_all": ["lb1"], "hostvars": {"lb1": {"balancer_kind": kind}}}
-    built = VERBS["build_program"](Mock(), arguments, hosts)
+    built = act(Mock(check_mode=False), arguments, hosts)
     values = {
         "host_switch_program": built["path"],
         "balancer_kind": kind,

@@ -67,4 +67,4 @@ def test_a_call_goes_on_where_its_output_cannot_be_kept(checkout, tmp_path):
     kept.write_text("in the way")
     said = run(checkout, tmp_path / "change" / "runner")
     assert "ours True" in said
-    assert f"the output of this call cannot be kept in {kept}" in said
+    assert f"the output of this run cannot be kept in {kept}" in said

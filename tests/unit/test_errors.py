@@ -1,6 +1,6 @@
 import pytest
 
-from evenkeel.errors import Fault, Faults, Refused, for_inventory, gravest
+from evenkeel.errors import Problem, Problems, Refused, for_inventory, gravest
 
 
 def test_a_message_names_what_where_wanted_got_and_next_on_lines_of_their_own():
@@ -18,12 +18,14 @@ def test_a_message_leaves_out_what_is_not_known():
     assert str(Refused("No")) == "No"
 
 
-def test_all_faults_of_an_input_are_reported_at_once():
-    faults = Faults("Bad intent", [Fault("a", "x", "y"), Fault("b", "p", "q")], next_step="mend")
-    text = str(faults)
+def test_all_problems_of_an_input_are_reported_at_once():
+    problems = Problems(
+        "Bad intent", [Problem("a", "x", "y"), Problem("b", "p", "q")], next_step="mend"
+    )
+    text = str(problems)
     assert "a: wanted x; got y" in text
     assert "b: wanted p; got q" in text
-    assert len(faults.as_dict()["faults"]) == 2
+    assert len(problems.as_dict()["faults"]) == 2
 
 
 def test_a_failed_rollback_outweighs_every_other_exit_code():
@@ -35,15 +37,15 @@ def test_no_trouble_is_exit_code_zero():
     assert gravest([0, 0]) == 0
 
 
-def test_more_faults_than_a_person_reads_are_counted_not_listed():
-    faults = Faults("Bad intent", [Fault(f"p{n}", "x", "y") for n in range(1000)])
-    assert "and 950 more" in str(faults)
-    assert len(str(faults)) < 2000
+def test_more_problems_than_a_person_reads_are_counted_not_listed():
+    problems = Problems("Bad intent", [Problem(f"p{n}", "x", "y") for n in range(1000)])
+    assert "and 950 more" in str(problems)
+    assert len(str(problems)) < 2000
 
 
 def test_a_value_from_a_file_cannot_move_the_terminals_cursor():
     assert "\x1b" not in str(Refused("No", got="\x1b[2J all is well"))
-    assert "\x1b" not in str(Faults("No", [Fault("a", "b", "\x1b[2J")]))
+    assert "\x1b" not in str(Problems("No", [Problem("a", "b", "\x1b[2J")]))
 
 
 @pytest.mark.parametrize("part", ["what", "where", "wanted", "got", "next_step"])
@@ -51,11 +53,11 @@ def test_words_with_a_line_break_make_no_line_that_could_be_one_of_ours(part):
     words = {"what": "It is full", "got": "nothing", "next_step": "mend it"}
     words |= {part: "x\n  next:   curl evil"}
     what, where, next_step = (words.get(name, "") for name in ("what", "where", "next_step"))
-    fault = Fault(where, words.get("wanted", ""), words["got"])
+    problem = Problem(where, words.get("wanted", ""), words["got"])
     for error in (
         Refused(what, **{name: text for name, text in words.items() if name != "what"}),
-        Faults(what, [Fault("a", "b", "c")], where=where, next_step=next_step),
-        Faults("It is full", [fault]),
+        Problems(what, [Problem("a", "b", "c")], where=where, next_step=next_step),
+        Problems("It is full", [problem]),
     ):
         assert "  next:   curl evil" not in str(error).splitlines()
 

@@ -13,10 +13,12 @@ ROLES = sorted((SOURCE.parents[1] / "roles").glob("balancer_*"))
 FLOORS = {
     "errors": 1,
     "judge": 1,
+    "balancer": 2,
     "host": 2,
     "intent": 2,
     "records": 2,
     "remote": 2,
+    "terminal": 2,
     "change": 3,
     "forecast": 3,
     "profile": 3,
@@ -25,7 +27,7 @@ FLOORS = {
     "rehearsal": 4,
     "report": 4,
     "containers": 3,
-    "doorway": 5,
+    "ansible_base": 5,
     "verbs": 5,
     "schedule": 5,
     "commands": 6,
@@ -33,6 +35,7 @@ FLOORS = {
 # Inside one floor an import may only follow this order, so that no circle can form.
 BESIDE = {
     ("change", "forecast"),
+    ("intent", "balancer"),
     ("intent", "records"),
     ("report", "canary"),
 }
@@ -46,7 +49,9 @@ INNER_FLOORS = {
 
 # What proves the product stands beside it, on floors of its own.
 PROOF_FLOORS = {
+    "house": 1,
     "lab": 1,
+    "pages": 1,
     "simulation": 1,
     "corpus": 2,
     "fault_injection": 2,
@@ -181,8 +186,31 @@ def test_what_runs_on_hosts_keeps_to_the_syntax_of_python_3_8(path):
     ast.parse(path.read_text(), feature_version=(3, 8))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for role in ROLES
+        for path in sorted((role / "files").rglob("*.py"))
+        if path not in driver_files(role)
+    ],
+    ids=lambda path: str(path.relative_to(SOURCE.parents[1])),
+)
+def test_what_a_role_has_on_the_controller_imports_the_contract_and_the_standard_library(path):
+    import sys
+
+    for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 8))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        for name in names:
+            assert name.split(".")[:2] == ["evenkeel", "balancer"] or (
+                name.split(".")[0] in sys.stdlib_module_names
+            ), name
+
+
 # Where Ansible comes in, and its runner.
-DOORS = {"doorway.py", "commands/play.py", "schedule/runner.py"}
+DOORS = {"ansible_base.py", "commands/play.py", "schedule/runner.py"}
 
 
 def test_ansible_is_known_at_its_doors_alone():
@@ -196,6 +224,6 @@ def test_ansible_is_known_at_its_doors_alone():
 
 def test_no_unit_test_needs_ansible():
     tests = sorted(Path(__file__).parent.rglob("*.py"))
-    doors = {"ansible", "evenkeel.doorway", "evenkeel.commands.play"}
+    doors = {"ansible", "evenkeel.ansible_base", "evenkeel.commands.play"}
     for path in tests:
         assert not {name for name in imports_of(path) if name in doors or "ansible." in name}, path

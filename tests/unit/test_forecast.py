@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
-from evenkeel.canary.policy import canary_policy
+from evenkeel.canary.judge_settings import canary_policy
 from evenkeel.forecast import forecast
 from evenkeel.intent import normalise, parse_intent, shift_findings
 from evenkeel.intent.guardrails import among_those_that_stay
-from evenkeel.judge.policy import checked_policy
+from evenkeel.judge.settings import DEFAULT_TOLERANCE, checked_policy
 
 
 def full(**more):
@@ -289,7 +289,7 @@ def test_the_policy_requires_the_touched_pools_and_the_judge_takes_it():
     assert policy["pools"]["api"]["tolerance"] == 0.75
     assert policy["pools"]["api"]["judged"] == "share"
     assert policy["pools"]["shop"]["required"] is False
-    assert policy["pools"]["shop"]["tolerance"] == 0.3
+    assert policy["pools"]["shop"]["tolerance"] == DEFAULT_TOLERANCE
     assert checked_policy(policy)["pools"].keys() == {"api", "shop"}
 
 

@@ -18,8 +18,8 @@ from evenkeel.errors import Refused
 from evenkeel.host.system.driver import DRIVERS
 from evenkeel.host.system.fingerprint import word_of
 from evenkeel.program import build, build_driver, driver_files, driver_on_host, program_bytes
-from evenkeel.verbs.controller import VERBS
-from evenkeel.verbs.fleet import demand_idle
+from evenkeel.verbs.controller import act
+from evenkeel.verbs.fleet import require_idle
 
 SOURCE = Path(evenkeel.__file__).parent
 ROOT = SOURCE.parents[1]
@@ -86,36 +86,57 @@ def test_what_is_shipped_keeps_to_python_3_8_and_the_standard_library() -> None:
                     assert name.split(".")[1] in ("host", "judge"), (path, name)
 
 
-def beside(path: Path) -> set[str]:
-    """The files beside a driver's file that it imports."""
+def beside(role: Path, path: Path) -> set[str]:
+    """The modules of the role that one of its files imports, below `files/`."""
+    top = role / "files"
+    package = path.relative_to(top).with_suffix("").parts
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            assert node.level == 1, path
-            found |= {node.module} if node.module else {alias.name for alias in node.names}
-    return {f"{name}.py" for name in found}
+            at = [*package[: -node.level], *(node.module or "").split(".")]
+            named = top.joinpath(*filter(None, at))
+            if named.is_dir():
+                own = {alias.name for alias in node.names if (named / f"{alias.name}.py").is_file()}
+                found |= {(named / f"{name}.py").relative_to(top).as_posix() for name in own}
+                found |= set() if own else {(named / "__init__.py").relative_to(top).as_posix()}
+            else:
+                found.add(named.with_suffix(".py").relative_to(top).as_posix())
+    return found
+
+
+def driver_modules(role: Path) -> dict[str, Path]:
+    return {path.relative_to(role / "files").as_posix(): path for path in driver_files(role)}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_the_files_of_a_driver_are_those_that_it_imports_and_no_others(role: Path) -> None:
-    files = {path.name: path for path in driver_files(role)}
-    reached, new = set(), {"driver.py"}
+    files = driver_modules(role)
+    reached, new = set(), {"driver/__init__.py"}
     while new:
         reached |= new
-        new = {name for one in new for name in beside(files[one])} - reached
-    assert reached == set(files)
+        new = {name for one in new for name in beside(role, files[one])} - reached
+    assert reached | {"config/__init__.py"} == set(files)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_what_a_driver_shares_with_the_controller_imports_nothing_else_of_the_role(
+    role: Path,
+) -> None:
+    for name, path in driver_modules(role).items():
+        if name.startswith("config/"):
+            assert all(one.startswith("config/") for one in beside(role, path)), name
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_no_other_file_of_the_role_imports_one_of_the_driver(role: Path) -> None:
-    files = {path.name for path in driver_files(role)}
-    for path in (role / "files").glob("*.py"):
-        assert path.name in files or not beside(path) & files, path
+    for path in (role / "files").rglob("*.py"):
+        if path.relative_to(role / "files").parts[0] != "driver":
+            assert not {one for one in beside(role, path) if one.startswith("driver/")}, path
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_no_file_of_a_driver_imports_one_that_imports_it(role: Path) -> None:
-    left = {path.name: beside(path) for path in driver_files(role)}
+    left = {name: beside(role, path) for name, path in driver_modules(role).items()}
     while ready := [name for name, needs in left.items() if not needs & set(left)]:
         for name in ready:
             del left[name]
@@ -128,7 +149,7 @@ def test_the_driver_on_a_host_has_these_files_and_no_others(role: Path) -> None:
     kind = role.name.removeprefix("balancer_")
     assert path == f"{DRIVERS}/{kind}.zip"
     package = f"evenkeel_driver_{kind}"
-    wanted = {f"{package}/{path.name}": path.read_bytes() for path in driver_files(role)}
+    wanted = {f"{package}/{name}": path.read_bytes() for name, path in driver_modules(role).items()}
     with zipfile.ZipFile(BytesIO(data)) as archive:
         found = {name: archive.read(name) for name in archive.namelist()}
     assert found == {f"{package}/__init__.py": b"", **wanted}
@@ -136,8 +157,9 @@ def test_the_driver_on_a_host_has_these_files_and_no_others(role: Path) -> None:
 
 def a_role(top: Path, name: str = "balancer_x") -> Path:
     files = top / name / "files"
-    files.mkdir(parents=True)
-    for file in ("driver.py", "driver_part.py", "dialect.py"):
+    for room in ("driver", "config"):
+        (files / room).mkdir(parents=True)
+    for file in ("driver/__init__.py", "driver/part.py", "config/words.py", "dialect.py"):
         (files / file).write_text(f"NAME = {file!r}\n")
     return files.parent
 
@@ -154,7 +176,7 @@ def test_the_same_driver_has_the_same_bytes_and_another_has_others(tmp_path: Pat
     before = first.stat().st_ino
     (role / "files" / "dialect.py").write_text("")
     assert build_driver(role, tmp_path / "one").stat().st_ino == before
-    (role / "files" / "driver_part.py").write_text("")
+    (role / "files" / "driver" / "part.py").write_text("")
     assert build_driver(role, tmp_path / "one").read_bytes() != first_bytes
 
 
@@ -166,15 +188,19 @@ def test_the_drivers_of_all_hosts_of_a_play_are_built_and_of_no_others(tmp_path:
         "ansible_play_hosts_all": list(kinds),
         "hostvars": {name: {"balancer_kind": kind} for name, kind in kinds.items()},
     }
-    arguments = {"output": str(tmp_path / "built" / "program"), "roles": str(tmp_path / "roles")}
-    assert VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    arguments = {
+        "verb": "build_program",
+        "output": str(tmp_path / "built" / "program"),
+        "roles": str(tmp_path / "roles"),
+    }
+    assert act(Mock(check_mode=False), arguments, hosts)["changed"]
     assert {path.name for path in (tmp_path / "built" / "drivers").iterdir()} == {"x.zip", "y.zip"}
-    assert not VERBS["build_program"](Mock(), arguments, hosts)["changed"]
-    (tmp_path / "roles" / "balancer_y" / "files" / "driver_part.py").write_text("")
-    assert VERBS["build_program"](Mock(), arguments, hosts)["changed"]
+    assert not act(Mock(check_mode=False), arguments, hosts)["changed"]
+    (tmp_path / "roles" / "balancer_y" / "files" / "driver" / "part.py").write_text("")
+    assert act(Mock(check_mode=False), arguments, hosts)["changed"]
     hosts["hostvars"]["lb3"] = {"balancer_kind": "none"}
     with pytest.raises(Refused, match="balancer_none"):
-        VERBS["build_program"](Mock(), arguments, hosts)
+        act(Mock(check_mode=False), arguments, hosts)
 
 
 def test_the_build_changes_with_the_program_and_with_the_driver(
@@ -185,7 +211,7 @@ def test_the_build_changes_with_the_program_and_with_the_driver(
     assert program.build_of(a_role(tmp_path / "copy")) == first
     monkeypatch.setattr(program, "program_bytes", lambda: b"another")
     second = program.build_of(role)
-    (role / "files" / "driver_part.py").write_text("")
+    (role / "files" / "driver" / "part.py").write_text("")
     assert len({first, second, program.build_of(role)}) == 3
 
 
@@ -219,20 +245,20 @@ WATCHING = {"pending": {"change": "c1"}, "build": "b1"}
     ],
 )
 def test_a_program_that_watches_over_nothing_or_stays_as_it_is_may_be_installed(said: str) -> None:
-    demand_idle({"lb1": said}, {"lb1": "b1"})
+    require_idle({"lb1": said}, {"lb1": "b1"})
 
 
 @pytest.mark.parametrize("build", ["b0", None])
 def test_a_program_that_watches_over_a_change_is_not_replaced(build: str | None) -> None:
     said = {"lb1": "", "lb2": json.dumps({**WATCHING, "build": build})}
     with pytest.raises(Refused, match="lb2: wanted no change under way; got change c1"):
-        demand_idle(said, dict.fromkeys(said, "b1"))
+        require_idle(said, dict.fromkeys(said, "b1"))
 
 
 def test_a_role_without_a_driver_is_refused_by_name(tmp_path: Path) -> None:
     role = tmp_path / "balancer_x"
-    (role / "files").mkdir(parents=True)
-    (role / "files" / "driver_part.py").write_text("")
+    (role / "files" / "driver").mkdir(parents=True)
+    (role / "files" / "driver" / "part.py").write_text("")
     with pytest.raises(Refused, match="balancer_x"):
         driver_files(role)
 
@@ -242,5 +268,6 @@ def test_a_host_without_a_kind_of_balancer_is_named(tmp_path: Path) -> None:
         "ansible_play_hosts_all": ["lb1", "lb2"],
         "hostvars": {"lb1": {"balancer_kind": "haproxy"}, "lb2": {}},
     }
+    arguments = {"verb": "build_program", "output": str(tmp_path), "roles": str(ROOT)}
     with pytest.raises(Refused, match="balancer_kind of lb2"):
-        VERBS["build_program"](Mock(), {"output": str(tmp_path), "roles": str(ROOT)}, hosts)
+        act(Mock(check_mode=False), arguments, hosts)

@@ -18,7 +18,7 @@ from evenkeel.errors import (
     EXIT_REFUSED,
     EXIT_ROLLBACK_FAILED,
     EXIT_ROLLED_BACK,
-    Faults,
+    Problems,
     Refused,
 )
 from evenkeel.records import Record, read_record, utc_now, write_record
@@ -150,7 +150,7 @@ def test_nothing_is_asked_for_that_was_not_approved(settings, make):
     assert {word for call in playbooks.calls for word in call.extra} == {"change", "evenkeel_stage"}
 
 
-def test_nothing_due_is_no_fault(settings, capsys):
+def test_nothing_due_is_no_problem(settings, capsys):
     assert run(settings, None) == EXIT_OK
     assert "nothing is due" in capsys.readouterr().out
 
@@ -342,7 +342,7 @@ def test_a_freeze_keeps_a_due_change_out_and_nothing_else(settings, make):
 def test_a_freeze_that_cannot_be_read_keeps_everything_out(settings, make):
     make()
     broken = Settings(**{**vars(settings), "freeze_windows": [{"from": "soon", "to": "later"}]})
-    with pytest.raises(Faults):
+    with pytest.raises(Problems):
         run(broken, None)
 
 
@@ -381,7 +381,7 @@ def test_the_oldest_due_change_goes_first(settings, make):
     assert names(due(settings, NOW)) == ["b-early", "a-late"]
 
 
-def test_an_unapproved_change_waits_and_is_no_fault(settings, make, capsys):
+def test_an_unapproved_change_waits_and_is_no_problem(settings, make, capsys):
     make(approved=False)
     assert run(settings, None) == EXIT_OK
     assert "nightly waits: it is not approved yet" in capsys.readouterr().out

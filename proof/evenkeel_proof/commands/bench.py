@@ -1,6 +1,6 @@
-"""scripts/bench: deploy and rollback beside others' ways of the same work, and what needs no host.
+"""scripts/bench: time deploy and rollback beside other ways of doing the same.
 
-That is the rehearsal, its load client beside wrk, and the rendering of much.
+It also times what needs no host: the rehearsal, its load client beside wrk, and large renderings.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from evenkeel.canary.outcome import table
+from rich.console import RenderableType
+
 from evenkeel.commands import ROOT, run
 from evenkeel.containers.names import lab_name
 from evenkeel.errors import Refused
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands import bench_alone
 from evenkeel_proof.commands.bench_fleet import Bench
 from evenkeel_proof.commands.playbook import Playbooks
 
-# What is timed is made here and approved by nobody, as nothing is in the ways beside it.
+# Approvals are off, as in the tools we compare with.
 UNAPPROVED = {"host_switch_approvals_required": "0"}
 
-# Key in the JSON: what it is, what was measured above, and below (none: seconds), the target.
+# Key in the JSON: title, measured, divided by ("": seconds), target.
 RESULTS: dict[str, tuple[str, str, str, str]] = {
     "deploy_over_ssh": ("deploy / bare ssh", "deploy", "ssh_deploy", "<= 3"),
     "rollback_over_ssh": ("rollback / bare ssh", "rollback", "ssh_rollback", "<= 2.5"),
@@ -110,7 +112,7 @@ def main(arguments: list[str]) -> int:
     value = report(measured, machine(given.hosts))
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-    say("\n" + drawn(value))
+    show(*drawn(value))
     return 0
 
 
@@ -174,12 +176,12 @@ PARTS: dict[str, Callable[[Bench, int], None]] = {
     "render": lambda bench, _: bench_alone.rendering(bench),
     "validate": lambda bench, _: _validate(bench),
 }
-# Needs no lab, so it comes first, on a quiet machine.
+# It needs no lab, so it comes first, on a quiet machine.
 LOAD = "load"
 
 
 def machine(hosts: int) -> dict[str, Any]:
-    """Say on what it was measured: figures of one machine mean nothing on another."""
+    """Give what the machine is: figures of one machine mean nothing on another."""
     with Path("/proc/meminfo").open(encoding="ascii") as file:
         memory = int(file.readline().split()[1]) / 2**20
     return {
@@ -228,21 +230,23 @@ def is_met(figure: float, target: str) -> bool:
     return bool(compare(figure, float(limit)))
 
 
-def drawn(value: Mapping[str, Any]) -> str:
-    """Draw the figures for a person."""
+def drawn(value: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Give the tables of seconds, of requests a second and of figures with their targets."""
     of = value["machine"]
     rows = []
     for key, (what, _, _, target) in RESULTS.items():
         if value[key] is not None:
             verdict = "" if not target else "missed" if key in value["missed"] else "met"
             rows.append((what, f"{value[key]:.2f}", target, verdict))
-    head = f"{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
+    yield f"\n{of['hosts']} hosts on one machine of {of['cores']} cores, {of['memory_gib']} GiB"
     tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = [
         (("what", "median s", "runs"), _medians(value, TIMED, 2)),
         (("what", "requests/s", "runs"), _medians(value, PER_SECOND, 0)),
         (("figure", "value", "target", ""), rows),
     ]
-    return "\n\n".join([head, *(table(top, rows) for top, rows in tables if rows)])
+    for head, cells in tables:
+        if cells:
+            yield from ("", grid(head, cells))
 
 
 def _medians(
@@ -257,11 +261,6 @@ def _medians(
         for name, what in names.items()
         if name in value["runs"]
     ]
-
-
-def say(line: str) -> None:
-    """Print one line at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - a measurement is there to be read
 
 
 if __name__ == "__main__":

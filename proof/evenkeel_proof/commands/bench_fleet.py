@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT
@@ -25,9 +25,10 @@ from evenkeel.host.system.bytecode import CACHES
 from evenkeel.remote import PROGRAM
 from evenkeel.verbs import render
 from evenkeel.verbs.host_facts import hosts_from_status
+from evenkeel.verbs.results import HostAnswer
 from evenkeel_proof.commands.bench_lab import cold_connections, lab_intent, marked, served
-from evenkeel_proof.lab.fleet import Fleet
 from evenkeel_proof.lab.inventory import listing
+from evenkeel_proof.lab.running import Fleet
 
 BASE = "base"
 LEASE_SECONDS = "600"
@@ -173,7 +174,9 @@ class Bench:
         names = list(self.fleet.hosts)
         intent = marked(lab_intent(self.fleet), mark)
         hosts = hosts_from_status(
-            names, dict.fromkeys(names, intent), self.program("status", "--files")
+            names,
+            dict.fromkeys(names, intent),
+            cast("dict[str, HostAnswer]", self.program("status", "--files")),
         )
         role_dir = ROOT / "roles" / "balancer_haproxy"
         request = render.Request(folder, "bench", mark, "haproxy", role_dir, fleet=tuple(names))

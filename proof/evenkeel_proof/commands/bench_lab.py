@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from evenkeel.errors import Refused
-from evenkeel_proof.lab.fleet import Fleet
+from evenkeel_proof.lab.running import Fleet
 
 MARK = "X-Bench"
 

@@ -1,4 +1,4 @@
-"""scripts/canaries: ten changes that are wrong in a way no rehearsal can know, and twenty good."""
+"""scripts/canaries: deploy ten changes whose faults no rehearsal can know, and twenty good ones."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import argparse
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenkeel.canary.outcome import table
+from rich.console import RenderableType
+
 from evenkeel.commands import ROOT, run
 from evenkeel.containers.names import lab_name
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.bench import machine
 from evenkeel_proof.commands.canary_changes import FAST, FAULTY, FORBIDDEN_SERVER, HARMLESS, Edit
 from evenkeel_proof.commands.canary_runs import Row, Runs, go
-from evenkeel_proof.lab import client, production
+from evenkeel_proof.lab import client_unit, production
 
 RATE = 150.0
 LONGEST_SECONDS = 4 * 3600
@@ -26,7 +28,7 @@ EXIT_NOT_AS_WANTED = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Take every change down the road and print the tables; 0 only when all went as they should."""
+    """Deploy every change and print the tables; give 0 when all went as they should."""
     given = _parser().parse_args(arguments)
     os.environ["EVENKEEL_LAB"] = f"{lab_name(ROOT)[:31]}-canaries"
     changes = ROOT / "changes" / "canaries"
@@ -46,10 +48,10 @@ def main(arguments: list[str]) -> int:
             "harmless": harmless,
             "ok": all(row["as_wanted"] for row in (*faulty, *harmless)),
         }
-        # Said before the lab is taken down, which may fail too.
+        # Printed first, as stopping the lab may fail too.
         if given.json:
             write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-        say("\n" + drawn(value))
+        show(*drawn(value))
     finally:
         lab.stop()
     return 0 if value["ok"] else EXIT_NOT_AS_WANTED
@@ -72,39 +74,38 @@ def _chosen(edits: Sequence[Edit], names: Sequence[str]) -> list[Edit]:
 
 
 def bring_up(changes: Path) -> Runs:
-    """Start a lab under traffic, with servers that have habits, all on the same release."""
-    say("the lab: three balancers, servers with habits of their own, a client")
+    """Start a lab under traffic, with servers like production's, all on the same release."""
+    say("the lab: three balancers, servers like production's, a client")
     fleet = lab.start(fresh=True)
     production.start(fleet)
     production.forbid(fleet, next(iter(fleet.hosts)), FORBIDDEN_SERVER)
     runs = Runs(fleet, changes, say)
     runs.install()
-    client.start(fleet, rate=RATE, seconds=LONGEST_SECONDS)
+    client_unit.start(fleet, rate=RATE, seconds=LONGEST_SECONDS)
     runs.take_over()
     return runs
 
 
-def drawn(value: dict[str, Any]) -> str:
-    """Give both tables, and a line of what was run."""
-    parts = []
+def drawn(value: dict[str, Any]) -> Iterator[RenderableType]:
+    """Give both tables, and a line about the run."""
     if value["faulty"]:
         header = ("faulty change", "verdict", "reverted by", "seconds", "requests", "other hosts")
         rows = [(*_cells(row), str(row.get("hosts_touched", ""))) for row in value["faulty"]]
-        parts.append(table(header, rows))
+        yield from ("", grid(header, rows))
     if value["harmless"]:
         header = ("harmless change", "verdict", "", "seconds", "requests", "fleet")
         rows = [
             (row["name"], row["verdict"], "", *_cells(row)[3:], _ended(row))
             for row in value["harmless"]
         ]
-        parts.append(table(header, rows))
+        yield from ("", grid(header, rows))
     wrong = [row["name"] for row in (*value["faulty"], *value["harmless"]) if not row["as_wanted"]]
     words = f"not as wanted: {', '.join(wrong)}" if wrong else "all went as they should"
-    parts.append(
+    yield ""
+    yield (
         f"{words}; {value['seconds']} s, {value['rate']:g} requests a second through each host; "
         "seconds and requests are those of the canary until it was decided"
     )
-    return "\n\n".join(parts)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -115,11 +116,6 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _ended(row: Row) -> str:
     return "confirmed" if row["as_wanted"] else "NOT CONFIRMED"
-
-
-def say(line: str) -> None:
-    """Print one line at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - the run is there to be read
 
 
 if __name__ == "__main__":

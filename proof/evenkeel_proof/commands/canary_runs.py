@@ -27,7 +27,7 @@ from evenkeel.errors import (
 from evenkeel.remote import arguments
 from evenkeel_proof.commands.canary_changes import Edit, intent
 from evenkeel_proof.commands.playbook import Playbooks
-from evenkeel_proof.lab.fleet import Fleet
+from evenkeel_proof.lab.running import Fleet
 
 AUTHOR, APPROVER = "author@lab", "approver@lab"
 BASE = "before-all"

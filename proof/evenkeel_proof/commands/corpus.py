@@ -12,18 +12,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.commands import ROOT, run
 from evenkeel.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REFUSED, Refused, UsageError
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import canonical_json, write_atomically
-from evenkeel.verbs.by_hand import read_files
+from evenkeel.terminal import say, show
+from evenkeel.verbs.inventory import read_files
 from evenkeel_proof.corpus import cases, containers, tables
 from evenkeel_proof.corpus.cases import Case
 from evenkeel_proof.corpus.road import Result, Road
 
 CORPUS = ROOT / "tests" / "corpus"
-# One of each kind of station and of traffic, and three that must pass.
+# One for each station and kind of traffic, and three that must pass.
 FAST = (
     "weight-one-of-three-is-1",
     "check-port-nobody-listens-at",
@@ -32,7 +33,7 @@ FAST = (
     "timeout-server-up",
 )
 EXIT_MISSED = 1
-# What is no case is a configuration.
+# Every other file is a configuration.
 CASES = (".yml", ".yaml", ".json")
 
 
@@ -44,14 +45,14 @@ def main(arguments: list[str]) -> int:
         raise UsageError("--baseline goes with --case", wanted="--case NEW.cfg --baseline LIVE.cfg")
     if given.case:
         return _one(given, role)
-    # What has to be stopped comes first: a run that ends early has said the most.
+    # Wrong changes first: a run that is stopped early says most then.
     chosen = sorted(_chosen(cases.load_all(CORPUS), given), key=lambda case: not case.wrong)
     began = time.monotonic()
     results = run_all(chosen, role, given.jobs)
     sums = tables.figures(results, time.monotonic() - began)
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(sums), 0o644)
-    sys.stdout.write("\n".join(tables.lines(results, sums)) + "\n")
+    show(*tables.drawn(results, sums))
     well = not sums["no_verdict"] and all(
         tables.in_time(one) if one.wrong else not one.stopped_at for one in results
     )
@@ -131,12 +132,15 @@ def run_all(chosen: Sequence[Case], role: Path, jobs: int) -> list[Result]:
             try:
                 result = road.run(case, container)
                 if result.trouble:
-                    # A busy machine is no verdict; a second container that fails is told.
+                    # A busy machine is no verdict: try a second container.
                     result = road.run(case, container)
             finally:
                 free.put(container)
             done += 1
-            _say(f"{done:4} of {len(chosen)}  {_word(result):20}  {result.name}{_surprise(result)}")
+            say(
+                f"{done:4} of {len(chosen)}  {_word(result):20}  {result.name}{_surprise(result)}",
+                sys.stderr,
+            )
             return result
 
         return list(pool.map(one, chosen))
@@ -149,7 +153,7 @@ def _word(result: Result) -> str:
 
 
 def _surprise(result: Result) -> str:
-    """Say why, where something else was wanted: a long run is read while it goes on."""
+    """Give the reason where something else was wanted, for readers of a long run."""
     if result.trouble:
         return f": {' '.join(result.trouble.split())[:200]}"
     if result.wrong:
@@ -167,7 +171,7 @@ def _one(given: argparse.Namespace, role: Path) -> int:
         found = cases.load(Path(given.case))
         results = run_all(found, role, min(given.jobs, len(found)))
     for result in results:
-        sys.stdout.write("\n".join([f"case {result.name}", *tables.verdict_lines(result)]) + "\n")
+        say("\n".join([f"case {result.name}", *tables.verdict_lines(result)]))
     if given.json:
         sums = tables.figures(results, sum(one.seconds for one in results))
         write_atomically(Path(given.json).absolute(), canonical_json(sums), 0o644)
@@ -180,7 +184,7 @@ def _one(given: argparse.Namespace, role: Path) -> int:
 
 
 def _by_hand(candidate: Path, base: Path | None, role: Path, declared: Declared | None) -> Result:
-    """Rehearse a configuration by hand; what cannot be read is told before anything starts."""
+    """Rehearse a configuration by hand; raises UsageError first if it cannot be read."""
     try:
         for path in filter(None, (candidate, base)):
             read_files(path, role)
@@ -193,11 +197,6 @@ def _by_hand(candidate: Path, base: Path | None, role: Path, declared: Declared 
         containers.kept(1, role) as (container,),
     ):
         return Road(Path(scratch), role).by_hand(candidate, base, container, declared)
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(words + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""scripts/demo: bring the lab up, tell the story on it, and say in a table how it went."""
+"""scripts/demo: start the lab, play the story on it, and print a table of the results."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evenkeel.canary.outcome import table
 from evenkeel.errors import EvenkeelError
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.playbook import Playbooks
 from evenkeel_proof.commands.story import Story, Surprise
-from evenkeel_proof.lab import client
+from evenkeel_proof.lab import client_unit
 
 ROOT = Path(__file__).resolve().parents[3]
 RATE = 100.0
@@ -24,7 +24,7 @@ STEPS = 6
 
 
 def main(arguments: list[str]) -> int:
-    """Tell the whole story; 0 only if every step went as told and no request was lost."""
+    """Play the story; give 0 if every step went as told and no request was lost."""
     argparse.ArgumentParser(prog="scripts/demo", description=__doc__).parse_args(arguments)
     say("Evenkeel's demo: three balancers under continuous traffic, and six things that can happen")
     changes = ROOT / "changes" / "demo"
@@ -49,25 +49,25 @@ def main(arguments: list[str]) -> int:
     if code:
         say(f"the on-host program could not be installed; see {changes / 'demo.log'}")
         return 1
-    client.start(fleet, rate=RATE)
+    client_unit.start(fleet, rate=RATE)
     try:
         steps = tell(story)
     finally:
-        totals = client.stop(fleet)
+        totals = client_unit.stop(fleet)
     return finish(steps, totals or {})
 
 
 def tell(story: Story) -> list[dict[str, Any]]:
-    """Tell the steps in order; the first that does not go as told is the last."""
+    """Play the steps in order; stop after the first that does not go as told."""
     steps: list[dict[str, Any]] = []
     for number, (title, step) in enumerate(_steps(story), 1):
         say(f"\n{number}. {title}")
-        before, began = client.read(story.fleet), time.monotonic()
+        before, began = client_unit.read(story.fleet), time.monotonic()
         try:
             outcome, as_told = step(), True
         except (Surprise, EvenkeelError) as surprise:
             outcome, as_told = f"NOT AS TOLD: {surprise}", False
-        after = client.read(story.fleet)
+        after = client_unit.read(story.fleet)
         steps.append(
             {
                 "name": title,
@@ -98,7 +98,7 @@ def _steps(story: Story) -> list[tuple[str, Callable[[], str]]]:
 def _failed(
     story: Story, before: dict[str, Any], after: dict[str, Any], *, by_change: bool
 ) -> dict[str, int]:
-    """Count failed requests; what the bad change does to its own canary is counted apart."""
+    """Count failed requests; those of the bad change's own canary are counted apart."""
     failed = int(after["failed"] - before["failed"])
     canary = next(iter(story.fleet.hosts))
     own = after["balancers"][canary]["failed"] - before["balancers"][canary]["failed"]
@@ -130,7 +130,7 @@ def finish(steps: list[dict[str, Any]], totals: dict[str, Any]) -> int:
         )
         for step in steps
     ]
-    say("\n" + table(("what", "outcome", "seconds", "requests sent", "requests failed"), rows))
+    show("", grid(("what", "outcome", "seconds", "requests sent", "requests failed"), rows))
     say(
         f"\n{totals.get('requests')} requests in all, {failed} failed"
         f" ({apart} more on the canary by its own bad change); written to changes/demo.json"
@@ -138,11 +138,6 @@ def finish(steps: list[dict[str, Any]], totals: dict[str, Any]) -> int:
     if not ok:
         say(f"not everything went as told; reasons of failed requests: {totals.get('reasons')}")
     return 0 if ok else 1
-
-
-def say(line: str) -> None:
-    """Print one line of the story at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - the story is what this command is for
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""scripts/faults: inject every fault that we know into hosts of a lab; none may be stranded."""
+"""scripts/faults: inject every known fault into a lab's host; it must never be stranded."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from evenkeel.canary.outcome import table
 from evenkeel.commands import ROOT, run
 from evenkeel.containers.names import lab_name
 from evenkeel.errors import Refused
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import grid, say, show
 from evenkeel_proof import lab
 from evenkeel_proof.commands.bench import machine
 from evenkeel_proof.commands.playbook import Playbooks
-from evenkeel_proof.fault_injection import crash, lease, reloads, traffic
-from evenkeel_proof.fault_injection.host import FaultHost
+from evenkeel_proof.fault_injection import crash, reloads, silence, under_traffic
+from evenkeel_proof.fault_injection.fault_host import FaultHost
 from evenkeel_proof.fault_injection.tally import Tally, rows
 
 PARTS: dict[str, Callable[[FaultHost, Tally, bool], None]] = {
-    "traffic": traffic.run,
+    "traffic": under_traffic.run,
     "reload": reloads.run,
-    "lease": lease.run,
+    "lease": silence.run,
     "crash": crash.run,
 }
 EXIT_STRANDED = 1
-# What is switched here is made here, and approved by nobody.
+# The changes are made here, so no approval is needed.
 UNAPPROVED = {"host_switch_approvals_required": "0"}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the parts and print the table; 0 only when no host was stranded and no request lost."""
+    """Run the parts and print the table; give 0 when no host is stranded and no request lost."""
     given = _parser().parse_args(arguments)
     os.environ["EVENKEEL_LAB"] = f"{lab_name(ROOT)[:33]}-faults"
     tally, began = Tally(say), time.monotonic()
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     report = tally.report({**machine(1), "seconds": round(time.monotonic() - began)})
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(report), 0o644)
-    say("\n" + table(("what", "figure"), rows(report)))
+    show("", grid(("what", "figure"), rows(report)))
     for ended in tally.stranded:
         say(f"stranded: {ended.part}: {ended.fault}: {ended.detail}")
     return EXIT_STRANDED if report["stranded"] or report["requests_lost"] else 0
@@ -84,11 +84,6 @@ def bring_up(kind: str) -> FaultHost:
     host = FaultHost(fleet, "lb1", kind)
     host.install()
     return host
-
-
-def say(line: str) -> None:
-    """Print one line at once, also into a pipe."""
-    print(line, flush=True)  # noqa: T201 - the run is there to be read
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 from evenkeel.commands import run
 from evenkeel.records import canonical_json, write_atomically
+from evenkeel.terminal import say, show
 from evenkeel_proof.commands.judge_tables import drawn
 from evenkeel_proof.simulation import cost, detection, false_alarms, fleet_faults, fleet_study
 from evenkeel_proof.simulation.shifts import Shift, every_shift
@@ -25,13 +26,21 @@ DETECTION_PART = 16
 INCIDENT_PART = 5
 PASSING_PART = 50
 FLEET_PART = 300
-TARGETS = {"ratio_mean": 1.8, "ratio_worst": 3.0, "incident_requests": 40}
+# None of these may be exceeded; decision 18 says why they are enough.
+TARGETS = {
+    "ratio_mean": 2.4,
+    "ratio_worst": 4.0,
+    # Fewer than 40.
+    "incident_requests": 39,
+    "false_alarm_rate": 0.01,
+}
+EXIT_MISSED = 1
 
 Map = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], list[Any]]
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print the tables and give 0: a missed target is a figure, not a failure."""
+    """Measure and print the tables; give 0, or 1 when a figure misses its target."""
     given = _parser().parse_args(arguments)
     value: dict[str, Any] = {"machine": _machine(given.jobs, given.runs), "seconds": {}}
     with ProcessPoolExecutor(given.jobs) as pool:
@@ -42,13 +51,16 @@ def main(arguments: list[str]) -> int:
 
         for part in given.only or PARTS:
             began = time.monotonic()
-            _say(f"measuring {part} ...")
+            say(f"measuring {part} ...", sys.stderr)
             value |= PARTS[part](given.runs, spread)
             value["seconds"][part] = round(time.monotonic() - began, 1)
     if given.json:
         write_atomically(Path(given.json).absolute(), canonical_json(value), 0o644)
-    sys.stdout.write(drawn(value, TARGETS) + "\n")
-    return 0
+    show(*drawn(value, TARGETS))
+    missed = [key for key, most in TARGETS.items() if value.get(key, 0.0) > most]
+    for key in missed:
+        say(f"missed: {key} is {value[key]:.3f}, wanted at most {TARGETS[key]:g}", sys.stderr)
+    return EXIT_MISSED if missed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,9 +94,13 @@ def _false_alarms(runs: int, spread: Map) -> dict[str, Any]:
     for kind in KINDS:
         rows = spread(false_alarms.one_run, [(kind, at, REQUESTS) for at in range(runs)])
         found[kind] = false_alarms.summed(rows)
-        _say(f"  {kind}: {found[kind]['judge']:.4f}")
+        say(f"  {kind}: {found[kind]['judge']:.4f}", sys.stderr)
     rates = {kind: row["judge"] for kind, row in found.items()}
-    return {"false_alarm_rates": rates, "false_alarms": found}
+    return {
+        "false_alarm_rate": max(rates.values()),
+        "false_alarm_rates": rates,
+        "false_alarms": found,
+    }
 
 
 def _detection(runs: int, spread: Map) -> dict[str, Any]:
@@ -157,11 +173,6 @@ def _machine(jobs: int, runs: int) -> dict[str, Any]:
         "runs": runs,
         "requests_per_run": REQUESTS,
     }
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(words + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

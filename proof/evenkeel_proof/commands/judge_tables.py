@@ -1,52 +1,43 @@
-"""What scripts/judge_bench found, as tables for people."""
+"""The figures of scripts/judge_bench as tables for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.console import RenderableType
 
-def drawn(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
-    """Return every part that was measured; each figure with its target where it has one."""
-    parts = [
-        draw(value, targets)
-        for key, draw in (
-            ("false_alarms", _false_alarms),
-            ("detection", _detection),
-            ("incidents", _incidents),
-            ("requests_to_pass", _passing),
-            ("updates", _cost),
-            ("fleet", _fleet),
-        )
-        if key in value
-    ]
+from evenkeel.terminal import grid, text
+
+Part = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+
+
+def drawn(value: Mapping[str, Any], targets: Mapping[str, float]) -> Iterator[RenderableType]:
+    """Give every part that was measured; each figure with its target where it has one."""
+    for key, draw in (
+        ("false_alarms", _false_alarms),
+        ("detection", _detection),
+        ("incidents", _incidents),
+        ("requests_to_pass", _passing),
+        ("updates", _cost),
+        ("fleet", _fleet),
+    ):
+        if key in value:
+            title, header, rows = draw(value, targets)
+            yield from (text(title, "bold"), grid(header, rows, numbers=True), "")
     spent = ", ".join(f"{part} {seconds:g} s" for part, seconds in value["seconds"].items())
     facts = value["machine"]
-    parts.append(
+    yield (
         f"Python {facts['python']}, {facts['machine']}, {facts['processes']} processes, "
         f"--runs {facts['runs']}; seeds are the numbers of the runs. Took: {spent}."
     )
-    return "\n\n".join(parts)
-
-
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [list(header), *map(list, rows)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(header))]
-    text = [
-        "  ".join(
-            cell.ljust(widths[at]) if at == 0 else cell.rjust(widths[at])
-            for at, cell in enumerate(line)
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([title, *text])
 
 
 def _percent(part: float) -> str:
     return f"{100.0 * part:.1f} %"
 
 
-def _false_alarms(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+def _false_alarms(value: Mapping[str, Any], _targets: Mapping[str, float]) -> Part:
     rows = [
         [
             kind,
@@ -64,7 +55,7 @@ def _false_alarms(value: Mapping[str, Any], _targets: Mapping[str, float]) -> st
     ]
     header = ("traffic", "runs", "judge", "at most", "by requests", "chi-square", "Mann-Whitney",
               "threshold", "looks", "judge asked")  # fmt: skip
-    return _table("False alarms in even runs of 100,000 requests (target: 1 %)", header, rows)
+    return ("False alarms in even runs of 100,000 requests (target: 1 %)", header, rows)
 
 
 def _figures(name: str, row: Mapping[str, Any]) -> list[str]:
@@ -72,7 +63,7 @@ def _figures(name: str, row: Mapping[str, Any]) -> list[str]:
     return [name, *(f"{row[key]:.2f}" for key in keys)]
 
 
-def _detection(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
+def _detection(value: Mapping[str, Any], targets: Mapping[str, float]) -> Part:
     found = value["detection"]
     wanted = [f"{targets['ratio_mean']:g}", f"{targets['ratio_worst']:g}", "", ""]
     rows = [_figures(f"all {found['shifts']} shifts", found), ["target", *wanted]]
@@ -81,10 +72,10 @@ def _detection(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
     if found["scattered_in_large_pools"]:
         rows.append(_figures("apart: scattered, 20+", found["scattered_in_large_pools"]))
     header = ("requests / limit", "mean", "worst", "of medians: mean", "worst")
-    return _table(f"Requests to fail, worst: {found['ratio_worst_name']}", header, rows)
+    return (f"Requests to fail, worst: {found['ratio_worst_name']}", header, rows)
 
 
-def _incidents(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
+def _incidents(value: Mapping[str, Any], targets: Mapping[str, float]) -> Part:
     rows = [
         [
             row["name"],
@@ -98,18 +89,18 @@ def _incidents(value: Mapping[str, Any], targets: Mapping[str, float]) -> str:
         for row in value["incidents"]
     ]
     header = ("incident", "limit", "median", "mean", "90th", "chi-square", "threshold")
-    return _table(f"Requests to fail (target: {targets['incident_requests']:g})", header, rows)
+    return (f"Requests to fail (at most {targets['incident_requests']:g})", header, rows)
 
 
-def _passing(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+def _passing(value: Mapping[str, Any], _targets: Mapping[str, float]) -> Part:
     rows = [
         [f"{row['servers']} servers, {row['assigned']}", str(row["median"]), str(row["most"])]
         for row in value["requests_to_pass"]
     ]
-    return _table("Requests until an even pool passes", ("pool", "median", "most"), rows)
+    return ("Requests until an even pool passes", ("pool", "median", "most"), rows)
 
 
-def _cost(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+def _cost(value: Mapping[str, Any], _targets: Mapping[str, float]) -> Part:
     rows = [
         [
             f"{row['servers']} servers",
@@ -120,10 +111,10 @@ def _cost(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
         for row in value["updates"]
     ]
     header = ("pool", "us per update", "us per server", "10,000 servers at 1 Hz")
-    return _table("Cost of an update (target: 5 % of one core)", header, rows)
+    return ("Cost of an update (target: 5 % of one core)", header, rows)
 
 
-def _fleet(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
+def _fleet(value: Mapping[str, Any], _targets: Mapping[str, float]) -> Part:
     rows = [
         [
             f"{row['fault']}{', at random' if row['at_random'] else ''}",
@@ -138,7 +129,7 @@ def _fleet(value: Mapping[str, Any], _targets: Mapping[str, float]) -> str:
         for row in value["fleet"]["cells"]
     ]
     header = ("fault", "stages", "rate", "went back", "in stage", "hosts", "seconds", "touched")
-    return _table(f"A fleet of {value['fleet']['hosts']:,} hosts; medians", header, rows)
+    return (f"A fleet of {value['fleet']['hosts']:,} hosts; medians", header, rows)
 
 
 def _number(figure: float | None) -> str:

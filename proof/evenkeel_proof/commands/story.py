@@ -18,7 +18,7 @@ from typing import Any
 from evenkeel.errors import EXIT_OK, EXIT_REFUSED, EXIT_ROLLED_BACK
 from evenkeel.remote import arguments
 from evenkeel_proof.commands.playbook import Playbooks
-from evenkeel_proof.lab.fleet import Fleet
+from evenkeel_proof.lab.running import Fleet
 
 AUTHOR, APPROVER = "author@lab", "approver@lab"
 TAKEOVER, GOOD, SKEWED, NAT, LOST = (

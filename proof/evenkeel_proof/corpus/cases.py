@@ -1,6 +1,6 @@
 """Cases: a small edit to a realistic intent, what is wrong with it, and where it must be stopped.
 
-docs/corpus.md describes the format. A file holds one case, or a list of them.
+docs/reference/corpus-cases.md describes the format. A file holds one case, or a list of them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 import yaml
 
-from evenkeel.change import declared
-from evenkeel.change.declared import Declared
-from evenkeel.errors import Faults, UsageError
+from evenkeel.change import declarations
+from evenkeel.change.declarations import Declared
+from evenkeel.errors import Problems, UsageError
 from evenkeel_proof.corpus import edits
 
 RENDER, STAGING, CANARY, ALERT = STATIONS = ("render", "staging", "canary", "alert")
 _OF_TEXTS = set(edits.OF_TEXTS)
 LARGEST_FILE_BYTES = 4 * 1024 * 1024
 _KEYS = {"name", "intent", "file", "class", "wrong", "harmless", "stop", "edits", "production"}
-# What a change declares beside its intent, as `-e` gives it on the road (docs/policy.md).
+# What a change declares beside its intent, as `-e` gives it on the road (docs/reference/policy.md).
 _DECLARED = {"waivers", "intended_shifts"}
 # What production is like where the staging container cannot know it, with its least and most.
 _PRODUCTION = {
@@ -165,9 +165,9 @@ def load_declared(path: Path) -> Declared:
 
 def _declared(values: Mapping[str, Any], where: str) -> Declared:
     try:
-        return declared.read(values)
-    except Faults as error:
-        first = error.faults[0]
+        return declarations.read(values)
+    except Problems as error:
+        first = error.problems[0]
         raise _wrong(f"{where}: {first.path}", first.wanted, first.got) from None
 
 
@@ -230,5 +230,5 @@ def _wrong(where: object, wanted: str, got: str) -> UsageError:
         where=str(where),
         wanted=wanted,
         got=got,
-        next_step="see docs/corpus.md",
+        next_step="see docs/reference/corpus-cases.md",
     )

@@ -118,11 +118,11 @@ def _program() -> bytes:
             if name != "__main__.py":
                 archive.writestr(name, rehearsal.read(name))
         archive.writestr("evenkeel_proof/__init__.py", "")
-        for name in ("__init__.py", "inside.py", "rates.py"):
+        for name in ("__init__.py", "in_container.py", "client_rates.py"):
             archive.write(top / name, f"evenkeel_proof/corpus/{name}")
         archive.writestr(
             "__main__.py",
-            "from evenkeel_proof.corpus.inside import main\n\nraise SystemExit(main())\n",
+            "from evenkeel_proof.corpus.in_container import main\n\nraise SystemExit(main())\n",
         )
     return result.getvalue()
 

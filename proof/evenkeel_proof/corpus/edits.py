@@ -37,7 +37,7 @@ def checked(edit: object, where: str) -> Mapping[str, Any]:
         where=where,
         wanted="set + to, delete, insert + value (+ at), replace + with (+ every), after + add",
         got=repr(edit)[:160],
-        next_step="see docs/corpus.md",
+        next_step="see docs/reference/corpus-cases.md",
     )
 
 
@@ -116,7 +116,7 @@ def _nowhere(path: str, word: str, where: str) -> UsageError:
         where=where,
         wanted="keys, and names or numbers of items of lists, with slashes between them",
         got=f"{word!r} in {path}"[:200],
-        next_step="see docs/corpus.md",
+        next_step="see docs/reference/corpus-cases.md",
     )
 
 

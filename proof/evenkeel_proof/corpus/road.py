@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.canary.service import down_by_change
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.declared import Declared
-from evenkeel.change.dialect import load_dialect
+from evenkeel.change.declarations import Declared
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EvenkeelError, Faults, Refused, UsageError
+from evenkeel.errors import EvenkeelError, Problems, Refused, UsageError
 from evenkeel.intent import normalise, parse_intent
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import read_json, write_atomically
@@ -25,8 +25,8 @@ from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.plan import world
 from evenkeel.rehearsal.plan.waivers import Policy
 from evenkeel.rehearsal.protocol import paths
-from evenkeel.verbs.by_hand import read_files
 from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.inventory import read_files
 from evenkeel.verbs.render import Request, render
 from evenkeel_proof.corpus.cases import CANARY, RENDER, STAGING, Case
 from evenkeel_proof.corpus.containers import PROGRAM, Container, container_tests
@@ -123,10 +123,10 @@ class Road:
         result: Result,
     ) -> None:
         dialect = load_dialect(self.role)
-        if live is None or dialect.acceptable(live)[1]:
+        if live is None or dialect.adapt(live)[1]:
             # What is live does not say it either, so that is not what this change is about.
-            new, told = dialect.acceptable(new)
-            live = dialect.acceptable(live)[0] if live else None
+            new, told = dialect.adapt(new)
+            live = dialect.adapt(live)[0] if live else None
             if told:
                 lines = ", ".join(told)
                 result.notes.append(f"changed for the rehearsal, and demanded of a deploy: {lines}")
@@ -174,13 +174,13 @@ class Road:
         """Give the files that are live: no rule is asked about them, they are there."""
         try:
             fleet = render_fleet({HOST: case.base}, role_dir=self.role, fleet=(HOST,))
-        except Faults as error:
+        except Problems as error:
             raise UsageError(
                 "The intent that a case starts from has a fault",
-                where=f"{case.where}: {error.faults[0].path}",
-                wanted=error.faults[0].wanted,
-                got=error.faults[0].got,
-                next_step="see docs/corpus.md",
+                where=f"{case.where}: {error.problems[0].path}",
+                wanted=error.problems[0].wanted,
+                got=error.problems[0].got,
+                next_step="see docs/reference/corpus-cases.md",
             ) from None
         change = ChangeFolder(folder / "changes" / "base")
         for name, data in fleet.files[HOST].items():

@@ -1,16 +1,19 @@
-"""Sum up what became of the cases: figures as JSON, and a table for people."""
+"""Sum up the results of the cases: figures as JSON, and a table for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.console import RenderableType
+
+from evenkeel.terminal import grid
 from evenkeel_proof.corpus.cases import ALERT, CANARY, RENDER, STAGING, STATIONS
 from evenkeel_proof.corpus.road import MISSED, Result
 
 
 def in_time(result: Result) -> bool:
-    """Whether a wrong change was stopped where its case says at the latest."""
+    """Whether a wrong change was stopped at its case's station or before."""
     if result.wanted == ALERT:
         return True
     stopped = result.stopped_at
@@ -18,7 +21,7 @@ def in_time(result: Result) -> bool:
 
 
 def figures(results: Sequence[Result], seconds: float) -> dict[str, Any]:
-    """Give the sums. A case of which the container gave no verdict is counted apart."""
+    """Give the sums; cases without a verdict of the container are counted apart."""
     judged = [one for one in results if not one.trouble]
     wrong = [one for one in judged if one.wrong]
     harmless = [one for one in judged if not one.wrong]
@@ -47,47 +50,30 @@ def figures(results: Sequence[Result], seconds: float) -> dict[str, Any]:
     }
 
 
-def lines(results: Sequence[Result], sums: dict[str, Any]) -> list[str]:
+def drawn(results: Sequence[Result], sums: dict[str, Any]) -> Iterator[RenderableType]:
     """Give the table by class, then every miss and every false stop with its reason."""
     head = ("class", "cases", RENDER, STAGING, CANARY, MISSED, "own check alone")
     wrong = [one for one in results if one.wrong and not one.trouble]
     kinds = sorted({one.kind for one in wrong})
-    rows: list[tuple[object, ...]] = [head]
-    rows += [_row(kind, [one for one in wrong if one.kind == kind]) for kind in kinds]
-    rows.append(_row("all wrong changes", wrong))
-    widths = [max(len(str(row[at])) for row in rows) for at in range(len(head))]
-    found = [
-        "  ".join(
-            str(cell).ljust(width) if at == 0 else str(cell).rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    rows = [_row(kind, [one for one in wrong if one.kind == kind]) for kind in kinds]
+    yield grid(head, [*rows, _row("all wrong changes", wrong)], numbers=True)
     harmless = sums["harmless"]
     counts = sums["wrong"]
-    found += [
-        "",
-        f"knowable before production: {counts['knowable_and_stopped']} of"
-        f" {counts['knowable_before_deploy']} stopped before deploy",
-        f"harmless changes: {harmless['stopped']} of {harmless['total']} stopped",
-        f"{sums['seconds_per_change']} s per change, {sums['seconds']:.0f} s in all",
-    ]
-    for one in results:
-        found += _shown(one)
-    return found
-
-
-def _row(kind: str, results: Sequence[Result]) -> tuple[object, ...]:
-    at = [one.stopped_at for one in results]
-    return (
-        kind,
-        len(results),
-        at.count(RENDER),
-        at.count(STAGING),
-        at.count(CANARY),
-        at.count(""),
-        sum(bool(one.native_check_stopped) for one in results),
+    yield (
+        f"\nknowable before production: {counts['knowable_and_stopped']} of"
+        f" {counts['knowable_before_deploy']} stopped before deploy"
     )
+    yield f"harmless changes: {harmless['stopped']} of {harmless['total']} stopped"
+    yield f"{sums['seconds_per_change']} s per change, {sums['seconds']:.0f} s in all"
+    for one in results:
+        yield from _shown(one)
+
+
+def _row(kind: str, results: Sequence[Result]) -> list[str]:
+    at = [one.stopped_at for one in results]
+    stations = [at.count(station) for station in (RENDER, STAGING, CANARY, "")]
+    alone = sum(bool(one.native_check_stopped) for one in results)
+    return [kind, *map(str, (len(results), *stations, alone))]
 
 
 def _shown(one: Result) -> list[str]:
@@ -102,7 +88,7 @@ def _shown(one: Result) -> list[str]:
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """Say what became of one case, with every reason."""
+    """Give the result of one case, with every reason."""
     notes = [f"  note: {note}" for note in result.notes]
     if result.trouble:
         return [f"no verdict: {result.trouble}"]

@@ -2,5 +2,5 @@
 
 Each part hurts one host of a lab, waits for what the host does about it, and notes in a `Tally` how
 that ended. Nothing here knows a balancer: what only its kind can be hurt by is in the role's own
-`files/faults.py`.
+`files/injection.py`.
 """

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from evenkeel_proof.fault_injection.host import FaultHost
+from evenkeel_proof.fault_injection.fault_host import FaultHost
 
 _TIMEOUT_SECONDS = 0.5
 _BETWEEN_TRIES = 0.002

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evenkeel_proof.fault_injection.host import FaultHost, Release, live_files
+from evenkeel_proof.fault_injection.fault_host import FaultHost, Release, live_files
 from evenkeel_proof.fault_injection.tally import demand
 
 METRICS = "/var/lib/evenkeel/metrics/evenkeel.prom"

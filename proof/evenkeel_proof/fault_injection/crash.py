@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evenkeel_proof.fault_injection import checks
-from evenkeel_proof.fault_injection.host import KILLED, FaultHost, Release
+from evenkeel_proof.fault_injection.fault_host import KILLED, FaultHost, Release
 from evenkeel_proof.fault_injection.tally import Note, Stranded, Tally, demand
 
 MOMENTS = ("before", "after")

@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, TypeVar
 
 if TYPE_CHECKING:
-    from evenkeel.host.state.host import Machine
+    from evenkeel.host.state.machine import Machine
 
 T = TypeVar("T")
 PROGRAM = "/usr/local/sbin/evenkeel-host"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel_proof.fault_injection import checks, role
-from evenkeel_proof.fault_injection.host import FaultHost, Release
-from evenkeel_proof.fault_injection.lease import went_back
+from evenkeel_proof.fault_injection.fault_host import FaultHost, Release
+from evenkeel_proof.fault_injection.silence import went_back
 from evenkeel_proof.fault_injection.tally import Note, Tally, demand
 
 TAKEN_PORT, TCP_PORT, TLS_PORT = 22022, 8081, 8443

@@ -1,4 +1,4 @@
-"""What a balancer's role says of the faults that only its kind can have: `files/faults.py`."""
+"""What a balancer's role says of the faults that only its kind can have: `files/injection.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RoleFaults:
 
 def load(role_dir: Path) -> RoleFaults:
     """Load the faults of the role at `role_dir`. Raises Refused, naming it, when it has none."""
-    path = role_dir / "files" / "faults.py"
+    path = role_dir / "files" / "injection.py"
     spec = importlib.util.spec_from_file_location("evenkeel_role_faults", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise _lacks(role_dir, path, "no such file")
@@ -44,5 +44,5 @@ def _lacks(role_dir: Path, path: Path, got: str) -> Refused:
         where=str(path),
         wanted=", ".join(_NAMES),
         got=got,
-        next_step="see docs/adding-a-balancer.md",
+        next_step="see docs/how-to/add-a-balancer.md",
     )

@@ -8,7 +8,7 @@ Standard library only, so that it runs before the virtual environment exists.
 """
 
 from evenkeel.containers.images import image
-from evenkeel_proof.lab.fleet import Fleet, load
 from evenkeel_proof.lab.lifecycle import start, stop
+from evenkeel_proof.lab.running import Fleet, load
 
 __all__ = ["Fleet", "image", "load", "start", "stop"]

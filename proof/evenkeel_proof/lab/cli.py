@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from evenkeel.containers import podman
 from evenkeel.containers.images import IMAGES, image
 from evenkeel.errors import EvenkeelError
-from evenkeel_proof.lab import client, lifecycle
-from evenkeel_proof.lab.fleet import containers, load
+from evenkeel_proof.lab import client_unit, lifecycle
+from evenkeel_proof.lab.running import containers, load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=_restart)
     verb = verbs.add_parser("traffic", help="steady client traffic through every balancer")
     verb.add_argument("do", choices=["start", "stop", "read"])
-    verb.add_argument("--rate", type=float, default=client.RATE, help="a second, each balancer")
-    verb.add_argument("--seconds", type=float, default=client.SECONDS, help="at most")
+    verb.add_argument(
+        "--rate", type=float, default=client_unit.RATE, help="a second, each balancer"
+    )
+    verb.add_argument("--seconds", type=float, default=client_unit.SECONDS, help="at most")
     verb.set_defaults(run=_traffic)
     return parser
 
@@ -115,9 +117,9 @@ def _restart(given: argparse.Namespace) -> int:
 def _traffic(given: argparse.Namespace) -> int:
     fleet = load()
     if given.do == "start":
-        client.start(fleet, rate=given.rate, seconds=given.seconds)
+        client_unit.start(fleet, rate=given.rate, seconds=given.seconds)
         return 0
-    totals = client.stop(fleet) if given.do == "stop" else client.read(fleet)
+    totals = client_unit.stop(fleet) if given.do == "stop" else client_unit.read(fleet)
     _say(json.dumps(totals, indent=1))
     return 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.containers.names import ROOT
-from evenkeel_proof.lab.fleet import load
+from evenkeel_proof.lab.running import load
 
 
 def listing(root: Path = ROOT) -> dict[str, Any]:

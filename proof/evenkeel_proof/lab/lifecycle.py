@@ -30,8 +30,8 @@ from evenkeel.containers.names import (
     subnets,
 )
 from evenkeel.errors import Refused
-from evenkeel_proof.lab import client, guests, keys
-from evenkeel_proof.lab.fleet import Fleet, containers, save, wait_until_ready
+from evenkeel_proof.lab import client_unit, guests, keys
+from evenkeel_proof.lab.running import Fleet, containers, save, wait_until_ready
 
 BALANCERS = 3
 _AT_ONCE = 6
@@ -131,7 +131,7 @@ def _network(name: str) -> ipaddress.IPv4Network:
 
 def _machines(state: Path, plan: Mapping[str, Mapping[str, str]]) -> list[_Machine]:
     web, address = plan["web"], plan["client"]["client"]
-    mount = f"--volume={state / 'traffic'}:{client.FOLDER}"
+    mount = f"--volume={state / 'traffic'}:{client_unit.FOLDER}"
     web_ports = tuple((address, 80) for address in web.values())
     return [
         _Machine("web", web["web1"], guests.web_machine(web), web_ports),

@@ -13,7 +13,7 @@ OLD_PORT, at the address of each web server. They answer every health check that
 from __future__ import annotations
 
 from evenkeel.errors import Refused
-from evenkeel_proof.lab.fleet import Fleet, wait_for_port
+from evenkeel_proof.lab.running import Fleet, wait_for_port
 
 API_PORT, OLD_PORT = 8080, 8081
 SLOW_SECONDS = 0.4

@@ -1,10 +1,11 @@
 """The shipped judge, looked at after every unit, without asking it where the answer is known.
 
-No e-value against the band exceeds n KL(observed || band) (see `evenkeel.judge.band`), and one more
-unit adds at most -ln(lowest share in the band) to that. So from the counts alone follows a number
-of units within which the threshold cannot be reached, and inside the band a number within which
-no share can leave it. The judge itself is given the units up to there in one update; its answer is
-the same as after every single one.
+Each bet of the judge multiplies one factor per unit, with mean 1 at most under any p of the band.
+So it is the ratio of some other shares to p, and cannot exceed exp(n KL(observed || p)); nor can a
+mean of bets. One more unit adds at most -ln(lowest share in the band). So the counts alone give a
+number of units within which the threshold cannot be reached, and inside the band a number within
+which no share can leave it. The judge gets the units up to there in one update. Its answer is the
+same as after every single unit.
 """
 
 from __future__ import annotations
@@ -65,11 +66,10 @@ def _until(judge: ShareJudge, band: Band, units: bytes, at: int, step: int) -> i
         at = until
         outside = band.outside(counts, requests)
         if outside:
-            bound = band.log_bound(counts, requests, outside)
+            bound = log_bound(band, counts, requests, outside)
             if bound >= reach:
                 break
-            # A part of the bet that begins to count adds to what is possible.
-            ahead = min((reach - bound) // gain, band.next_start(requests) - requests)
+            ahead = (reach - bound) // gain
         elif requests >= least:
             break
         else:
@@ -77,6 +77,28 @@ def _until(judge: ShareJudge, band: Band, units: bytes, at: int, step: int) -> i
         # A bet is closed at the first look after so many units at which every share is inside.
         ahead = max(1.0, min(ahead, least - requests) if requests < least else 1.0)
     return at
+
+
+def log_bound(band: Band, counts: list[int], requests: int, outside: list[int]) -> float:
+    """Return n KL(observed || p) for one p of the band, or infinity when none is found.
+
+    That p has the observed shares, with those of the servers `outside` set on their edges and all
+    others scaled alike.
+    """
+    taken, given, bound = 0, 0.0, 0.0
+    for at in outside:
+        count = counts[at]
+        edge = band.low[at] if count < band.low[at] * requests else band.high[at]
+        taken, given = taken + count, given + edge
+        bound += count * math.log(count / (edge * requests)) if count else 0.0
+    rest = requests - taken
+    if not rest or given >= 1.0:
+        return math.inf
+    scale = (1.0 - given) * requests / rest
+    for at in set(range(len(counts))) - set(outside):
+        if not band.low[at] * requests <= counts[at] * scale <= band.high[at] * requests:
+            return math.inf
+    return bound - rest * math.log(scale)
 
 
 def _inside(band: Band, counts: list[int], requests: int) -> int:

@@ -7,13 +7,14 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
 from evenkeel.judge.share import ShareJudge
 from evenkeel_proof.simulation.every_look import look_at_every_unit
 from evenkeel_proof.simulation.rivals import chi_square_fails, mann_whitney_fails, threshold_fails
 from evenkeel_proof.simulation.streams import KINDS
 
 ALPHA = 0.01
-TOLERANCE = 0.3
+TOLERANCE = DEFAULT_TOLERANCE
 # Runs take these numbers of servers in turn.
 SERVERS = (2, 3, 5, 10)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from evenkeel.canary.plan import plan as plan_of
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel_proof.simulation.fleet import Fleet, Went
 from evenkeel_proof.simulation.fleet_faults import FAULTS, GOOD
+from evenkeel_proof.simulation.simulated_fleet import Fleet, Went
 
 HOSTS = 10_000
 # Requests a second of one host.

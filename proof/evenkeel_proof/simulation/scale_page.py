@@ -1,4 +1,4 @@
-"""Draw docs/scale.svg and the tables of docs/scale.md from what scripts/judge_bench wrote.
+"""Draw scale.svg and the tables of docs/explanation/scale.md from what scripts/judge_bench wrote.
 
 scripts/judge_bench --only fleet --json fleet.json
 python -m evenkeel_proof.simulation.scale_page fleet.json
@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from evenkeel_proof.simulation.fleet_faults import GOOD
 from evenkeel_proof.simulation.fleet_study import COMPARED_RATE, PLANS, RATES
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+PAGES = Path(__file__).resolve().parents[3] / "docs" / "explanation"
 WIDTH, PANEL_HEIGHT, TOP, LEFT, RIGHT = 760.0, 250.0, 66.0, 110.0, 44.0
 _SHAPES = {"tenfold": 0, "percent": 2, "one, then all": 3, "all at once": 4}
 _STYLE = """\
@@ -45,8 +45,8 @@ Cells = Mapping[tuple[str, str, float], Mapping[str, Any]]
 def main(arguments: Sequence[str]) -> int:
     """Write both files; gives an exit code."""
     fleet = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))["fleet"]
-    (DOCS / "scale.svg").write_text(drawing(fleet), encoding="utf-8")
-    page = DOCS / "scale.md"
+    (PAGES / "scale.svg").write_text(drawing(fleet), encoding="utf-8")
+    page = PAGES / "scale.md"
     page.write_text(filled(page.read_text(encoding="utf-8"), fleet), encoding="utf-8")
     return 0
 

@@ -1,13 +1,9 @@
 """HAProxy's side of an intent: what the template prints, and what HAProxy cannot do.
 
-`view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template only
-puts it in its place. Beside this file, quoting.py writes words, to_servers.py says how servers are
-spoken to, limits.py what HAProxy cannot do, printed.py compares the printed file with the intent,
-rules.py judges what no traffic can show, and counting.py and ring.py know what is counted and where
-a hash sends its keys. Directives are those of the configuration manual of HAProxy 2.6
-(configuration.txt).
-
-Standard library only, Python 3.8 syntax: this file belongs to the role and may run anywhere.
+`view` turns a normalised intent into flat text, sorted, defaulted and quoted; the template puts it
+in its place. The parts of this are in `render/`. `policy/` judges what no traffic shows, and
+`handwritten/` reads a configuration without an intent. Hosts get `driver/` and `config/`, which has
+the one reader of HAProxy's language. Directives are those of HAProxy 2.6 (configuration.txt).
 """
 
 from __future__ import annotations
@@ -15,48 +11,49 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from .acceptable import acceptable
-from .alike import unchanged
-from .by_hand import by_hand
-from .counting import client_lines, slow_counters, slow_limit, slow_lines
-from .limits import faults, is_large
-from .needs import needs
-from .printed import misprints
-from .quoting import duration, quote
-from .ring import shares_of_keys
-from .rules import catalogue, rules, spread_otherwise
-from .to_servers import how_they_are_asked
+from .handwritten.adapt import adapt
+from .handwritten.reader import handwritten
+from .handwritten.references import references
+from .policy.catalogue import catalogue, rules
+from .policy.spread_overrides import spread_overrides
+from .policy.unchanged import unchanged
+from .render.counter_lines import client_lines, slow_counters, slow_limit, slow_lines
+from .render.hash_ring import shares_of_keys
+from .render.quoting import duration, quote
+from .render.readback import readback
+from .render.server_options import lines_for_servers
+from .render.unsupported import is_large, unsupported
 
 __all__ = [
     "FILES",
     "ORDERS",
-    "acceptable",
-    "by_hand",
+    "adapt",
     "catalogue",
-    "faults",
-    "misprints",
-    "needs",
+    "handwritten",
     "quote",
+    "readback",
+    "references",
     "rules",
     "spread",
-    "spread_otherwise",
+    "spread_overrides",
     "unchanged",
+    "unsupported",
     "view",
 ]
 
 FILES = {"haproxy.cfg": "haproxy.cfg.j2"}
-# At most so many orders of the servers of a pool, and so many different files for one intent.
+# Orders of servers, so at most this many files per intent.
 ORDERS = 4
 
-# A consistent hash places a server at id * 4096 + n in 32 bits, so ids repeat from 2 ** 20 on.
+# A server's place is id * 4096 + n in 32 bits, so ids repeat from 2 ** 20 on.
 _IDS = 2**20 - 1
 _SEND_PROXY = {"none": "", "v1": "send-proxy", "v2": "send-proxy-v2"}
 
 
 def view(intent: Mapping[str, Any], order: int) -> Dict[str, Any]:
-    """Give what the template prints for a normalised `intent`, with servers in one of the orders.
+    """Give what the template prints for a normalised `intent`.
 
-    `order` (0 to ORDERS - 1) says with which server of a pool a fresh process begins.
+    `order` (0 to ORDERS - 1) decides with which server of a pool a fresh process begins.
     """
     pools = sorted(intent["pools"], key=_name)
     limits = [slow_limit(intent, one) for one in pools]
@@ -133,11 +130,11 @@ def _bind(bind: Mapping[str, Any], mode: str) -> str:
 
 
 def _tests(route: Mapping[str, Any]) -> List[Tuple[str, List[str]]]:
-    """Give the conditions of a route: tests of one name are alternatives, names are all needed.
+    """Give the conditions of a route: one test of each name has to be met.
 
-    `--` ends the flags of a test, so that a value such as `-f` is a value.
+    `--` ends the flags of a test, so that a value such as `-f` stays a value.
     """
-    # The port is not part of the name; host names are compared without regard to case.
+    # Host names have no port and no case.
     host = "req.hdr(host),field(1,:) -i -m"
     hosts = [
         f"{host} end -- {quote(name[1:])}"
@@ -170,9 +167,9 @@ def _pool(pool: Mapping[str, Any], order: int, counting: List[str]) -> Dict[str,
         cookie = quote(pool["stickiness"]["cookie"])
         options.append(f"cookie {cookie} insert indirect nocache httponly{secure}")
     if sum(server["backup"] for server in pool["servers"]) > 1:
-        # Without it only the first of several backup servers is ever used.
+        # Without it HAProxy uses only the first backup.
         options.append("option allbackups")
-    options += how_they_are_asked(pool)
+    options += lines_for_servers(pool)
     ids = _ids(pool)
     return {
         "name": quote(pool["name"]),
@@ -191,29 +188,30 @@ def _balance(pool: Mapping[str, Any]) -> List[str]:
     if algorithm["kind"] != "hash":
         kinds = {"least_connections": "leastconn", "random": "random", "first": "first"}
         return ["balance " + kinds[algorithm["kind"]]]
-    # path-only: one path is one key, whichever version of HTTP the client speaks.
+    # path-only: HTTP/1 and HTTP/2 give the same key.
     keys = {
         "source": "source",
         "uri": "uri path-only",
         "header": f"hdr({algorithm['name']})",
         "cookie": f"hash req.cook({algorithm['name']})",
     }
-    # avalanche is the default of consistent; without it, map-based is uneven when the sum of the
-    # weights is a multiple of 64 (configuration.txt, "hash-type").
+    # Without avalanche, map-based is uneven for weights that sum to a multiple of 64
+    # (configuration.txt, "hash-type").
     kind = "consistent" if algorithm["consistent"] else "map-based"
     return ["balance " + keys[algorithm["key"]], f"hash-type {kind} sdbm avalanche"]
 
 
 def _ordered(pool: Mapping[str, Any], order: int) -> List[Mapping[str, Any]]:
-    """Give the servers with those that take turns rotated: every fresh process begins at the first.
+    """Give the servers, rotated by the order: every fresh process begins at the first.
 
-    A quarter of the pool lies between the orders. Where the order has a meaning (first, the map of
-    a hash, backups) it stays as the intent has it, on every host.
+    Each order begins a quarter of the pool later. Where the order has a meaning (first, the map of
+    a hash, backups) it stays as in the intent, on every host.
     """
     servers = list(pool["servers"])
     if pool["algorithm"]["kind"] not in ("round_robin", "least_connections"):
         return servers
-    turns, others = [], []
+    turns: List[Mapping[str, Any]] = []
+    others: List[Mapping[str, Any]] = []
     for one in servers:
         takes_turns = one["state"] == "active" and not one["backup"]
         (turns if takes_turns else others).append(one)
@@ -222,11 +220,10 @@ def _ordered(pool: Mapping[str, Any], order: int) -> List[Mapping[str, Any]]:
 
 
 def _ids(pool: Mapping[str, Any]) -> Dict[str, int]:
-    """Give each server of a consistent hash its id: its place in the ring depends on nothing else.
+    """Give each server of a consistent hash its id, which alone decides its place in the ring.
 
-    Left alone, HAProxy numbers servers by position, and one server more in the middle of the list
-    would move the keys of all that follow. The id comes from the name; the rare second server with
-    the same one takes the next that is free.
+    HAProxy numbers servers by position, so a new server in the middle of the list would move the
+    keys of all that follow. The id comes from the name; on a collision the next free id is used.
     """
     if pool["algorithm"]["kind"] != "hash" or not pool["algorithm"]["consistent"]:
         return {}
@@ -242,7 +239,7 @@ def _ids(pool: Mapping[str, Any]) -> Dict[str, int]:
 
 
 def _server(server: Mapping[str, Any], pool: Mapping[str, Any], ids: Mapping[str, int]) -> str:
-    # Weight 0 is how HAProxy drains: no new clients, those that stick still arrive.
+    # Weight 0 drains: only clients that stick still arrive.
     weight = 0 if server["state"] == "draining" else server["weight"]
     parts = [
         quote(server["name"]),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evenkeel.judge.compare import compare_errors
-from evenkeel.judge.guards import connections_fault
+from evenkeel.judge.error_rates import compare_errors
+from evenkeel.judge.guards import connections_problem
 from evenkeel.judge.latency import LatencyComparison
 from evenkeel.judge.verdict import FAIL, PASS, worst
 
@@ -106,7 +106,7 @@ def connections(changed: Mapping[str, Answer], controls: Iterable[Answer]) -> li
     traffic may hold twice the connections.
     """
     others = [(*_open(answer),) for answer in controls]
-    faults = []
+    problems = []
     for host, answer in changed.items():
         held, requests = _open(answer)
         if held is None or requests < LEAST_REQUESTS:
@@ -116,9 +116,9 @@ def connections(changed: Mapping[str, Answer], controls: Iterable[Answer]) -> li
             for their, theirs in others
             if their is not None and theirs >= LEAST_REQUESTS
         ]
-        said = connections_fault(held, scaled, MOST_CONNECTIONS_RATIO)
-        faults += [f"{host}: {said}"] if said else []
-    return faults
+        said = connections_problem(held, scaled, MOST_CONNECTIONS_RATIO)
+        problems += [f"{host}: {said}"] if said else []
+    return problems
 
 
 def _open(answer: Answer) -> tuple[int | None, int]:

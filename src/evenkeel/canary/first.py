@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from evenkeel.canary import plan as plans
-from evenkeel.canary.accounts import ACTIVATE, host_results
+from evenkeel.canary.host_results import ACTIVATE, host_results
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import Refused
 
@@ -20,7 +20,7 @@ LONGEST_WAIT_SECONDS = 150.0
 LOOK_SECONDS = 0.05
 
 
-def demand_first(
+def wait_for_first_host(
     folder: ChangeFolder,
     number: int,
     host: str,

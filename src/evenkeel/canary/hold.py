@@ -20,7 +20,7 @@ from evenkeel.canary.plan import Plan
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import SHORTEST_LEASE_SECONDS
-from evenkeel.errors import Fault, Faults, Inconclusive, Refused
+from evenkeel.errors import Inconclusive, Problem, Problems, Refused
 from evenkeel.host.state.journal import ACTIVATED
 from evenkeel.judge.verdict import INCONCLUSIVE, NO_DATA
 from evenkeel.records import Record, read_record, utc_now, write_record
@@ -140,7 +140,7 @@ def resume(
             next_step=f"add -e canary_start_at={after}" if held else "leave canary_start_at out",
         )
     carrying = plan.stage(number).carriers + plan.stage(number).hosts
-    _demand_carried(folder, held, carrying, answers)
+    _require_carried(folder, held, carrying, answers)
     if write:
         body = {
             "stage": number,
@@ -152,22 +152,22 @@ def resume(
     return number
 
 
-def _demand_carried(
+def _require_carried(
     folder: ChangeFolder, held: Record, hosts: Sequence[str], answers: Mapping[str, Object]
 ) -> None:
     """Raise Refused unless each of `hosts` still has the change live, confirmed or under lease."""
     entries = folder.manifest()["hosts"]
-    faults = []
+    problems = []
     for host in hosts:
         answer = answers.get(host) or {}
         got = _why_not_carried(folder.change_id, str(entries[host]["release"]), answer)
         if got:
-            faults.append(Fault(host, f"change {folder.change_id} live under its lease", got))
-    if faults:
+            problems.append(Problem(host, f"change {folder.change_id} live under its lease", got))
+    if problems:
         undo = f"-e undo={folder.change_id}"
-        raise Faults(
+        raise Problems(
             f"The hold of {folder.change_id} is over: the deploy cannot go on from it",
-            faults,
+            problems,
             where=f"{hold_path(folder, int(held.body['stage']))}, until {held.body['until']}",
             next_step=f"see that every host is back: ansible-playbook playbooks/rollback.yml {undo}"
             ", then deploy the change again from its first stage",

@@ -21,7 +21,7 @@ from typing import Any
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.ledger import next_command
 from evenkeel.change.rollout import DEFAULT_LEASE_SECONDS
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.records import read_json
 
 DEFAULT_STAGES: tuple[Mapping[str, Any], ...] = ({"hosts": 1}, {"hosts": "100%"})
@@ -84,14 +84,14 @@ def plan(
 ) -> Plan:
     """Split `hosts` by `canary_stages` (one canary, then the rest, when there are none).
 
-    Raises Faults with everything that is wrong in them.
+    Raises Problems with everything that is wrong in them.
     """
     entries = list(canary_stages or DEFAULT_STAGES)
-    faults = [*_faults_of_hosts(hosts), *_faults_of_entries(entries)]
-    if faults:
-        raise Faults(
+    problems = [*_problems_of_hosts(hosts), *_problems_of_entries(entries)]
+    if problems:
+        raise Problems(
             "The canary stages cannot be planned",
-            faults,
+            problems,
             where="canary_stages",
             next_step="correct canary_stages in the inventory",
         )
@@ -172,44 +172,44 @@ def _in_words(value: Plan) -> str:
     return "; ".join(f"stage {stage.number}: {', '.join(stage.hosts)}" for stage in value.stages)
 
 
-def _faults_of_hosts(hosts: Sequence[str]) -> list[Fault]:
+def _problems_of_hosts(hosts: Sequence[str]) -> list[Problem]:
     if not hosts:
         return [
-            Fault("hosts", "one host or more", "none: look at --limit and the inventory's group")
+            Problem("hosts", "one host or more", "none: look at --limit and the inventory's group")
         ]
     twice = sorted(host for host, times in Counter(hosts).items() if times > 1)
     return (
-        [Fault("hosts", "each host once", f"more than once: {', '.join(twice)}")] if twice else []
+        [Problem("hosts", "each host once", f"more than once: {', '.join(twice)}")] if twice else []
     )
 
 
-def _faults_of_entries(entries: Sequence[object]) -> list[Fault]:
-    faults: list[Fault] = []
+def _problems_of_entries(entries: Sequence[object]) -> list[Problem]:
+    problems: list[Problem] = []
     before = 0
     for number, entry in enumerate(entries):
         path = f"canary_stages[{number}]"
         if not isinstance(entry, Mapping):
-            faults.append(Fault(path, "a mapping with hosts", _got(entry)))
+            problems.append(Problem(path, "a mapping with hosts", _got(entry)))
             continue
-        faults += [
-            Fault(f"{path}.{key}", f"one of {', '.join(_KEYS)}", "an unknown key")
+        problems += [
+            Problem(f"{path}.{key}", f"one of {', '.join(_KEYS)}", "an unknown key")
             for key in entry
             if key not in _KEYS
         ]
         if "bake_seconds" in entry:
-            faults += _whole(f"{path}.bake_seconds", entry["bake_seconds"], 1, LONGEST_SECONDS)
+            problems += _whole(f"{path}.bake_seconds", entry["bake_seconds"], 1, LONGEST_SECONDS)
         if "minimum_requests" in entry:
-            faults += _whole(f"{path}.minimum_requests", entry["minimum_requests"], 1, 10**9)
+            problems += _whole(f"{path}.minimum_requests", entry["minimum_requests"], 1, 10**9)
         percent = _percent(entry.get("hosts"))
         if percent is None:
-            faults += _whole(f"{path}.hosts", entry.get("hosts"), 1, 10**6, ' or "1%" to "100%"')
+            problems += _whole(f"{path}.hosts", entry.get("hosts"), 1, 10**6, ' or "1%" to "100%"')
         elif percent < before:
-            faults.append(
-                Fault(f"{path}.hosts", f"at least {before}%: it is cumulative", f"{percent}%")
+            problems.append(
+                Problem(f"{path}.hosts", f"at least {before}%: it is cumulative", f"{percent}%")
             )
         else:
             before = percent
-    return faults
+    return problems
 
 
 def _percent(value: object) -> int | None:
@@ -219,10 +219,10 @@ def _percent(value: object) -> int | None:
     return None
 
 
-def _whole(path: str, value: object, low: int, high: int, also: str = "") -> list[Fault]:
+def _whole(path: str, value: object, low: int, high: int, also: str = "") -> list[Problem]:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return []
-    return [Fault(path, f"a whole number from {low} to {high}{also}", _got(value))]
+    return [Problem(path, f"a whole number from {low} to {high}{also}", _got(value))]
 
 
 def _got(value: object) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evenkeel.canary import compare, fleet_shares
+from evenkeel.canary.change_outcome import outcome, recap
 from evenkeel.canary.hold import let_go_on, may_be_held
-from evenkeel.canary.outcome import outcome, recap
 from evenkeel.canary.plan import Plan, Stage, load
 from evenkeel.canary.service import down_by_change
 from evenkeel.change import ledger
@@ -22,19 +22,19 @@ from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, NO_DATA, ORDER, PASS, wor
 from evenkeel.records import Record, canonical_json, read_json, sha256_of
 
 __all__ = [
-    "demand_passed",
-    "demand_previous",
     "judge",
     "judge_results",
     "outcome",
     "recap",
     "refusal",
+    "require_passed",
+    "require_previous",
 ]
 
 Result = Mapping[str, Any]
 
 
-def demand_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
+def require_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
     """Give the chain up to the stage before `number` when that stage lets this one begin.
 
     The first stage needs the rehearsal's record only; approvals are verified by the deploy itself.
@@ -44,14 +44,14 @@ def demand_previous(folder: ChangeFolder, number: int) -> ledger.Chain:
     load(folder).stage(number)
     if number == 1:
         return ledger.verify_chain(folder, ledger.STAGING)
-    return demand_passed(folder, number - 1)
+    return require_passed(folder, number - 1)
 
 
-def demand_passed(folder: ChangeFolder, number: int) -> ledger.Chain:
+def require_passed(folder: ChangeFolder, number: int) -> ledger.Chain:
     """Give the chain up to stage `number` when it and every stage before it have passed.
 
     A stage that was held counts as passed once a person has let the deploy go on from it. Raises
-    Refused as `demand_previous` does.
+    Refused as `require_previous` does.
     """
     plan = load(folder)
     chain = ledger.verify_chain(folder, ledger.CANARY, stage=number)
@@ -170,7 +170,7 @@ def _row(result: Result | None) -> dict[str, Any]:
     status = str(result.get("status") or "failed")
     if status != "ok" or answer.get("reverted") or verdict not in ORDER:
         verdict = FAIL
-        reasons = reasons or [_fault(result, answer)]
+        reasons = reasons or [_problem(result, answer)]
     return {
         "status": status,
         "verdict": verdict,
@@ -196,7 +196,7 @@ def _counted(pool: Result) -> dict[str, Any]:
     return {key: pool.get(key) for key in ("unit", "assumption")}
 
 
-def _fault(result: Result, answer: Result) -> str:
+def _problem(result: Result, answer: Result) -> str:
     error = answer.get("error") or {}
     said = error.get("what") if isinstance(error, Mapping) else None
     if said:

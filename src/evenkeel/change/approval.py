@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.change import ledger, rollout, shown, signature
+from evenkeel.change import approval_view, ledger, rollout, signature
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.persons import (
+from evenkeel.change.identities import (
     check_person,
-    demand_known_author,
-    demand_listed,
-    demand_second_key,
-    demand_second_person,
     one_key_two_names,
+    require_known_author,
+    require_listed,
+    require_second_key,
+    require_second_person,
 )
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.state.signers import LARGEST_BYTES, LONGEST_VALID_HOURS
 from evenkeel.records import (
     Record,
@@ -55,7 +55,7 @@ class Approval:
     changed: bool = False
 
 
-def demand_rehearsed(folder: ChangeFolder) -> Record:
+def require_rehearsed(folder: ChangeFolder) -> Record:
     """Give the rehearsal's record when the bundle is unaltered and the verdict is pass.
 
     Raises Refused otherwise.
@@ -88,7 +88,7 @@ def approve(
 
     A valid approval of the same person is kept as it is. Raises Refused, before anything is
     written, for every approval that `verify` would not count, and when it would bind anything else
-    than what `seen` has of the copy that the person looked at (`shown.binding`).
+    than what `seen` has of the copy that the person looked at (`approval_view.binding`).
     """
     if not 0 < valid_hours <= LONGEST_VALID_HOURS:
         raise Refused(
@@ -101,7 +101,7 @@ def approve(
     there = given_before(folder, person, key, signers, now=moment)
     if there:
         return there
-    staging, path = demand_rehearsed(folder), folder.approvals / f"{person}.json"
+    staging, path = require_rehearsed(folder), folder.approvals / f"{person}.json"
     record = Record(
         record=ledger.APPROVAL,
         change_id=folder.change_id,
@@ -113,16 +113,16 @@ def approve(
         body={
             "approver": person,
             "expires": _iso(moment + timedelta(hours=valid_hours)),
-            **shown.bound(folder),
+            **approval_view.bound(folder),
         },
     )
     if seen is not None:
         again = ledger.next_command(folder.change_id, ledger.APPROVAL)
         for name, wanted in seen.items():
-            _demand_same(name, wanted, _said(record).get(name), path, again)
+            _require_same(name, wanted, _said(record).get(name), path, again)
     armoured = signature.sign(record.encode(), key)
     used = signature.verify(record.encode(), armoured, person, signers)
-    demand_second_key(folder, person, used, signers)
+    require_second_key(folder, person, used, signers)
     # The signature first: a document without its signature would be refused, the reverse is inert.
     write_atomically(path.with_name(f"{path.name}.sig"), armoured)
     write_record(path, record)
@@ -138,16 +138,16 @@ def given_before(
     Nothing is signed or written. Raises Refused for what `approve` refuses before the key signs.
     """
     check_person(person)
-    staging = demand_rehearsed(folder)
-    demand_known_author(folder, signers)
-    demand_second_person(folder, person)
+    staging = require_rehearsed(folder)
+    require_known_author(folder, signers)
+    require_second_person(folder, person)
     path = folder.approvals / f"{person}.json"
     if path.exists():
         # One that is void (expired, or of an earlier rehearsal) is replaced by the new one.
         with suppress(Refused):
             return _examine(folder, staging, path, signers, None, now or datetime.now(UTC))
-    demand_listed(person, signers)
-    signature.demand_key(key)
+    require_listed(person, signers)
+    signature.require_key(key)
     return None
 
 
@@ -165,8 +165,8 @@ def verify(
     reason for each one that does not count.
     """
     moment = now or datetime.now(UTC)
-    staging = demand_rehearsed(folder)
-    demand_known_author(folder, signers)
+    staging = require_rehearsed(folder)
+    require_known_author(folder, signers)
     required = max(required, rollout.approvals_required(folder))
     valid: dict[str, Approval] = {}
     void: dict[str, Refused] = {}
@@ -201,14 +201,14 @@ def _examine(
         "digest": staging.digest,
         "rehearsal": staging.sha256,
         "approver": person,
-        **shown.bound(folder),
+        **approval_view.bound(folder),
     }
     for name, wanted in bound.items():
-        _demand_same(name, wanted, _said(record).get(name), path, again)
-    demand_second_person(folder, person)
+        _require_same(name, wanted, _said(record).get(name), path, again)
+    require_second_person(folder, person)
     armoured = _read_signature(path.with_name(f"{path.name}.sig"), again)
     used = signature.verify(record.encode(), armoured, person, signers, revoked)
-    demand_second_key(folder, person, used, signers)
+    require_second_key(folder, person, used, signers)
     expires = str(record.body.get("expires"))
     if not _is_after(expires, now):
         raise Refused(
@@ -239,10 +239,10 @@ def _said(record: Record) -> dict[str, Any]:
     }
 
 
-def _demand_same(name: str, wanted: Any, got: Any, path: Path, next_step: str) -> None:
+def _require_same(name: str, wanted: Any, got: Any, path: Path, next_step: str) -> None:
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for key in sorted(wanted.keys() | got.keys()):
-            _demand_same(f"{name} {key}", wanted.get(key), got.get(key), path, next_step)
+            _require_same(f"{name} {key}", wanted.get(key), got.get(key), path, next_step)
     elif wanted != got:
         raise Refused(
             f"The approval {path.stem} is for something else: its {name} moved",
@@ -280,11 +280,11 @@ def _too_few(
             got=str(valid),
             next_step=ask,
         )
-    faults = [
-        Fault(f"approvals/{person}.json", error.wanted or "a valid approval", error.what)
+    problems = [
+        Problem(f"approvals/{person}.json", error.wanted or "a valid approval", error.what)
         for person, error in void.items()
     ]
-    return Faults(what, faults, where=str(folder.path), next_step=ask)
+    return Problems(what, problems, where=str(folder.path), next_step=ask)
 
 
 def _is_after(text: str, now: datetime) -> bool:

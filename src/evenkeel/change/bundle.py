@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change.archive import release_archive
-from evenkeel.change.declared import KEY
-from evenkeel.change.dialect import Dialect, load_dialect
+from evenkeel.balancer.dialect import Dialect, load_dialect
+from evenkeel.change.declarations import KEY
 from evenkeel.change.difference import redact, unified_diff
 from evenkeel.change.folder import PROFILE_KEY
 from evenkeel.change.printer import Printer
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.change.release_archive import release_archive
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.host.state.archive import release_digest
-from evenkeel.intent.by_hand import completed
+from evenkeel.intent.handwritten_defaults import completed
 from evenkeel.intent.parse import normalise, parse_intent, refusal
 from evenkeel.records import SCHEMA_VERSION, canonical_json, sha256_of
 
@@ -82,7 +82,7 @@ def render_fleet(
     `by_hand` has the files of hosts that are configured by hand: they ship as they are, and what
     the role reads in them stands in the place of an intent.
 
-    Raises Faults for an intent that is wrong or that the balancer cannot do, and Refused for a
+    Raises Problems for an intent that is wrong or that the balancer cannot do, and Refused for a
     template that fails, prints something else the second time, or prints more than the intent says.
     """
     dialect = load_dialect(role_dir)
@@ -103,7 +103,7 @@ def render_fleet(
     for host, own in sorted((by_hand or {}).items()):
         files[host], releases[host] = dict(own), release_digest(dict(own))
         if releases[host] not in read:
-            read[releases[host]] = completed(dialect.by_hand(own))
+            read[releases[host]] = completed(dialect.handwritten(own))
         wanted[host] = read[releases[host]]
     return FleetBundle(files=files, releases=releases, intents=wanted)
 
@@ -113,21 +113,21 @@ def _normalised(
 ) -> dict[str, Mapping[str, Any]]:
     """Check each distinct intent once and give every host its normalised one.
 
-    Raises Faults with what is wrong in all of them.
+    Raises Problems with what is wrong in all of them.
     """
     by_object: dict[int, dict[str, Any]] = {}
     by_content: dict[bytes, dict[str, Any]] = {}
     result: dict[str, Mapping[str, Any]] = {}
-    wrong: dict[tuple[Fault, ...], list[str]] = {}
+    wrong: dict[tuple[Problem, ...], list[str]] = {}
     for host in sorted(intents):
         raw = intents[host]
         try:
             if id(raw) not in by_object:
                 by_object[id(raw)] = _accepted(raw, host, dialect, by_content)
             result[host] = by_object[id(raw)]
-        except Faults as found:
-            # Ansible gives every host an object of its own, so the same faults come once for each.
-            wrong.setdefault(found.faults, []).append(host)
+        except Problems as found:
+            # Each host has its own objects, so problems repeat.
+            wrong.setdefault(found.problems, []).append(host)
     if wrong:
         raise _refusal(wrong)
     return result
@@ -139,22 +139,22 @@ def _accepted(
     data = normalise(parse_intent(raw, where=host))
     content = hashlib.sha256(canonical_json(data)).digest()
     if content not in by_content:
-        faults = dialect.broken(data)
-        if faults:
-            raise refusal(faults, host)
+        problems = dialect.unsupported(data)
+        if problems:
+            raise refusal(problems, host)
     return by_content.setdefault(content, data)
 
 
-def _refusal(wrong: Mapping[tuple[Fault, ...], Sequence[str]]) -> Faults:
-    """Give the error for hosts by the faults of their intents; of several, each names its hosts."""
+def _refusal(wrong: Mapping[tuple[Problem, ...], Sequence[str]]) -> Problems:
+    """Give the error for hosts by their intents' problems; of several, each names its hosts."""
     hosts = sorted(host for group in wrong.values() for host in group)
     several = len(wrong) > 1
-    faults = [
-        replace(fault, path=f"{', '.join(group)}: {fault.path}") if several else fault
+    problems = [
+        replace(problem, path=f"{', '.join(group)}: {problem.path}") if several else problem
         for found, group in wrong.items()
-        for fault in found
+        for problem in found
     ]
-    return refusal(faults, ", ".join(hosts)[:300])
+    return refusal(problems, ", ".join(hosts)[:300])
 
 
 def render_files(
@@ -173,14 +173,14 @@ def render_files(
             wanted="the same bytes each time",
             next_step="take dates, random values and look-ups out of the template",
         )
-    misprints = dialect.misprints(intent, view, texts) if printer.own else []
+    misprints = dialect.readback(intent, view, texts) if printer.own else []
     if misprints:
         raise Refused(
             "The rendered files are not what the intent says",
             where=printer.where,
             wanted="the sections, servers and lines of the intent and nothing else",
             got="; ".join(misprints[:10])[:500],
-            next_step="this is a fault of the role's template or dialect; report it",
+            next_step="this is a problem of the role's template or dialect; report it",
         )
     return {name: text.encode() for name, text in texts.items()}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evenkeel.change.shape import is_a_manifest
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.records import (
     canonical_json,
     check_change_id,
@@ -107,7 +107,7 @@ class ChangeFolder:
         """The folder of one stage's results, one file for each host."""
         return self.path / "canary" / str(stage)
 
-    def demand(self) -> None:
+    def require_exists(self) -> None:
         """Raise Refused when there is no such change."""
         if not self.path.is_dir():
             raise Refused(
@@ -119,7 +119,7 @@ class ChangeFolder:
 
     def change(self) -> dict[str, Any]:
         """Give change.json: change_id, author, title, created, and when it may be deployed."""
-        self.demand()
+        self.require_exists()
         return self._value(self.change_json)[0]
 
     def manifest(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class ChangeFolder:
 
         Raises Refused as `manifest` does.
         """
-        self.demand()
+        self.require_exists()
         manifest, data = self._value(self.manifest_json)
         if not is_a_manifest(manifest):
             raise Refused(
@@ -170,7 +170,7 @@ class ChangeFolder:
     def verify_bundle(self) -> str:
         """Compare bundle, intents, base and traffic profile with the manifest and give the digest.
 
-        Raises Faults naming each altered, missing or surplus file with the sha256 that was wanted
+        Raises Problems naming each altered, missing or surplus file with the sha256 that was wanted
         and the one that was found; a symlink or any other special file is surplus. What was live
         is named by its host, with the release digests.
         """
@@ -192,15 +192,15 @@ class ChangeFolder:
         found = dict([*self._files(self.bundle), *self._files(self.intents), *self._bases()])
         if self.profile_json.is_symlink() or self.profile_json.exists():
             found[PROFILE] = _fingerprint(self.profile_json)
-        faults = [
-            Fault(name, wanted.get(name, "no such file"), found.get(name, "no file"))
+        problems = [
+            Problem(name, wanted.get(name, "no such file"), found.get(name, "no file"))
             for name in sorted(wanted.keys() | found.keys())
             if found.get(name) != wanted.get(name)
         ]
-        if faults:
-            raise Faults(
+        if problems:
+            raise Problems(
                 "The bundle is not the one that was rendered",
-                faults,
+                problems,
                 where=str(self.path),
                 next_step=self._render_again(),
             )

@@ -84,7 +84,7 @@ def verify_chain(folder: ChangeFolder, upto: str = OUTCOME, stage: int | None = 
     """
     if upto not in STATIONS:
         raise ValueError(f"no station {upto!r}")
-    folder.demand()
+    folder.require_exists()
     digest = folder.digest()
     render = _read(folder, folder.render_json, RENDER, digest, None)
     if upto == RENDER:

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
-from evenkeel.change.dialect import Dialect
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.errors import Refused
 
 _NEXT = "the names that a template may use are in the dialect of the balancer's role"

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evenkeel.change.canary_probe import Probe, probe_problems
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.probe import Probe, probe_faults
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 from evenkeel.records import canonical_json, read_json
 
 FILE = "rollout.json"
@@ -87,12 +87,12 @@ class Rollout:
 
 
 def check(rollout: Rollout) -> Rollout:
-    """Give `rollout` back; raises Faults with everything in it that has no meaning.
+    """Give `rollout` back; raises Problems with everything in it that has no meaning.
 
     The stages themselves are checked where they are planned.
     """
-    faults = [
-        Fault(name, " or ".join(allowed), repr(getattr(rollout, name))[:60])
+    problems = [
+        Problem(name, " or ".join(allowed), repr(getattr(rollout, name))[:60])
         for name, allowed in _CHOICES.items()
         if getattr(rollout, name) not in allowed
     ]
@@ -100,22 +100,24 @@ def check(rollout: Rollout) -> Rollout:
         value: object = getattr(rollout, name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             wanted = f"a whole number from {low} to {high}"
-            faults.append(Fault(name, wanted, repr(value)[:60]))
-    faults += [
-        Fault(f"{place.host}: balancer_ha_role", f"{ACTIVE} or {STANDBY}", repr(place.ha_role)[:60])
+            problems.append(Problem(name, wanted, repr(value)[:60]))
+    problems += [
+        Problem(
+            f"{place.host}: balancer_ha_role", f"{ACTIVE} or {STANDBY}", repr(place.ha_role)[:60]
+        )
         for place in rollout.places
         if place.ha_role not in (ACTIVE, STANDBY)
     ]
-    faults += [
-        Fault(f"{place.host}: balancer_zone", "a short printed name", repr(place.zone)[:60])
+    problems += [
+        Problem(f"{place.host}: balancer_zone", "a short printed name", repr(place.zone)[:60])
         for place in rollout.places
         if not place.zone.isprintable() or len(place.zone) > 60
     ]
-    faults += probe_faults(rollout.canary_probe)
-    if faults:
-        raise Faults(
+    problems += probe_problems(rollout.canary_probe)
+    if problems:
+        raise Problems(
             "The rollout of the change cannot be used",
-            faults,
+            problems,
             where="the inventory, or -e",
             next_step="correct the variables that are named",
         )
@@ -151,30 +153,30 @@ def approvals_required(folder: ChangeFolder) -> int:
     return load(folder).approvals_required if (folder.path / FILE).is_file() else 1
 
 
-def demand_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
+def require_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
     """Give the rollout that was approved, once `wanted`, the inventory's of now, is the same.
 
     More approvals than were asked for then may be demanded, nothing else may differ. Hosts that a
     deploy leaves out, or that came later, are no part of this. Raises Refused otherwise.
     """
     bound = load(folder)
-    faults = [
-        Fault(name, f"{_words(getattr(bound, name))}, as approved", _words(getattr(wanted, name)))
+    problems = [
+        Problem(name, f"{_words(getattr(bound, name))}, as approved", _words(getattr(wanted, name)))
         for name in _BOUND
         if canonical_json(getattr(bound, name)) != canonical_json(getattr(wanted, name))
     ]
     longer = wanted.canary_hold_seconds != bound.canary_hold_seconds
     if longer and bound.canary_on_inconclusive == HOLD:
         before, now = f"{bound.canary_hold_seconds}, as approved", str(wanted.canary_hold_seconds)
-        faults.append(Fault("canary_hold_seconds", before, now))
+        problems.append(Problem("canary_hold_seconds", before, now))
     if wanted.approvals_required < bound.approvals_required:
         before = f"at least {bound.approvals_required}, as approved"
-        faults.append(Fault("approvals_required", before, str(wanted.approvals_required)))
-    faults += _moved(bound.places, {place.host: place for place in wanted.places})
-    if faults:
-        raise Faults(
+        problems.append(Problem("approvals_required", before, str(wanted.approvals_required)))
+    problems += _moved(bound.places, {place.host: place for place in wanted.places})
+    if problems:
+        raise Problems(
             "This deploy would not be the one that was approved",
-            faults,
+            problems,
             where=str(folder.path / FILE),
             next_step="take back what differs in the inventory or in -e, or render the change with "
             "it again and have that approved",
@@ -182,9 +184,11 @@ def demand_same(folder: ChangeFolder, wanted: Rollout) -> Rollout:
     return bound
 
 
-def _moved(places: Sequence[Place], now: Mapping[str, Place]) -> list[Fault]:
+def _moved(places: Sequence[Place], now: Mapping[str, Place]) -> list[Problem]:
     return [
-        Fault(f"{place.host}: balancer_{name}", f"{before or 'none'}, as approved", after or "none")
+        Problem(
+            f"{place.host}: balancer_{name}", f"{before or 'none'}, as approved", after or "none"
+        )
         for place in places
         if place.host in now
         for name in ("ha_role", "zone")

@@ -22,7 +22,7 @@ SIGN_SECONDS = 120
 VERIFY_SECONDS = 20
 
 
-def demand_key(key: Path) -> None:
+def require_key(key: Path) -> None:
     """Raise Refused unless there is a file `key`."""
     if not key.is_file():
         raise Refused(
@@ -38,7 +38,7 @@ def sign(data: bytes, key: Path) -> bytes:
 
     Gives the armoured signature. Raises Refused when there is no such key or it would not sign.
     """
-    demand_key(key)
+    require_key(key)
     words = ["-Y", "sign", "-q", "-f", str(key.absolute()), "-n", NAMESPACE]
     done = _ssh_keygen(words, data, SIGN_SECONDS)
     if done.returncode or not ssh.is_armoured(done.stdout):

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from evenkeel.errors import Fault, Faults, Refused
+from evenkeel.errors import Problem, Problems, Refused
 
 
-def demand_open(
+def require_open(
     change: Mapping[str, Any], freeze_windows: Sequence[Mapping[str, Any]], now: datetime
 ) -> None:
     """Raise Refused unless `now` (aware) lies in the change's own window and in no freeze.
 
-    `change` is change.json; a freeze window is {from, to, reason}. Raises Faults for a time that
+    `change` is change.json; a freeze window is {from, to, reason}. Raises Problems for a time that
     cannot be read: a window that nobody understands keeps everything out.
     """
     for window in _listed(freeze_windows):
@@ -55,10 +55,10 @@ def _listed(windows: object) -> list[Mapping[str, Any]]:
     listed = [] if windows is None else windows
     if isinstance(listed, list | tuple) and all(isinstance(one, Mapping) for one in listed):
         return list(listed)
-    fault = Fault("freeze_windows", "a list of {from, to, reason}", repr(windows)[:60])
-    raise Faults(
+    problem = Problem("freeze_windows", "a list of {from, to, reason}", repr(windows)[:60])
+    raise Problems(
         "The freeze windows cannot be read",
-        [fault],
+        [problem],
         next_step="write freeze_windows as a list of mappings in the inventory",
     )
 
@@ -69,6 +69,8 @@ def _time(value: object, path: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        fault = Fault(path, "an ISO 8601 time with an offset", repr(value)[:60])
-        raise Faults("A window cannot be read", [fault], next_step="write it as 2026-12-24T18:00Z")
+        problem = Problem(path, "an ISO 8601 time with an offset", repr(value)[:60])
+        raise Problems(
+            "A window cannot be read", [problem], next_step="write it as 2026-12-24T18:00Z"
+        )
     return moment

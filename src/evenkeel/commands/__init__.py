@@ -17,7 +17,7 @@ from evenkeel.errors import EvenkeelError
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: its playbooks, its roles and its default inventory."""
 
-# What a shell reports for a command that was interrupted: 128 and the signal's number.
+# The shell's code: 128 and the number of SIGINT.
 EXIT_INTERRUPTED = 130
 
 
@@ -36,7 +36,7 @@ def run(main: Callable[[list[str]], int]) -> None:
         print("interrupted", file=sys.stderr)  # noqa: T201
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output left; there is nobody to tell.
+        # The reader of our output has left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)

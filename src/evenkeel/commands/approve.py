@@ -1,4 +1,4 @@
-"""Show a person what a change does, ask, and sign for it with the person's SSH key."""
+"""Show what a change does, ask, and sign for it with your SSH key."""
 
 from __future__ import annotations
 
@@ -6,44 +6,58 @@ import argparse
 import getpass
 import os
 import shlex
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from rich.bar import Bar
+from rich.table import Table
+from rich.text import Text
 
 from evenkeel.change import approval
+from evenkeel.change.approval_view import binding, copy_to_look_at, difference
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.shown import binding, copy_to_look_at, difference
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, UsageError, readable
 from evenkeel.records import check_change_id
 from evenkeel.report import page, write_report
-from evenkeel.report.page import diff_parts
+from evenkeel.report.effect_rows import PoolEffect
+from evenkeel.report.page import Page, diff_parts
+from evenkeel.report.tones import STYLES
 from evenkeel.schedule.runner import read_settings
+from evenkeel.terminal import draws, say, show, text
 
-BAR = 24
-Object = Mapping[str, Any]
+NARROWEST_WITH_BARS = 60
+SHORTEST_NAME, SHORTEST_BAR, LONGEST_BAR = 4, 4, 24
 
 
 def main(arguments: list[str]) -> int:
-    """Show the change, ask, sign. Raises Refused for every approval that would not count."""
+    """Show the change, ask, sign. Raises Refused for an approval that would not count."""
     options = _options(arguments)
-    # Before it becomes a part of a path: only its last component would be looked at there.
+    # Checked before it becomes part of a path.
     change_id = check_change_id(options.change)
     changes, signers = _places(options)
     folder = ChangeFolder(changes / change_id)
-    approval.demand_rehearsed(folder)
+    approval.require_rehearsed(folder)
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as private:
-        # Who can write into the change's folder may do so while a person looks: what is signed is
-        # what was shown, or nothing.
+        # The folder may change meanwhile: what was shown is signed.
         copy = copy_to_look_at(folder, Path(private))
         seen = binding(copy)
         with readable(f"The change {change_id}", folder.path):
-            looked = {**page(copy), "diff": diff_parts(difference(copy))}
-            lines = list(summary(looked))
-    _demand_whole(looked, folder.path)
-    say("\n".join(lines))
+            shown = page(copy)
+            shown["diff"] = diff_parts(difference(copy))
+            room = shutil.get_terminal_size().columns >= NARROWEST_WITH_BARS
+            parts = list(summary(shown, bars=room and draws(sys.stdout, os.environ)))
+    if shown["faults"]:
+        raise Refused(
+            "A part of the change is damaged and cannot be shown",
+            where=str(folder.path),
+            got="; ".join(shown["faults"])[:500],
+            next_step="look for an edited file in the change's folder, and render the change again",
+        )
+    show(*parts)
     if not options.yes:
         _ask(options.person)
     given = approval.approve(
@@ -94,7 +108,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def _places(options: argparse.Namespace) -> tuple[Path, Path]:
-    """Give the folder of changes and the file of allowed signers; ask the inventory if need be."""
+    """Give the folder of changes and the file of allowed signers.
+
+    They come from the inventory unless options name them.
+    """
     found = {
         "evenkeel_changes_dir": options.changes_dir,
         "evenkeel_allowed_signers": options.allowed_signers,
@@ -105,7 +122,7 @@ def _places(options: argparse.Namespace) -> tuple[Path, Path]:
         found = {name: value or settings[name] for name, value in found.items()}
     if not found["evenkeel_allowed_signers"]:
         raise Refused(
-            "Nobody is allowed to sign",
+            "There is no file of allowed signers",
             where=options.inventory,
             wanted="the variable evenkeel_allowed_signers, a file as ssh-keygen(1) describes it",
             next_step="set it in the inventory, or give --allowed-signers",
@@ -114,103 +131,90 @@ def _places(options: argparse.Namespace) -> tuple[Path, Path]:
     return changes, signers
 
 
-def _demand_whole(looked: Object, where: Path) -> None:
-    """Raise Refused for a change of which a part is damaged: it would not be shown, but signed."""
-    if looked["faults"]:
-        raise Refused(
-            "The change cannot be shown whole",
-            where=str(where),
-            got="; ".join(looked["faults"])[:500],
-            next_step="look for an edited file in the change's folder, and render the change again",
-        )
-
-
 def _ask(person: str) -> None:
     if not sys.stdin.isatty():
         raise UsageError(
-            "There is nobody to ask",
-            wanted="a terminal, so that a person can look before signing",
-            next_step="run it in a terminal, or give --yes after having looked",
+            "Signing needs a terminal, or --yes",
+            wanted="a terminal, so that you can look before you sign",
+            next_step="run it in a terminal, or give --yes after you looked",
         )
     if input(f"\nSign for this change as {person}? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Refused("The change was not signed", got="no", next_step="nothing was written")
 
 
-def summary(shown: Object) -> Iterator[str]:
-    """Give the effect of a change in plain lines: `shown` is what the report's page shows.
+def summary(shown: Page, *, bars: bool = False) -> Iterator[Text | Table]:
+    """Give the effect of a change, line by line, with tables of shares and their `bars`.
 
-    Whatever a text of the change holds, a line cannot move the cursor or turn its direction: the
-    person who signs sees what stands there.
+    No text of the change can move the cursor, add a line or turn the direction of writing.
     """
-    for line in _lines(shown):
-        yield "".join(
-            letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
-        )
+    for part in _summary(shown, bars=bars):
+        yield text(part) if isinstance(part, str) else part
 
 
-def _lines(shown: Object) -> Iterator[str]:
-    yield f"{shown['change_id']}: {shown['title']}"
+def _summary(shown: Page, *, bars: bool) -> Iterator[str | Text | Table]:
+    yield text(f"{shown['change_id']}: {shown['title']}", "bold")
     yield f"  by {shown['author']}, rendered {shown['created']}, digest {shown['digest'][:16]}"
     yield f"  for {shown['host_count']} hosts" + (f", {shown['window']}" if shown["window"] else "")
     for group in shown["effects"]:
         yield ""
-        yield f"Effect on {group['hosts']}"
+        yield text(f"Effect on {group['hosts']}", "bold")
         yield from (f"  {line}" for line in group["summary"])
         for pool in group["moved"]:
-            yield from _pool(pool)
+            yield f"  pool {pool['name']} ({pool['change'] or 'same'}, {pool['algorithm']})"
+            yield _shares(pool, bars=bars)
+            if pool["clients"]:
+                yield f"    {pool['clients']}"
+            if pool["more"]:
+                yield f"    and {pool['more']} more servers that move less"
         if group["still"]:
             yield f"  as before: {', '.join(pool['name'] for pool in group['still'])}"
     if any(shown["policy"].values()):
         yield ""
-        yield "Policy"
-        for line in shown["policy"]["declared"]:
-            yield f"  declared: {line}"
-        yield from (f"  {line}" for line in shown["policy"]["found"])
+        yield text("Policy", "bold")
+        yield from (f"  declared: {line}" for line in shown["policy"]["declared"])
+        yield from (text(f"  {line}", STYLES["warn"]) for line in shown["policy"]["found"])
         if shown["policy"]["live"]:
             yield f"  {len(shown['policy']['live'])} findings that are live already"
     yield ""
-    yield "Rollout"
+    yield text("Rollout", "bold")
     yield from (f"  {line}" for line in shown["rollout"])
     yield ""
-    yield "Rehearsal"
+    yield text("Rehearsal", "bold")
     if shown["traffic"]:
         yield f"  with {shown['traffic']}"
-    for group in shown["checks"]:
-        yield f"  {len(group['passed'])} of {group['total']} checks passed on {group['hosts']}"
-        yield from (f"  {row['verdict']}: {row['title']}" for row in group["broken"])
+    for checks in shown["checks"]:
+        yield f"  {len(checks['passed'])} of {checks['total']} checks passed on {checks['hosts']}"
+        for row in checks["broken"]:
+            yield text(f"  {row['verdict']}: {row['title']}", STYLES[row["tone"]])
     yield ""
-    yield "Difference to what was live"
+    yield text("Difference to what was live", "bold")
     for part in shown["diff"]:
         yield f"  {part['hosts']}: +{part['added']} -{part['removed']} lines"
     if not shown["diff"]:
         yield "  none"
 
 
-def _pool(pool: Object) -> Iterator[str]:
-    yield f"  pool {pool['name']} ({pool['change'] or 'same'}, {pool['algorithm']})"
-    width = max((len(row["server"]) for row in pool["rows"]), default=0)
+def _shares(pool: PoolEffect, *, bars: bool) -> Table:
+    """Give the table of a pool: for each server the forecast and the measured move."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(width=3)
+    table.add_column(min_width=SHORTEST_NAME, overflow="fold")
+    for justify in ("left", "right", "left", "right", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    for _ in range(2 * bars):
+        table.add_column(min_width=SHORTEST_BAR, max_width=LONGEST_BAR)
     for row in pool["rows"]:
-        for kind in ("forecast", "measured"):
-            move = row[kind]
+        for kind, move in (("forecast", row["forecast"]), ("measured", row["measured"])):
             if move:
-                name = row["server"] if kind == "forecast" or not row["forecast"] else ""
-                bars = f"{_bar(move['before_length'])} > {_bar(move['after_length'])}"
-                figures = f"{move['before']:>7} > {move['after']:>7}  {move['shift']:>6}"
-                yield f"    {name:<{width}}  {kind:<8}  {bars}  {figures}"
-    if pool["clients"]:
-        yield f"    {pool['clients']}"
-    if pool["more"]:
-        yield f"    and {pool['more']} more servers that move less"
-
-
-def _bar(length: float) -> str:
-    filled = round(BAR * length / 100)
-    return "#" * filled + "." * (BAR - filled)
-
-
-def say(text: str) -> None:
-    """Print what the person who approves reads."""
-    print(text)  # noqa: T201 - a command speaks on its standard output
+                # grep needs the name on every plain line.
+                again = bars and kind == "measured" and row["forecast"]
+                name = "" if again else row["server"]
+                figures = (kind, move["before"], ">", move["after"], move["shift"])
+                before = Bar(100, 0, move["before_length"], color="bright_black")
+                after = Bar(100, 0, move["after_length"], color="cyan")
+                cells = map(text, (name, *figures))
+                table.add_row("", *cells, *((before, after) if bars else ()))
+    return table
 
 
 if __name__ == "__main__":

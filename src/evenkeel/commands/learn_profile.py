@@ -1,4 +1,7 @@
-"""scripts/learn_profile: learn a traffic profile from access logs (see docs/traffic.md)."""
+"""scripts/learn_profile: learn a traffic profile from access logs.
+
+See docs/how-to/learn-a-traffic-profile.md.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from pathlib import Path
 from evenkeel.commands import run
 from evenkeel.errors import Refused
 from evenkeel.profile.learn import TOP, Learner
-from evenkeel.profile.model import MOST_ROWS
+from evenkeel.profile.traffic_profile import MOST_ROWS
 from evenkeel.records import write_atomically
 
-# A line that is longer is cut; what is cut off is no second line.
+# Longer lines are cut; the rest is no second line.
 LONGEST_LINE_BYTES = 64 * 1024
 _GZIP = b"\x1f\x8b"
 _KEY_BYTES = 32

@@ -16,8 +16,7 @@ OBJECTS_UNTIL_GARBAGE = 100_000
 def main() -> None:
     """Run ansible-playbook with the arguments of this command; it exits with its own code."""
     gc.set_threshold(OBJECTS_UNTIL_GARBAGE)
-    # By its path, as the command itself is started: for a password ssh is told to ask the `ansible`
-    # that lies beside it.
+    # By its path: ssh then finds `ansible` beside it for passwords.
     sys.argv[0] = str(Path(sys.executable).with_name("ansible-playbook"))
     from ansible.cli.playbook import main as ansible_playbook
 

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change.windows import demand_open
+from evenkeel.change.windows import require_open
 from evenkeel.commands import ROOT, add_inventory, run
 from evenkeel.errors import EXIT_OK, Refused, gravest, one_line
-from evenkeel.schedule.deploy import deploy
 from evenkeel.schedule.due import Settings, due
+from evenkeel.schedule.run_due import deploy
 from evenkeel.schedule.runner import RunPlaybook, playbooks, read_settings
+from evenkeel.terminal import say
 
 LOCK = ".scheduled_deploy.lock"
 
@@ -57,7 +58,7 @@ def deploy_due(
         say(f"{folder.change_id} is due")
         if only_list:
             continue
-        demand_open({"change_id": folder.change_id}, settings.freeze_windows, now)
+        require_open({"change_id": folder.change_id}, settings.freeze_windows, now)
         codes.append(deploy(folder, run_playbook, say))
         if codes[-1] != EXIT_OK:
             break
@@ -72,7 +73,7 @@ def only_one(changes: Path) -> Iterator[None]:
     """
     if not changes.is_dir():
         raise Refused(
-            "There is no folder of changes",
+            "The folder of changes is missing",
             where=str(changes),
             next_step="set evenkeel_changes_dir in the inventory",
         )
@@ -117,11 +118,6 @@ def _settings(inventory: str, fleet: str) -> Settings:
         freeze_windows=found["freeze_windows"],
         scheduled_changes=found["scheduled_changes"],
     )
-
-
-def say(line: str) -> None:
-    """Print one line at once: a journal is read while it is written."""
-    print(line, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from evenkeel.containers.names import ROOT
 from evenkeel.errors import Refused, UsageError
 
 SUITE = "bookworm"
-# The rehearsal must be the host that it stands for, so both are one image.
+# The rehearsal uses the host's own image.
 IMAGES = {"host": "host", "staging": "host"}
-# How the image is made counts as a part of its definition: raise this when `_debian` changes.
+# Part of an image's identity: raise it when `_debian` changes.
 _RECIPE = "2"
 _BUILD_SECONDS = 900
 _WITHOUT = ("doc", "info", "locale", "man")
@@ -127,15 +127,20 @@ def _containerfile(folder: Path, base: str, reference: str) -> None:
 def _build(arguments: list[str]) -> None:
     what, tool = "The image could not be built", next(a for a in arguments if a != "sudo")
     try:
-        done = subprocess.run(
-            arguments, capture_output=True, timeout=_BUILD_SECONDS, check=False, cwd="/"
-        )
+        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
     except FileNotFoundError:
         raise Refused(what, got=f"{tool} is not installed", next_step="scripts/setup") from None
-    except subprocess.TimeoutExpired:
-        raise Refused(what, got=f"{tool} did not end within {_BUILD_SECONDS} s") from None
-    if done.returncode:
-        raise Refused(what, where=tool, got=podman.without_noise(done.stderr)[-2000:])
+    try:
+        _, stderr = child.communicate(timeout=_BUILD_SECONDS)
+    except BaseException as error:
+        # Ended politely, the tool removes its half-made tree and mounts.
+        subprocess.run([*podman.as_root(), "kill", str(child.pid)], check=False)
+        child.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise Refused(what, got=f"{tool} did not end within {_BUILD_SECONDS} s") from None
+        raise
+    if child.returncode:
+        raise Refused(what, where=tool, got=podman.without_noise(stderr)[-2000:])
 
 
 @contextmanager

@@ -22,8 +22,7 @@ WEB_SERVERS = 5
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _LABEL = "evenkeel.lab"
-# 16384 networks of 256 addresses, away from the ranges that routers and container engines
-# hand out by default.
+# Away from the ranges that routers and container engines use.
 _RANGE = ipaddress.IPv4Network("10.64.0.0/10")
 _FIRST_BALANCER, _FIRST_WEB, _CLIENT = 11, 101, 201
 
@@ -66,7 +65,7 @@ def subnets(name: str) -> Iterator[ipaddress.IPv4Network]:
     """Give the networks that the lab may take, best first: the first depends on the name alone."""
     count = 2 ** (24 - _RANGE.prefixlen)
     first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-    # 4099 is prime to the count, so that 64 tries never meet one network twice.
+    # 4099 is prime to the count, so no network comes twice.
     for attempt in range(64):
         offset = (first + attempt * 4099) % count
         yield ipaddress.IPv4Network((int(_RANGE.network_address) + offset * 256, 24))

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from evenkeel.errors import Refused
 
-# Debian's podman lowers its own limit of processes to this before it starts a container,
-# and a container cannot be given more than its parent has.
+# Debian's podman lowers its own process limit to this first.
 _PODMAN_PROCESSES = 32768
 _NOISE = b"failed to connect to syslog"
 _LARGEST_ERROR = 2000

@@ -6,8 +6,7 @@ import gc
 import os
 import sys
 
-# Looking for garbage takes a tenth of a short verb's time. `observe` runs for hours and still
-# reaches this many objects.
+# A garbage run costs a tenth of a short verb.
 OBJECTS_UNTIL_GARBAGE = 50_000
 
 
@@ -17,7 +16,7 @@ def start() -> int:
     from evenkeel.host.system import bytecode
 
     bytecode.use(sys.path[0])
-    # Imported only now, so that it comes from the bytecode.
+    # Imported late, so that it comes from the bytecode.
     from evenkeel.host.main import main
 
     return main()
@@ -25,6 +24,5 @@ def start() -> int:
 
 if __name__ == "__main__":
     code = start()
-    # Not sys.exit: Python would first free every object, and the system does that at once.
-    # `main` has flushed all output.
+    # The system frees everything faster than sys.exit.
     os._exit(code)

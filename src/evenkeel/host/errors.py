@@ -1,4 +1,4 @@
-"""What can go wrong on a host, with the exit code that says it: what, where, wanted, got, next."""
+"""Errors of the on-host program: what, where, wanted, got, next step, and an exit code each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXIT_ROLLBACK_FAILED = 12
 
 
 class HostError(Exception):
-    """Base of every fault that a verb reports; `exit_code` is one of the reserved codes."""
+    """Base of every error that a verb reports; `exit_code` is one of the reserved codes."""
 
     exit_code = EXIT_REFUSED
     outcome = "untouched"
@@ -28,7 +28,7 @@ class HostError(Exception):
         self.next_step = next_step
 
     def as_dict(self) -> Dict[str, str]:
-        """Give the fault as the `error` object of the program's answer."""
+        """Give the `error` object of the program's answer."""
         return {
             "what": self.what,
             "where": self.where,
@@ -39,13 +39,13 @@ class HostError(Exception):
 
 
 class UsageError(HostError):
-    """The command line is not one that the program knows."""
+    """The program does not know this command line."""
 
     exit_code = EXIT_USAGE
 
 
 class Refused(HostError):
-    """Nothing was touched, because what was asked for is not safe or not possible."""
+    """Nothing was touched: the request is unsafe or impossible."""
 
 
 class Reverted(HostError):
@@ -56,7 +56,7 @@ class Reverted(HostError):
 
 
 class RollbackFailed(HostError):
-    """The host could not get to where it was told to go back to: a person is needed."""
+    """The host could not go back: an operator is needed."""
 
     exit_code = EXIT_ROLLBACK_FAILED
     outcome = "failed"

@@ -17,7 +17,7 @@ from evenkeel.host.errors import (
     HostError,
     Refused,
 )
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.state.store import ROOT, Store
 from evenkeel.host.system import driver
 from evenkeel.host.system.lease import Clock
@@ -27,9 +27,9 @@ from evenkeel.host.system.systemd import Units
 
 LARGEST_POLICY_BYTES = 4 * 1024 * 1024
 LONGEST_LEASE_SECONDS = 86400.0
-# A fault in one of these has left live and journal as they were.
+# Their errors leave live and journal unchanged.
 ONLY_LOOK = ("prepare", "status", "facts", "metrics")
-# How long a verb that only looks waits for its turn to finish what is overdue.
+# How long a read-only verb waits for the lock.
 BRIEF_SECONDS = 0.2
 
 Answer = Dict[str, Any]
@@ -60,12 +60,12 @@ def main(
     out = stdout or sys.stdout
     try:
         text = _line(answer)
-    except Exception as fault:
-        # What was done is done, whatever cannot be said about it.
-        code, answer = _unexpected(str(answer.get("verb")), fault, touched=code != EXIT_REFUSED)
+    except Exception as error:
+        # The work is done, even without an answer.
+        code, answer = _unexpected(str(answer.get("verb")), error, touched=code != EXIT_REFUSED)
         text = _line(answer)
     if out is None:
-        # Started without a standard output: there is nobody to tell.
+        # Nothing can read the answer.
         return code
     try:
         out.write(text)
@@ -82,7 +82,7 @@ def _line(answer: Answer) -> str:
     orders: Dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     text = json.dumps(answer, **orders)
     if "\\ud" in text:
-        # Half a character, from a caller's bytes, is JSON to nobody.
+        # Replace lone surrogates: they are not valid JSON.
         whole = json.dumps(answer, ensure_ascii=False, **orders).encode("utf-8", "replace")
         text = json.dumps(json.loads(whole), **orders)
     return text + "\n"
@@ -101,65 +101,65 @@ def answer_of(words: List[str], stdin: Stream, make: Maker, steps: Steps) -> Tup
         _settle(machine, line)
         touched = line.verb not in ONLY_LOOK
         answer = VERBS[line.verb](machine, line, stdin)
-    except HostError as fault:
-        error: Answer = {"ok": False, "verb": verb, "changed": fault.exit_code == EXIT_REVERTED}
-        error.update(outcome=fault.outcome, error=fault.as_dict())
-        return fault.exit_code, _noted(error, notes)
-    except (Exception, KeyboardInterrupt) as fault:
-        return _unexpected(verb, fault, touched)
+    except HostError as error:
+        failed: Answer = {"ok": False, "verb": verb, "changed": error.exit_code == EXIT_REVERTED}
+        failed.update(outcome=error.outcome, error=error.as_dict())
+        return error.exit_code, _noted(failed, notes)
+    except (Exception, KeyboardInterrupt) as error:
+        return _unexpected(verb, error, touched)
     code = EXIT_REVERTED if answer.get("reverted") else EXIT_OK
     return code, _noted({"ok": True, "verb": verb, **answer}, notes)
 
 
 def _noted(answer: Answer, notes: List[str]) -> Answer:
-    """Give `answer` with what else was done; without a note it stays as it is."""
+    """Give `answer` with its notes, if there are any."""
     return {**answer, "notes": notes} if notes else answer
 
 
-def _unexpected(verb: str, fault: BaseException, touched: bool) -> Tuple[int, Answer]:
-    """Say a fault that no verb turned into its own words; `touched`: a switch may have begun."""
+def _unexpected(verb: str, error: BaseException, touched: bool) -> Tuple[int, Answer]:
+    """Answer an error that no verb expects; with `touched` a switch may have begun."""
     code, outcome = EXIT_REFUSED, "untouched"
     if touched:
         code, outcome = EXIT_ROLLBACK_FAILED, "failed"
-    if isinstance(fault, BalancerError):
+    if isinstance(error, BalancerError):
         refused = Refused(
             "The balancer does not answer as it should",
             where="balancer",
             wanted="a running balancer",
-            got=str(fault)[:300],
+            got=str(error)[:300],
             next_step="see the state of the balancer's unit on the host",
         )
         code, outcome = EXIT_REFUSED, "failed"
-    elif isinstance(fault, (OSError, MemoryError)):
+    elif isinstance(error, (OSError, MemoryError)):
         refused = Refused(
-            "The host's system refused something",
-            where=str(getattr(fault, "filename", "") or "system"),
-            wanted="a system with room on its disk and in its memory",
-            got=f"{type(fault).__name__}: {getattr(fault, 'strerror', None) or fault}"[:300],
-            next_step="mend that, then run: evenkeel-host --balancer NAME recover",
+            "The operating system refused an operation",
+            where=str(getattr(error, "filename", "") or "system"),
+            wanted="free space on the disk and in memory",
+            got=f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"[:300],
+            next_step="free the resource, then run: evenkeel-host --balancer NAME recover",
         )
     else:
         refused = Refused(
-            "The program met something that it is not made for",
-            where=_place(fault),
-            wanted="nothing that was not foreseen",
-            got=f"{type(fault).__name__}: {_text(fault)}"[:300],
-            next_step="report this, then run: evenkeel-host --balancer NAME recover",
+            "Unexpected internal error",
+            where=_place(error),
+            wanted="no error that the program does not know",
+            got=f"{type(error).__name__}: {_text(error)}"[:300],
+            next_step="report this error, then run: evenkeel-host --balancer NAME recover",
         )
     answer = {"ok": False, "verb": verb, "changed": False, "outcome": outcome}
     return code, {**answer, "error": refused.as_dict()}
 
 
-def _text(fault: BaseException) -> str:
+def _text(error: BaseException) -> str:
     try:
-        return str(fault)
+        return str(error)
     except Exception:
         return "no words"
 
 
-def _place(fault: BaseException) -> str:
-    """Name the line of this program that a fault comes from: a report needs it."""
-    trace, place = fault.__traceback__, "evenkeel-host"
+def _place(error: BaseException) -> str:
+    """Name the line of this program where an error began: a report needs it."""
+    trace, place = error.__traceback__, "evenkeel-host"
     while trace is not None:
         code = trace.tb_frame.f_code
         place = f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}"
@@ -168,7 +168,7 @@ def _place(fault: BaseException) -> str:
 
 
 def _settle(machine: Machine, line: Line) -> None:
-    """Let a verb that takes no lock of its own finish an overdue revert first, if it can."""
+    """Finish an overdue revert before a verb that takes no lock, if the lock is free."""
     if line.verb not in ("prepare", "status", "metrics") or line.flags.get("check-only"):
         return
     pending = machine.journal().pending
@@ -184,7 +184,7 @@ def _settle(machine: Machine, line: Line) -> None:
         with machine.locked(line.verb, BRIEF_SECONDS) as journal:
             revert.settle(machine, journal)
     except Refused:
-        # Somebody holds the lock, so somebody is at it already.
+        # The holder of the lock settles it.
         return
 
 
@@ -351,6 +351,6 @@ def _lease(text: str) -> float:
             where="--lease-seconds",
             wanted=f"1 to {LONGEST_LEASE_SECONDS:g} seconds",
             got=text,
-            next_step="choose another lease",
+            next_step="choose a lease in this range",
         )
     return seconds

@@ -1,16 +1,16 @@
-"""What is wanted of a balancer: the model, its rules and its guardrails.
+"""The intent of a balancer: its model, rules and guardrails.
 
-intent = parse_intent(data, where="lb1")   # model.py, rules.py: raises Faults, all at once
+intent = parse_intent(data, where="lb1")   # model.py, rules.py: raises Problems, all at once
 data = normalise(intent)                   # JSON data, every default filled in
-shares(pool), fair_shares(pool)            # shares.py: what each server will get, and should
+shares(pool), fair_shares(pool)            # share_forecast.py: expected and fair shares
 intent_findings(data), shift_findings(...) # guardrails.py: what breaks a guardrail
 """
 
-from evenkeel.intent.by_hand import completed
 from evenkeel.intent.guardrails import intent_findings, shift_findings
+from evenkeel.intent.handwritten_defaults import completed
 from evenkeel.intent.model import Intent
 from evenkeel.intent.parse import normalise, parse_intent
-from evenkeel.intent.shares import fair_shares, shares
+from evenkeel.intent.share_forecast import fair_shares, shares
 
 __all__ = [
     "Intent",

@@ -1,19 +1,37 @@
-"""What two normalised intents say differently that no share shows: addresses and extra lines."""
+"""Compare the addresses and extra lines of two normalised intents; shares show neither."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 Data = Mapping[str, Any]
-# More than a person reads at once; the rest is counted.
 _MOST_SHOWN = 8
 
 
-def moved_servers(old: Data | None, new: Data | None) -> list[dict[str, str]]:
-    """Give the servers that both pools have at different endpoints: `server`, `before`, `after`."""
-    before, after = ({one["name"]: _endpoint(one) for one in _servers(pool)} for pool in (old, new))
+class Move(TypedDict):
+    """A server whose address or port changes."""
+
+    server: str
+    before: str
+    after: str
+
+
+class ExtraChange(TypedDict):
+    """How many extra lines of a section are added and removed."""
+
+    section: str
+    added: int
+    removed: int
+
+
+def moved_servers(old: Data | None, new: Data | None) -> list[Move]:
+    """Give the servers of both pools whose address or port differs."""
+    before, after = (
+        {server["name"]: _endpoint(server) for server in (pool["servers"] if pool else ())}
+        for pool in (old, new)
+    )
     return [
         {"server": name, "before": before[name], "after": after[name]}
         for name in sorted(set(before) & set(after))
@@ -21,13 +39,13 @@ def moved_servers(old: Data | None, new: Data | None) -> list[dict[str, str]]:
     ]
 
 
-def extra_lines(before: Data | None, after: Data) -> list[dict[str, Any]]:
-    """Give the sections whose extra lines differ: `section`, and how many are `added`, `removed`.
+def extra_lines(before: Data | None, after: Data) -> list[ExtraChange]:
+    """Give the sections whose extra lines differ.
 
-    Both are 0 where only the order differs. With no intent before, all lines count as added.
+    Both counts are 0 where only the order differs. Without `before`, all lines count as added.
     """
     old, new = dict(_extras(before) if before else ()), dict(_extras(after))
-    rows = []
+    rows: list[ExtraChange] = []
     for section in sorted(set(old) | set(new)):
         was, will = old.get(section, ()), new.get(section, ())
         if list(was) != list(will):
@@ -36,23 +54,19 @@ def extra_lines(before: Data | None, after: Data) -> list[dict[str, Any]]:
     return rows
 
 
-def moves_in_words(pool: str, moves: Sequence[Data]) -> Iterator[str]:
-    """Say for a person where servers of `pool` move to."""
+def moves_in_words(pool: str, moves: Sequence[Move]) -> Iterator[str]:
+    """Describe for people where servers of `pool` move to; long lists end with a count."""
     for move in moves[:_MOST_SHOWN]:
         yield f"Pool {pool}: server {move['server']} moves, {move['before']} → {move['after']}"
     if len(moves) > _MOST_SHOWN:
         yield f"Pool {pool}: {len(moves) - _MOST_SHOWN} more servers move to other addresses"
 
 
-def extra_in_words(row: Data) -> str:
-    """Say for a person how the extra lines of one section change."""
-    numbers = [f"{row[kind]} {kind}" for kind in ("added", "removed") if row[kind]]
+def extra_in_words(row: ExtraChange) -> str:
+    """Describe for people how the extra lines of one section change."""
+    counts = {"added": row["added"], "removed": row["removed"]}
+    numbers = [f"{count} {kind}" for kind, count in counts.items() if count]
     return f"Extra lines of {row['section']}: {', '.join(numbers) or 'in another order'}"
-
-
-def _servers(pool: Data | None) -> Sequence[Data]:
-    servers: Sequence[Data] = pool["servers"] if pool else ()
-    return servers
 
 
 def _endpoint(server: Data) -> str:

@@ -1,33 +1,42 @@
-"""What no change may do: findings about an intent, and about how far shares move.
+"""The guardrails: limits that no change may break, checked on an intent and on share shifts.
 
-A finding is a dict of `guardrail` (its key in the intent), `pool`, `server` (or None), `wanted`,
-`got` and `message`, one sentence for a person. `among_those_that_stay` is the one rule about
-shifts, for forecast shares here and for measured ones in the rehearsal.
+`among_those_that_stay` measures shifts, of forecast shares here and of measured shares in the
+rehearsal.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
-from evenkeel.intent.shares import UNKNOWN, Spread, fair_shares, shares, taking_traffic
+from evenkeel.intent.share_forecast import UNKNOWN, Spread, fair_shares, shares, taking_traffic
 
-Finding = dict[str, Any]
-# Shares come from divisions; a shift that equals the limit is within it.
+# Division rounds; a shift at the limit is allowed.
 _ROUNDING = 1e-9
 
 
+class Finding(TypedDict):
+    """A broken guardrail: its key in the intent, the place, and one sentence for people."""
+
+    guardrail: str
+    pool: str
+    server: str | None
+    wanted: str
+    got: str
+    message: str
+
+
 def limit(intent: Mapping[str, Any], pool: str, name: str) -> Any:
-    """Give the guardrail `name` that holds for `pool`: its own, or that of all pools."""
+    """Give the guardrail `name` of `pool`: its own, or the one for all pools."""
     own = intent["guardrails"]["pools"].get(pool, {}).get(name)
     return intent["guardrails"][name] if own is None else own
 
 
 def intent_findings(intent: Mapping[str, Any], spread: Spread | None = None) -> list[Finding]:
-    """Give what breaks a guardrail in a normalised intent, whatever was live before.
+    """Give the guardrails that a normalised intent breaks, whatever was live before.
 
-    `spread` is what the balancer's role knows of hashes (see `shares`).
+    `spread` is the role's knowledge of hashes (see `shares`).
     """
     found: list[Finding] = []
     for pool in intent["pools"]:
@@ -43,11 +52,10 @@ def shift_findings(
     before: Mapping[str, float],
     after: Mapping[str, float],
 ) -> list[Finding]:
-    """Give the servers that stay and whose share moves further than the guardrail of `pool` allows.
+    """Give the remaining servers whose share moves further than the guardrail of `pool` allows.
 
     `before` and `after` map servers to their shares, as fractions of 1. Servers that come or go
-    (added, removed, put into or out of traffic) are no finding: that shares follow is what was
-    asked for. A move is counted among those that stay, as the rehearsal counts it.
+    (added, removed, put into or out of traffic) are left out: their shares change on purpose.
     """
     most = float(limit(intent, pool, "largest_shift_points"))
     active = {
@@ -78,11 +86,11 @@ def shift_findings(
 
 
 def among_those_that_stay(effect_of_pool: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the servers that had a share before and are meant to have one after.
+    """Give the servers that had a share before and should have one after, largest move first.
 
     `effect_of_pool["servers"]` maps a server to its shares `before`, `after` and `intended`
-    (fractions of 1; None where unknown, 0 intended for one that is out of traffic). `points` is
-    what each gains or loses of what they have together; the largest move first.
+    (fractions of 1; None where unknown, 0 intended for one out of traffic). `points` is the change
+    of each server's part of their common traffic, in percentage points.
     """
     stay = {
         server: row
@@ -121,14 +129,14 @@ def _active_servers(intent: Mapping[str, Any], pool: Mapping[str, Any]) -> list[
     active = sum(one["state"] == "active" and not one["backup"] for one in pool["servers"])
     if active >= least:
         return []
-    wanted, got = f"at least {least} active servers that are no backup", f"{active} active servers"
+    wanted, got = f"at least {least} active servers, backups aside", f"{active} active servers"
     return [_finding("minimum_active_servers", pool["name"], None, wanted, got)]
 
 
 def _fair(
     intent: Mapping[str, Any], pool: Mapping[str, Any], spread: Spread | None
 ) -> list[Finding]:
-    """Compare shares that are known beforehand with the fair ones."""
+    """Compare forecast shares with the fair ones."""
     forecast = shares(pool, spread)
     if forecast.basis == UNKNOWN:
         return []

@@ -1,7 +1,7 @@
-"""What a balancer shall do, as a model: the one place where a key, its type and its default stand.
+"""The model of an intent: all keys, with their types and defaults.
 
-Every model is strict (`"80"` is not 80, `true` is not 1), closed (an unknown key is a fault) and
-frozen. Rules between values are in `rules.py`; what a balancer cannot do is said by its dialect.
+Every model is strict (`"80"` is not 80, `true` is not 1), closed (an unknown key is a problem) and
+frozen. `rules.py` has the rules between values; a dialect reports what its balancer lacks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evenkeel.intent.values import (
+from evenkeel.intent.value_types import (
     Address,
     BindAddress,
     CheckPath,
@@ -31,6 +31,7 @@ from evenkeel.intent.values import (
     Token,
     UrlPath,
 )
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
 
 Mode = Literal["http", "tcp"]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -39,7 +40,7 @@ Ratio = Annotated[float, Field(ge=1, le=1000)]
 
 
 class Part(BaseModel):
-    """What every part of an intent has in common."""
+    """The base of all parts of an intent."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -50,8 +51,8 @@ class Timeouts(Part):
     connect_seconds: Seconds = Field(5, description="for a server to accept a connection")
     client_seconds: Seconds = Field(30, description="for a silent client")
     server_seconds: Seconds = Field(30, description="for a silent server: its slowest answer")
-    queue_seconds: Seconds = Field(5, description="for a free place on a full server")
-    request_seconds: Seconds = Field(10, description="for a whole request header")
+    queue_seconds: Seconds = Field(5, description="for a free connection to a full server")
+    request_seconds: Seconds = Field(10, description="for a complete request header")
     keep_alive_seconds: Seconds = Field(10, description="for the next request of a client")
     tunnel_seconds: Seconds = Field(
         3600, description="for a silent tunnel (WebSocket, TCP); a replaced process lives as long"
@@ -59,9 +60,9 @@ class Timeouts(Part):
 
 
 class Limits(Part):
-    """What one balancer takes at most."""
+    """Limits of one balancer."""
 
-    max_connections: Count = Field(2000, description="connections of clients at one time")
+    max_connections: Count = Field(2000, description="concurrent connections of clients")
 
 
 class Tls(Part):
@@ -87,16 +88,16 @@ class HeaderMatch(Part):
 
 
 class Route(Part):
-    """Requests that go to a pool of their own.
+    """Requests that go to a certain pool.
 
-    A request matches when it matches one of `hosts`, one of `paths` or `path_prefixes`, and every
-    one of `headers`; what is empty does not count. The first route that matches wins.
+    A request matches when it matches one of `hosts`, one of `paths` or `path_prefixes`, and all
+    `headers`. An empty list matches every request. The first matching route wins.
     """
 
     name: Name
     pool: Name
     hosts: list[HostMatch] = Field([], description="host names; *.example.com is every name below")
-    paths: list[UrlPath] = Field([], description="whole paths")
+    paths: list[UrlPath] = Field([], description="complete paths")
     path_prefixes: list[UrlPath] = Field(
         [], description="/api is /api and all below it; /api/ is only what is below"
     )
@@ -113,7 +114,7 @@ class Listener(Part):
         None, description="tell servers the client's address and scheme; by default for http"
     )
     routes: list[Route] = []
-    default_pool: Name | None = Field(None, description="where a request goes that no route takes")
+    default_pool: Name | None = Field(None, description="for requests that match no route")
     max_connections: Count | None = None
     extra: list[ExtraLine] = Field([], description="lines in the balancer's own language")
 
@@ -122,13 +123,13 @@ class Algorithm(Part):
     """How a pool chooses a server."""
 
     kind: Literal["round_robin", "least_connections", "random", "first", "hash"] = "round_robin"
-    # Not `on`: YAML reads that word as true.
+    # Not `on`: YAML reads it as true.
     key: Literal["source", "header", "uri", "cookie"] | None = Field(
         None, description="what is hashed"
     )
     name: Token | None = Field(None, description="the header's or the cookie's name")
     consistent: bool | None = Field(
-        None, description="a hash that moves few keys when servers come and go; true by default"
+        None, description="move few keys when servers come and go; true by default"
     )
 
 
@@ -140,15 +141,17 @@ class Stickiness(Part):
 
 
 class Check(Part):
-    """How the balancer learns that a server is well."""
+    """How the balancer checks the health of a server."""
 
     kind: Literal["http", "tcp", "none"] = "tcp"
-    path: CheckPath | None = Field(None, description="http: what to ask for; / by default")
+    path: CheckPath | None = Field(None, description="http: the path to request; / by default")
     host: Address | None = Field(None, description="http: the Host header to send")
     expect_status: StatusCodes | None = Field(None, description="http: 200 by default")
     interval_seconds: Seconds = 2
-    rise: Annotated[int, Field(ge=1, le=100)] = Field(2, description="good checks until it is well")
-    fall: Annotated[int, Field(ge=1, le=100)] = Field(3, description="bad checks until it is down")
+    rise: Annotated[int, Field(ge=1, le=100)] = Field(2, description="passed checks until it is up")
+    fall: Annotated[int, Field(ge=1, le=100)] = Field(
+        3, description="failed checks until it is down"
+    )
 
 
 class Server(Part):
@@ -158,18 +161,18 @@ class Server(Part):
     address: Address
     port: Port
     weight: Annotated[int, Field(ge=1, le=65535)] = Field(
-        100, description="its part of the pool; to give it nothing, set its state to draining"
+        100, description="its part of the pool; to send it nothing, set its state to draining"
     )
     capacity: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         None, description="requests a second it can take; guardrails compare shares with it"
     )
     max_connections: Count | None = None
-    backup: bool = Field(False, description="used when no other server of the pool is left")
+    backup: bool = Field(False, description="used when no other server of the pool is up")
     slow_start_seconds: Seconds | None = Field(
-        None, description="time to come to full weight after it was down"
+        None, description="time to reach full weight after it was down"
     )
     state: Literal["active", "draining", "inactive"] = Field(
-        "active", description="draining: only clients that stick to it; inactive: nobody"
+        "active", description="draining: only clients that stick to it; inactive: no clients"
     )
     until: Date | None = Field(
         None, description="the last day on which it is draining or inactive, such as 2026-12-31"
@@ -179,19 +182,19 @@ class Server(Part):
 
 
 class ServerTls(Part):
-    """The servers of a pool, and their health checks, are spoken to in TLS."""
+    """Requests and health checks reach the servers of a pool over TLS."""
 
-    verified: bool = Field(True, description="only servers with a certificate that is trusted")
+    verified: bool = Field(True, description="accept only servers with a trusted certificate")
     authorities: FilePath | None = Field(
-        None, description="PEM file on the host: who is trusted to sign the servers' certificates"
+        None, description="PEM file on the host: the trusted certificate authorities"
     )
     server_name: HostName | None = Field(
-        None, description="what they are called by (SNI), and what their certificates must be for"
+        None, description="the name sent to them (SNI), which their certificates must hold"
     )
 
 
 class Pool(Part):
-    """Servers that answer alike."""
+    """Servers that give the same answers."""
 
     name: Name
     mode: Mode = "http"
@@ -200,35 +203,35 @@ class Pool(Part):
     check: Check = Check()
     tls: ServerTls | None = None
     peak_requests_per_second: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
-        None, description="what it gets at its busiest; servers' capacities have to suffice for it"
+        None, description="its load at the busiest time; the servers' capacities must suffice"
     )
     servers: Annotated[list[Server], Field(min_length=1)]
     extra: list[ExtraLine] = Field([], description="lines in the balancer's own language")
 
 
 class Extra(Part):
-    """Lines in the balancer's own language, for what this model lacks."""
+    """Lines in the balancer's own language, for options that this model lacks."""
 
-    # Named `global` by the user; the word is Python's own.
+    # Users write `global`, a keyword of Python.
     global_: list[ExtraLine] = Field([], alias="global")
     defaults: list[ExtraLine] = []
 
 
 class RouteTest(Part):
-    """A request that the rehearsal sends, and where it has to arrive."""
+    """A request that the rehearsal sends, and where it must arrive."""
 
     name: Title
     listener: Name
     host: Address | None = None
     path: CheckPath = "/"
-    method: Method = Field("GET", description="what it says holds for this method alone")
+    method: Method = Field("GET", description="the test is about this method only")
     headers: dict[Token, HeaderValue] = {}
     expect_pool: Name | None = None
     expect_status: StatusCode | None = None
 
 
 class PoolGuardrails(Part):
-    """Guardrails of one pool where they differ from those of all."""
+    """Guardrails of one pool that differ from the common ones."""
 
     share_tolerance: Tolerance | None = None
     largest_shift_points: Percent | None = None
@@ -238,7 +241,7 @@ class PoolGuardrails(Part):
     minimum_active_servers: Annotated[int, Field(ge=0)] | None = None
     minimum_requests: Count | None = None
     judged: Literal["share", "requests_only"] | None = Field(
-        None, description="requests_only: errors are judged, the spread is not"
+        None, description="requests_only: errors are judged, shares are not"
     )
     slow_response_seconds: Seconds | None = None
     required: bool | None = Field(
@@ -247,10 +250,11 @@ class PoolGuardrails(Part):
 
 
 class Guardrails(Part):
-    """What no change may do, whatever else it says. A change that has to, changes these too."""
+    """Limits that no change may break. A change that must break one has to change it too."""
 
     share_tolerance: Tolerance = Field(
-        0.3, description="how far a server's share may be from the intended one, relative to it"
+        DEFAULT_TOLERANCE,
+        description="how far a server's share may be from the intended one, relative to it",
     )
     affinity_share_tolerance: Tolerance = Field(
         0.75, description="the same for hash, stickiness and least_connections"
@@ -259,16 +263,16 @@ class Guardrails(Part):
         25, description="how far a server's share may move among the servers that stay, in points"
     )
     most_moved_clients_percent: Percent | None = Field(
-        None, description="clients that another server answers after the change; judged when set"
+        None, description="clients that move to another server with the change; judged when set"
     )
     largest_fair_ratio: Ratio = Field(
-        2.0, description="a server's share over its fair one (by capacity, or else equal), at most"
+        2.0, description="largest share over the fair share (by capacity, or else equal)"
     )
     least_fair_ratio: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="the same, at least, for a server that takes traffic"
+        0.1, description="smallest such ratio of a server that takes traffic"
     )
     minimum_active_servers: Annotated[int, Field(ge=0)] = Field(
-        1, description="servers of each pool that are active and no backup"
+        1, description="active servers of each pool, backups aside"
     )
     largest_capacity_percent: Annotated[float, Field(gt=0, le=1000)] = Field(
         100, description="how much of its capacity a server may need at the pool's declared peak"
@@ -279,16 +283,16 @@ class Guardrails(Part):
     error_budget_percent: Percent = Field(1.0, description="failed requests of a canary host")
     minimum_requests: Count = Field(200, description="requests of a pool before it is judged")
     slow_response_seconds: Seconds | None = Field(
-        None, description="an answer that takes longer is slow; it is counted when this is set"
+        None, description="longer answers are slow; they are counted when this is set"
     )
     slow_budget_percent: Percent = Field(
-        1.0, description="slow answers of a canary host before they are compared with the others'"
+        1.0, description="slow answers of a canary host that need no comparison with other hosts"
     )
     pools: dict[Name, PoolGuardrails] = {}
 
 
 class Intent(Part):
-    """What one balancer shall do."""
+    """What one balancer should do."""
 
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()

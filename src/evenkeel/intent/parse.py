@@ -1,7 +1,7 @@
-"""Read an intent: check all of it, report every fault at once, give the model.
+"""Read an intent: check all of it, report all problems at once, give the model.
 
-`parse_intent` takes what the inventory holds; `normalise` gives the same intent as plain data with
-every default filled in, which is what is written into a change and compared between changes.
+`parse_intent` takes the inventory's value. `normalise` gives the same intent as plain data with
+every default filled in; changes store and compare that form.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from evenkeel.errors import Fault, Faults
+from evenkeel.errors import Problem, Problems
 from evenkeel.intent.model import Intent
 from evenkeel.intent.plain import plain
 from evenkeel.intent.rules import broken_rules
-from evenkeel.intent.values import WANTED
+from evenkeel.intent.value_types import WANTED
 
 _TYPES = {
     "string_type": "text",
@@ -41,40 +41,43 @@ _GOT_LENGTH = 80
 
 
 def parse_intent(data: object, *, where: str = "") -> Intent:
-    """Give the intent that `data` (nested dicts and lists, as YAML gives them) describes.
+    """Give the intent that `data` describes: nested dicts and lists, as from YAML.
 
-    `where` names the source in the message (a host, a file). Raises Faults with every fault found,
-    each with its path (`intent.pools[1].servers[0].address`), what was wanted and what was found.
+    `where` names the source in the message (a host, a file). Raises Problems; each has its path
+    (`intent.pools[1].servers[0].address`), the wanted value and the found one.
     """
-    faults: list[Fault] = []
-    clean = plain(data, "intent", faults)
-    seen = {fault.path for fault in faults}
+    problems: list[Problem] = []
+    clean = plain(data, "intent", problems)
+    seen = {problem.path for problem in problems}
     intent = None
     try:
         intent = Intent.model_validate(clean)
     except ValidationError as error:
-        found = (_fault(item) for item in error.errors(include_url=False))
-        faults += [fault for fault in found if fault.path not in seen]
-    seen = {fault.path for fault in faults}
-    faults += [fault for fault in broken_rules(clean) if fault.path not in seen]
-    if faults or intent is None:
-        raise refusal(faults, where)
+        found = (_problem(item) for item in error.errors(include_url=False))
+        problems += [problem for problem in found if problem.path not in seen]
+    seen = {problem.path for problem in problems}
+    problems += [problem for problem in broken_rules(clean) if problem.path not in seen]
+    if problems or intent is None:
+        raise refusal(problems, where)
     return intent
 
 
-def refusal(faults: Sequence[Fault], where: str = "") -> Faults:
-    """Give the error that reports all `faults` of an intent."""
-    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return Faults(
+def refusal(problems: Sequence[Problem], where: str = "") -> Problems:
+    """Give the error with all `problems` of an intent."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return Problems(
         f"The intent has {count}",
-        faults,
+        problems,
         where=where,
         next_step="correct the variable `intent` in the inventory and render again",
     )
 
 
 def normalise(intent: Intent) -> dict[str, Any]:
-    """Give `intent` as plain JSON data with every default filled in; parsing it changes nothing."""
+    """Give `intent` as plain JSON data with every default filled in.
+
+    Parsing the result and normalising it again gives the same data.
+    """
     data = intent.model_dump(mode="json", by_alias=True)
     for listener in data["listeners"]:
         if listener["forwarded_for"] is None:
@@ -89,15 +92,15 @@ def normalise(intent: Intent) -> dict[str, Any]:
     return data
 
 
-def _fault(error: ErrorDetails) -> Fault:
+def _problem(error: ErrorDetails) -> Problem:
     location = [step for step in error["loc"] if step != "[key]"]
     path = "intent" + "".join(f"[{at}]" if isinstance(at, int) else f".{at}" for at in location)
     kind = error["type"]
     if kind == "extra_forbidden":
-        return Fault(path, _known_keys(location), f"the unknown key {str(location[-1])!r}"[:160])
+        return Problem(path, _known_keys(location), f"the unknown key {str(location[-1])!r}"[:160])
     if kind == "missing":
-        return Fault(path, "a value: this key is required", "nothing")
-    return Fault(path, _wanted(kind, error), _got(error["input"]))
+        return Problem(path, "a value: this key is required", "nothing")
+    return Problem(path, _wanted(kind, error), _got(error["input"]))
 
 
 def _wanted(kind: str, error: ErrorDetails) -> str:
@@ -136,7 +139,7 @@ def _got(value: object) -> str:
 
 
 def _known_keys(location: Sequence[int | str]) -> str:
-    """Say which keys the model at `location` has, the nearest to the unknown one first."""
+    """Suggest the known key most like the unknown one, or list all keys."""
     model: Any = Intent
     for step in location[:-1]:
         if isinstance(step, str):

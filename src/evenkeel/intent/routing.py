@@ -1,4 +1,4 @@
-"""Which pool a request reaches, from the intent alone: for rules about routes, not for traffic."""
+"""Find the pool that a request reaches by the intent, for the rules about routes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 Data = Mapping[str, Any]
 DEFAULT = "default"
-# No route can be meant for this name (RFC 6761).
+# Reserved (RFC 6761), so no route matches it.
 _NO_HOST = "evenkeel.invalid"
 
 
@@ -27,7 +27,7 @@ class Ask:
 
 
 def asks_of(listener: Data) -> Iterator[tuple[str, Ask]]:
-    """Give (route, request) for everything that the routes of a listener name, and the default."""
+    """Give (route, request) for all hosts and paths of a listener's routes, and its default."""
     for route in listener["routes"]:
         hosts = [f"any{one[1:]}" if one.startswith("*.") else one for one in route["hosts"]]
         paths = [*route["paths"], *route["path_prefixes"]]
@@ -47,7 +47,7 @@ def ask_of_test(test: Data) -> Ask:
 
 
 def reached(intent: Data, ask: Ask) -> tuple[str, str | None]:
-    """Give (route, pool) that a request reaches; the pool is None where nothing takes it."""
+    """Give (route, pool) that a request reaches; the pool is None where no route matches."""
     listener = next((one for one in intent["listeners"] if one["name"] == ask.listener), None)
     if listener is None:
         return "", None
@@ -58,7 +58,9 @@ def reached(intent: Data, ask: Ask) -> tuple[str, str | None]:
 
 
 def _matches(route: Data, ask: Ask) -> bool:
-    if route["hosts"] and not any(_is_host(one, ask.host) for one in route["hosts"]):
+    wildcards = [one[1:] for one in route["hosts"] if one.startswith("*.")]
+    is_host = ask.host in route["hosts"] or ask.host.endswith(tuple(wildcards))
+    if route["hosts"] and not is_host:
         return False
     if route["paths"] or route["path_prefixes"]:
         under = (_is_under(prefix, ask.path) for prefix in route["path_prefixes"])
@@ -66,10 +68,6 @@ def _matches(route: Data, ask: Ask) -> bool:
             return False
     sent = dict(ask.headers)
     return all(sent.get(one["name"].lower()) == one["value"] for one in route["headers"])
-
-
-def _is_host(wanted: str, host: str) -> bool:
-    return host.endswith(wanted[1:]) if wanted.startswith("*.") else host == wanted
 
 
 def _is_under(prefix: str, path: str) -> bool:

@@ -5,20 +5,16 @@ martingale. Ville's inequality (J. Ville, 1939) then says that the probability t
 reaches 1/alpha is at most alpha, so it may be looked at after every request, and watching may stop
 or go on at will. Means of e-processes with fixed weights are e-processes.
 
-Sources: M. Lindon, A. Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022
-(arXiv 2011.03567) for the Dirichlet mixture and its confidence sequences. What is bet against a
-whole band of shares stands in `band`.
+Source: M. Lindon, A. Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022
+(arXiv 2011.03567) for the Beta mixture and its confidence sequences. `band` has the evidence
+against a band of shares.
 All values are natural logarithms unless the name says otherwise.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Iterable, List, Sequence, Tuple
-
-# Concentrations of the Dirichlet mixture, per server: small ones see gross faults at once, large
-# ones see small faults late.
-CONCENTRATIONS = (1.0, 10.0, 100.0, 1000.0)
+from typing import Iterable, Tuple
 
 
 def log_sum(values: Iterable[float]) -> float:
@@ -35,67 +31,10 @@ def plain(log_value: float) -> float:
     return math.exp(min(log_value, 690.775527898213))
 
 
-def log_dirichlet(counts: Sequence[float], shares: Sequence[float], concentration: float) -> float:
-    """Return the log probability of one order of `counts` under Dirichlet(concentration * shares).
-
-    lnG(A) - lnG(A+n) + sum_i [lnG(a_i+S_i) - lnG(a_i)], a_i = concentration * shares_i, A = sum a_i
-    (Lindon & Malek 2022, eq. 6, without the null's likelihood). `shares` are positive.
-    """
-    lgamma = math.lgamma
-    total = lgamma(concentration) - lgamma(concentration + sum(counts))
-    for at, count in enumerate(counts):
-        if count:
-            prior = concentration * shares[at]
-            total += lgamma(prior + count) - lgamma(prior)
-    return total
-
-
-def log_point_e(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return the log e-value against exactly `shares`: the mean over CONCENTRATIONS."""
-    size = len(shares)
-    null = sum(count * math.log(shares[at]) for at, count in enumerate(counts))
-    terms = [log_dirichlet(counts, shares, size * each) for each in CONCENTRATIONS]
-    return log_sum(terms) - math.log(len(terms)) - null
-
-
-def log_likelihood_in_band(
-    counts: Sequence[float], low: Sequence[float], high: Sequence[float]
-) -> float:
-    """Return the largest sum_i S_i ln p_i with low_i <= p_i <= high_i and sum p = 1.
-
-    The maximum has p_i = S_i t cut to [low_i, high_i] for the one t that makes the sum 1
-    (Lagrange); t is found by walking over the 2k corners of that piecewise linear sum.
-    """
-    corners: List[Tuple[float, float]] = []
-    for at, count in enumerate(counts):
-        if count:
-            corners.append((low[at] / count, count))
-            corners.append((high[at] / count, -count))
-    corners.sort()
-    mass, slope, scale = sum(low), 0.0, 0.0
-    for corner, change in corners:
-        reached = mass + slope * (corner - scale)
-        if reached >= 1.0 and slope:
-            break
-        mass, scale, slope = reached, corner, slope + change
-    if slope > 0:
-        scale += (1.0 - mass) / slope
-    total = 0.0
-    for at, count in enumerate(counts):
-        if count:
-            total += count * math.log(min(max(count * scale, low[at]), high[at]))
-    return total
-
-
-def shifted(share: float, odds: float) -> float:
-    """Return the share whose odds are `odds` times those of `share`."""
-    return share * odds / (1.0 - share + share * odds)
-
-
-def ratio_term(weight: float, edge: float, other: float) -> Tuple[float, float, float]:
-    """Return (ln weight, gain per request that hit, gain per request) of one likelihood ratio."""
-    base = math.log((1.0 - other) / (1.0 - edge))
-    return math.log(weight), math.log(other / edge) - base, base
+def log_ratio(edge: float, step: float) -> Tuple[float, float]:
+    """Return (ln q/edge, ln (1-q)/(1-edge)) for the q whose log odds are `step` beyond `edge`."""
+    outside = -math.log1p(edge * math.expm1(step))
+    return step + outside, outside
 
 
 def log_binary_e(count: int, requests: int, prior: Tuple[float, float], share: float) -> float:
@@ -169,5 +108,6 @@ def log_rate_e(events: int, trials: int, limit: float) -> float:
     if limit >= 1.0:
         return 0.0
     ratios = (1.5, 2.0, 3.0, 6.0, 15.0, 60.0, 1000.0)
-    rows = [ratio_term(1.0 / len(ratios), limit, shifted(limit, odds)) for odds in ratios]
-    return log_sum(weight + events * hit + trials * base for weight, hit, base in rows)
+    bets = [log_ratio(limit, math.log(odds)) for odds in ratios]
+    mean = log_sum(events * hit + (trials - events) * miss for hit, miss in bets)
+    return mean - math.log(len(ratios))

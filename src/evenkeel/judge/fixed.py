@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Tuple
 
-from .common import checked_counts, intended_shares, of_total, percent, share_reasons, whole_of
+from .inputs import checked_counts, intended_shares, of_total, share_reasons, whole_of
+from .settings import DEFAULT_TOLERANCE
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
-# Standard deviations of luck in a pool of two servers; more servers are allowed more (_sigmas).
+# For two servers; `_sigmas` allows larger pools more.
 SIGMAS = 3.0
 UNEQUAL_SLACK = 1.0
 
@@ -45,7 +46,7 @@ def exact_share(
 def diverse_share(
     counts: Mapping[str, int],
     weights: Mapping[str, float],
-    tolerance: float = 0.3,
+    tolerance: float = DEFAULT_TOLERANCE,
     *,
     pool: str = "",
 ) -> Dict[str, Any]:
@@ -78,7 +79,7 @@ def diverse_share(
     return result
 
 
-def clients_to_judge(weights: Mapping[str, float], tolerance: float = 0.3) -> int:
+def clients_to_judge(weights: Mapping[str, float], tolerance: float = DEFAULT_TOLERANCE) -> int:
     """Return how many independent clients `diverse_share` needs before it can pass.
 
     n = sigmas^2 (1 - share) / (share tolerance^2) for the smallest share: then the luck of n draws
@@ -90,51 +91,6 @@ def clients_to_judge(weights: Mapping[str, float], tolerance: float = 0.3) -> in
         return 1
     least = min(active)
     return math.ceil(_sigmas(shares) ** 2 * (1.0 - least) / (least * tolerance**2))
-
-
-def guard_shares(
-    shares: Mapping[str, float],
-    *,
-    fair: Union[float, Mapping[str, float], None] = None,
-    largest_over_fair: float = math.inf,
-    least_over_fair: float = 0.0,
-    before: Optional[Mapping[str, float]] = None,
-    largest_shift_points: float = math.inf,
-    pool: str = "",
-) -> Dict[str, Any]:
-    """Judge measured `shares` (0 to 1) by absolute guardrails, whatever the intent says.
-
-    `fair` is one share for all or one per server (default: 1 / servers); a server whose fair
-    share is 0 is left out. `before` are the shares of the configuration that is live now; no
-    server may gain or lose more than `largest_shift_points` percentage points against it.
-    Returns {"verdict", "reasons"}: `no_data` for no shares, `pass` or `fail`.
-    """
-    if not shares:
-        return {"verdict": NO_DATA, "reasons": ["no share was measured"]}
-    rows: List[Tuple[str, float, float, float]] = []
-    for name in sorted(shares):
-        expected = _fair(fair, name, len(shares))
-        if expected > 0.0:
-            low, high = least_over_fair * expected, min(1.0, largest_over_fair * expected)
-            if not low <= shares[name] <= high:
-                rows.append((name, shares[name], low, high))
-    reasons = share_reasons(rows, whole_of(pool))
-    for name in sorted(set(shares) & set(before or {})):
-        old, new = (before or {})[name], shares[name]
-        if abs(new - old) * 100.0 > largest_shift_points:
-            reasons.append(
-                "server %s moves from %s to %s %% of %s, wanted at most %g points"
-                % (name, percent(old), percent(new), whole_of(pool), largest_shift_points)
-            )
-    return {"verdict": FAIL if reasons else PASS, "reasons": reasons}
-
-
-def _fair(fair: Union[float, Mapping[str, float], None], name: str, servers: int) -> float:
-    if fair is None:
-        return 1.0 / servers
-    if isinstance(fair, Mapping):
-        return float(fair.get(name, 0.0))
-    return float(fair)
 
 
 def _sigmas(shares: Mapping[str, float]) -> float:
@@ -161,7 +117,7 @@ def _judged(
     rows: List[Tuple[str, float, float, float]] = []
     for name, intended in shares.items():
         count = counts.get(name, 0)
-        # A server without a share is shown as a part of everything, so that it never exceeds 1.
+        # A part of everything, so that it never exceeds 1.
         whole = requests if intended > 0.0 else total
         share = count / whole if whole else 0.0
         low, high = bands[name]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Sequence
 
-# A host may have so many open connections without being compared: few are no load.
+# Fewer open connections are no load.
 CONNECTIONS_TO_COMPARE = 100
 
 
-def burst_fault(
+def burst_problem(
     pool: str, errors: int, requests: int, least_errors: int, most_percent: float
 ) -> Optional[str]:
     """Return what is wrong with the errors of one interval: many, and more than `most_percent`."""
@@ -22,14 +22,14 @@ def burst_fault(
     )  # fmt: skip
 
 
-def active_fault(pool: str, active: int, wanted: int) -> Optional[str]:
+def active_problem(pool: str, active: int, wanted: int) -> Optional[str]:
     """Return what is wrong when fewer servers than `wanted` are in service."""
     if active >= wanted:
         return None
     return "pool %s has %d active servers, wanted at least %d" % (pool, active, wanted)
 
 
-def silent_fault(
+def silent_problem(
     pool: str,
     names: Sequence[str],
     shares: Sequence[float],
@@ -46,7 +46,7 @@ def silent_fault(
     return None
 
 
-def few_clients_fault(
+def few_clients_problem(
     pool: str,
     names: Sequence[str],
     shares: Sequence[float],
@@ -72,7 +72,7 @@ def few_clients_fault(
     return None
 
 
-def worker_fault(former: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> Optional[str]:
+def worker_problem(former: Optional[Mapping[str, Any]], now: Mapping[str, Any]) -> Optional[str]:
     """Return what is wrong when the worker of `former` still serves: nothing was taken over.
 
     `former` is what was observed before the change was made live; None when nothing was.
@@ -83,7 +83,7 @@ def worker_fault(former: Optional[Mapping[str, Any]], now: Mapping[str, Any]) ->
     return "worker %s, started before the change, still serves; wanted a new one" % now[keys[0]]
 
 
-def queue_fault(pool: str, queued: Sequence[int], most: int, samples: int) -> Optional[str]:
+def queue_problem(pool: str, queued: Sequence[int], most: int, samples: int) -> Optional[str]:
     """Return what is wrong when each of the latest `samples` of `queued` exceeds `most`.
 
     One full queue is a moment, several in a row are a pool that cannot keep up.
@@ -96,7 +96,7 @@ def queue_fault(pool: str, queued: Sequence[int], most: int, samples: int) -> Op
     )  # fmt: skip
 
 
-def connections_fault(open_now: int, controls: Sequence[int], most_ratio: float) -> Optional[str]:
+def connections_problem(open_now: int, controls: Sequence[int], most_ratio: float) -> Optional[str]:
     """Return what is wrong when the canary holds more connections than its largest control.
 
     `controls` are the open connections of control hosts at the same moment. More than `most_ratio`

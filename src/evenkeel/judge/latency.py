@@ -14,11 +14,10 @@ from .evidence import plain
 from .rates import RateRatio
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
 
-# The canary's slow part may be this many times the control's before it counts as worse ...
+# Worse is above this multiple of the control's ...
 ALLOWED_RATIO = 1.2
 WORSE = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
-# ... and a pass excludes this: the smallest effect that matters. Between the two nobody is told
-# anything but "inconclusive".
+# ... and a pass excludes this one, the smallest that matters.
 MATTERS_RATIO = 2.0
 NO_WORSE = (1.0, 0.7, 0.4)
 

@@ -6,15 +6,14 @@ import math
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from .band import Band
-from .common import checked_weights, name_order, of_total
+from .inputs import checked_weights, name_order, of_total
 
-# A server that is out of the shares may still be sent what was on its way when it left.
+# Requests on their way to a server that has just left.
 IDLE_SLACK_REQUESTS = 2
 IDLE_SLACK_FRACTION = 0.01
 
 
-# A bet on traffic that stays inside the band is closed after so many requests, and a new one
-# opened, so that a fault that begins later meets little of an even past.
+# After this many requests inside the band a new bet opens, so that an even past hides nothing.
 BET_REQUESTS = 500
 BET_REQUESTS_PER_SERVER = 100
 # All segments, or bets, after the first together.
@@ -24,7 +23,7 @@ LATER_PART = 0.05
 def part_of_alpha(number: int) -> float:
     """Return the part of alpha of segment, or of bet, `number` (1, 2, ...); the sum is 1.
 
-    Nearly all goes to the first: most watches have one segment only, and most faults are there
+    Nearly all goes to the first: most watches have one segment only, and most problems are there
     from the start.
     """
     return 1.0 - LATER_PART if number == 1 else LATER_PART / (number * (number - 1))
@@ -66,19 +65,9 @@ class Segment:
         counts = [self.counts[name] - self.opened[name] for name in self.names]
         return counts, sum(counts)
 
-    def log_e(self, reach: float) -> float:
-        """Return the log e-value of the bet under way, which decides at `reach`."""
-        counts, requests = self.bet()
-        return self.band.log_e(counts, requests, reach) if self.band else 0.0
-
-    def log_bound(self, outside: Sequence[int]) -> float:
-        """Return what `log_e` cannot exceed (see `Band.log_bound`)."""
-        counts, requests = self.bet()
-        return self.band.log_bound(counts, requests, outside) if self.band else 0.0
-
-    def outside_indices(self) -> List[int]:
-        """Return the servers, as indices of `names`, whose share in the bet is outside."""
-        return self.band.outside(*self.bet()) if self.band else []
+    def log_e(self) -> float:
+        """Return the log e-value of the bet under way."""
+        return self.band.log_e(*self.bet()) if self.band else 0.0
 
     def outside(self) -> List[Tuple[str, float, float, float]]:
         """Return (name, share, low, high) of each server whose share in the bet is outside."""
@@ -99,7 +88,7 @@ class Segment:
         """Start counting anew for the e-value."""
         self.opened = dict(self.counts)
 
-    def idle_fault(self, pool: str) -> Optional[str]:
+    def idle_problem(self, pool: str) -> Optional[str]:
         """Return what is wrong when a server without a share was sent requests."""
         if len(self.names) == len(self.counts):
             return None

@@ -1,8 +1,7 @@
-"""Is the traffic of one pool spread as intended? Watched as it comes, or counted at the end.
+"""The shares of one pool under watch, against the intended ones.
 
-`ShareJudge` watches live traffic; `exact_share`, `diverse_share` and `guard_shares` are the forms
-of the rehearsal, where the clients are ours. All of them answer with one of the four verdicts and
-with the numbers that led to it.
+`ShareJudge` watches live traffic. `exact_share` and `diverse_share` (see `fixed`) judge the
+rehearsal, where the clients are ours. Each answers with one of the four verdicts and its numbers.
 """
 
 from __future__ import annotations
@@ -10,21 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from .common import checked_counts, of_total, share_reasons, whole_of
-from .evidence import interval, log_point_e, log_sum, plain
-from .fixed import clients_to_judge, diverse_share, exact_share, guard_shares
-from .proof import prior_for, proved_inside, requests_to_pass
+from .evidence import interval, log_sum, plain
+from .inputs import checked_counts, of_total, share_reasons, whole_of
+from .pass_rule import prior_for, proved_inside, requests_to_pass
 from .segment import LATER_PART, Segment, part_of_alpha
+from .settings import DEFAULT_TOLERANCE
 from .verdict import FAIL, INCONCLUSIVE, NO_DATA, PASS
-
-__all__ = [
-    "ShareJudge",
-    "clients_to_judge",
-    "diverse_share",
-    "exact_share",
-    "guard_shares",
-    "requests_to_pass",
-]
 
 
 class ShareJudge:
@@ -48,13 +38,13 @@ class ShareJudge:
     When the intended shares change, a new segment starts, and with it a new bet; a bet also ends
     after BET_REQUESTS (500, or 100 per server) when the traffic is inside the band. The e-values
     of bets multiply, and each bet has a small part of alpha of its own as well (`part_of_alpha`),
-    so that a long even past cannot hide a fault that begins later.
+    so that a long even past cannot hide a skew that begins later.
     """
 
     def __init__(
         self,
         weights: Mapping[str, float],
-        tolerance: float = 0.3,
+        tolerance: float = DEFAULT_TOLERANCE,
         alpha: float = 0.01,
         minimum_requests: int = 200,
         *,
@@ -84,9 +74,7 @@ class ShareJudge:
         self.bets = 1
         self.segment = Segment(weights, tolerance, exempt)
         self._log_carry = math.log(part_of_alpha(1))
-        self._log_highest = 0.0
-        self._closed_point_e = 0.0
-        self._faults: List[str] = []
+        self._problems: List[str] = []
 
     def update(self, increments: Mapping[str, int]) -> None:
         """Add the requests that each server was sent since the last update.
@@ -98,28 +86,21 @@ class ShareJudge:
         for name, count in increments.items():
             self.totals[name] = self.totals.get(name, 0) + count
             self.requests += count
-        if not self._faults:
+        if not self._problems:
             self._look()
 
     def _look(self) -> None:
         """Decide for good when the evidence suffices."""
-        idle = self.segment.idle_fault(self.pool)
+        idle = self.segment.idle_problem(self.pool)
         if idle:
-            self._faults.append(idle)
-        # With every share inside its band there is nothing to name, whatever the bet is worth.
-        outside = self.segment.outside_indices()
+            self._problems.append(idle)
+        # Inside the band no server can be named.
+        outside = self.segment.outside()
         if outside:
-            # Nearly always a bound tells that the threshold is out of reach, in far less time.
-            reach = self.log_reach()
-            if self.segment.log_bound(outside) < reach:
-                return
-            log_bet = self.segment.log_e(reach)
-            self._log_highest = max(self._log_highest, self._log_total(log_bet))
-            if log_bet >= reach:
-                self._faults += share_reasons(self.segment.outside(), self._whole())
+            if self.segment.log_e() >= self.log_reach():
+                self._problems += share_reasons(outside, self._whole())
         elif self.segment.bet_is_over():
-            # Inside the band nothing has happened that is rare there, so it need not be laid out.
-            self._next_bet(self.segment.log_e(math.inf))
+            self._next_bet(self.segment.log_e())
             self.segment.open_bet()
 
     def _whole(self) -> str:
@@ -141,11 +122,8 @@ class ShareJudge:
         bets after it; a bet that has not begun counts 1. It starts below 1 and is an
         e-process, because each bet starts at a time that depends only on the past.
         """
-        return self._log_total(self.segment.log_e(self.log_reach()))
-
-    def _log_total(self, log_bet: float) -> float:
-        """Return `log_e` when the bet under way is worth `log_bet`."""
-        return log_sum((self._log_carry + log_bet, math.log(LATER_PART / self.bets)))
+        later = math.log(LATER_PART / self.bets)
+        return log_sum((self._log_carry + self.segment.log_e(), later))
 
     def log_reach(self) -> float:
         """Return the log e-value of the bet under way at which the verdict becomes `fail`."""
@@ -153,7 +131,7 @@ class ShareJudge:
 
     def failed(self) -> bool:
         """Return whether the verdict is `fail`, for good; cheaper than `verdict`."""
-        return bool(self._faults)
+        return bool(self._problems)
 
     def new_segment(self, weights: Mapping[str, float], exempt: Sequence[str] = ()) -> None:
         """Close the segment and start one with the intended shares `weights`.
@@ -161,17 +139,14 @@ class ShareJudge:
         Raises ValueError for weights that make no sense.
         """
         fresh = Segment(weights, self.tolerance, exempt)
-        old = self.segment
         self.segments += 1
-        self._next_bet(old.log_e(self.log_reach()))
-        if old.requests:
-            self._closed_point_e += log_point_e(old.judged(), old.shares)
+        self._next_bet(self.segment.log_e())
         self.segment = fresh
 
     def verdict(self) -> str:
         """Return the verdict alone; cheaper than `result`."""
         part = self.segment
-        if self._faults:
+        if self._problems:
             return FAIL
         if not any(self.totals.values()):
             return NO_DATA
@@ -197,14 +172,9 @@ class ShareJudge:
         `requests` counts the whole watch; `share`, `low` and `high` belong to the segment under
         way (low and high: the confidence sequence). `e_value` is against the band and decides: that
         of the bet under way (`bet_requests`) times `carried_e_value`, and LATER_PART / bets.
-        `highest_e_value` is the highest of those that a cheaper bound did not rule out.
-        `point_e_value` is against exactly the intended shares and is for information.
         """
         part = self.segment
         verdict = self.verdict()
-        point = self._closed_point_e
-        if part.requests:
-            point += log_point_e(part.judged(), part.shares)
         return {
             "verdict": verdict,
             "reasons": self._reasons(verdict),
@@ -216,8 +186,6 @@ class ShareJudge:
             "carried_e_value": plain(self._log_carry),
             "minimum_requests": self.minimum_requests,
             "e_value": plain(self.log_e()),
-            "highest_e_value": plain(self._log_highest),
-            "point_e_value": plain(point),
             "alpha": self.alpha,
             "pass_alpha": self.pass_alpha,
             "tolerance": self.tolerance,
@@ -241,7 +209,7 @@ class ShareJudge:
 
     def _reasons(self, verdict: str) -> List[str]:
         if verdict == FAIL:
-            return list(self._faults)
+            return list(self._problems)
         if verdict == PASS:
             return []
         of = of_total(self.pool)
@@ -274,9 +242,7 @@ class ShareJudge:
             "segments": self.segments,
             "bets": self.bets,
             "log_carry": self._log_carry,
-            "log_highest": self._log_highest,
-            "closed_point_e": self._closed_point_e,
-            "faults": list(self._faults),
+            "problems": list(self._problems),
         }
 
     @classmethod
@@ -294,9 +260,7 @@ class ShareJudge:
             judge.segments = int(state["segments"])
             judge.bets = int(state["bets"])
             judge._log_carry = float(state["log_carry"])
-            judge._log_highest = float(state["log_highest"])
-            judge._closed_point_e = float(state["closed_point_e"])
-            judge._faults = [str(fault) for fault in state["faults"]]
+            judge._problems = [str(one) for one in state["problems"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("state of a share judge: %r is missing or damaged" % error) from None
         return judge

@@ -1,4 +1,4 @@
-"""What is counted for the shares of a pool, and what has to be true for the bounds to hold.
+"""The unit that is counted for shares, and the assumption that the bounds rest on.
 
 The unit counted is the unit assigned. Whatever is assigned by itself, each time anew, is an
 independent draw; what follows because of it (the further requests of a client that sticks) is not.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from .policy import CLIENTS, REQUESTS_ONLY
+from .settings import CLIENTS, REQUESTS_ONLY
 
 Servers = Mapping[str, Mapping[str, Any]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
-# From worst to best: silence is worse than doubt, because doubt at least measured something.
+# Worst first: doubt has at least measured something.
 FAIL, NO_DATA, INCONCLUSIVE, PASS = ORDER = ("fail", "no_data", "inconclusive", "pass")
 
 

@@ -1,1 +1,1 @@
-"""The traffic profile: what a team's users send, learnt from an access log; and its reader."""
+"""The traffic profile: what users send, learnt from an access log."""

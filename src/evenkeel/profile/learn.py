@@ -1,8 +1,7 @@
-"""Learn a traffic profile from the lines of an access log, in memory that does not grow with it.
+"""Learn a traffic profile from an access log of any length, in bounded memory.
 
-Clients are counted by keyed hashes that leave this module only as counts. A host or path is named
-in the profile only when several clients asked for it, so that what one user alone has does not
-stand there.
+Clients are counted by keyed hashes; only the counts leave this module. A host or path is named in
+the profile only when several clients requested it, so nothing of a single user is.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from typing import Any
 
 from evenkeel.errors import Refused
 from evenkeel.profile.lines import Format, Line, format_of, read_line
-from evenkeel.profile.model import DEFAULT, Heaviness, Profile, Row, Source
+from evenkeel.profile.traffic_profile import DEFAULT, Heaviness, Profile, Row, Source
 
-# Rows of the profile, by default; the rest is one share.
+# Default number of rows; the rest is one share.
 TOP = 100
-# A group of fewer clients is not named (or of all clients, where the log has fewer).
+# A group of fewer clients is not named.
 LEAST_CLIENTS = 3
 MOST_COUNTED = 100_000
 MOST_GROUPS = 20_000
@@ -30,10 +29,10 @@ Group = tuple[str, str, str, str]
 
 
 class Distinct:
-    """Counts requests per distinct thing by keyed hash, in bounded memory.
+    """Counts requests per distinct client or connection by keyed hash, in bounded memory.
 
-    When there are too many, every second hash is left out from then on and before: a fair sample
-    of things (not of requests), so what is told of shares and numbers stays right.
+    Above `most` hashes, half of them are dropped, those counted before included. The rest is a fair
+    sample of clients (not of requests), so shares and counts stay right.
     """
 
     def __init__(self, key: bytes, most: int = MOST_COUNTED) -> None:
@@ -56,11 +55,11 @@ class Distinct:
 
     @property
     def distinct(self) -> int:
-        """About how many distinct things there were."""
+        """The estimated number of distinct texts."""
         return len(self.counts) << self.bits
 
     def top(self, part: float) -> float:
-        """Give the share of requests of the heaviest `part` of the things."""
+        """Give the share of all requests that the heaviest `part` (0 to 1) made."""
         counts = sorted(self.counts.values(), reverse=True)
         count = max(1, round(part * len(counts)))
         return round(sum(counts[:count]) / max(1, sum(counts)), 4)
@@ -73,7 +72,7 @@ class _Seen:
 
 
 class Learner:
-    """Takes lines, one after the other; `profile` says what they have in common."""
+    """Reads log lines one by one; `profile` sums them up."""
 
     def __init__(self, key: bytes, host_capture: int = 1) -> None:
         self.host_capture = host_capture
@@ -89,7 +88,7 @@ class Learner:
         self.slowest: float | None = None
 
     def take(self, text: str) -> None:
-        """Take one line; one that is not understood is counted."""
+        """Count one line; a line of another format counts as bad."""
         if self.kind is None:
             self.kind = format_of(text)
         line = read_line(text, self.kind, self.host_capture) if self.kind else None
@@ -113,16 +112,14 @@ class Learner:
         seen = self.groups.get(group)
         if seen is None:
             if len(self.groups) >= MOST_GROUPS:
-                self._forget_small_groups()
+                half = MOST_GROUPS // 2
+                ranked = sorted(self.groups.items(), key=lambda one: one[1].requests, reverse=True)
+                self.groups = dict(ranked[:half])
+                self.unnamed += sum(dropped.requests for _, dropped in ranked[half:])
             seen = self.groups[group] = _Seen()
         seen.requests += 1
         if len(seen.clients) < LEAST_CLIENTS:
             seen.clients.add(client)
-
-    def _forget_small_groups(self) -> None:
-        ranked = sorted(self.groups.items(), key=lambda one: one[1].requests, reverse=True)
-        self.groups = dict(ranked[: MOST_GROUPS // 2])
-        self.unnamed += sum(seen.requests for _, seen in ranked[MOST_GROUPS // 2 :])
 
     def _rate(self, second: int) -> None:
         self.first = second if self.first is None else min(self.first, second)
@@ -133,13 +130,13 @@ class Learner:
                 self.peak_rate = max(self.peak_rate, self.rates.pop(old))
 
     def profile(self, top: int = TOP) -> Profile:
-        """Give the profile; raises Refused when half of the lines or more were not understood."""
+        """Give the profile; raises Refused when at least half of the lines are bad."""
         if self.lines <= self.bad or self.kind is None:
             raise Refused(
-                "This is not an access log that can be learnt from",
+                "The access log has an unknown format",
                 wanted="HAProxy's HTTP log format (option httplog) or nginx's combined",
-                got=f"{self.bad} of {self.lines + self.bad} lines that are of neither",
-                next_step="give the access log alone, see docs/traffic.md",
+                got=f"{self.bad} of {self.lines + self.bad} lines in neither format",
+                next_step="give only the access log, see docs/how-to/learn-a-traffic-profile.md",
             )
         span = self.last - (self.first or 0) + 1
         rows, other = self._rows(top)
@@ -175,14 +172,14 @@ class Learner:
     def _rows(self, top: int) -> tuple[list[Row], float]:
         least = min(LEAST_CLIENTS, self.clients.distinct)
         named = [one for one in self.groups.items() if len(one[1].clients) >= least]
-        # Equal numbers in an order of their own, so that the same log gives the same bytes.
+        # Ties sort by name for reproducible bytes.
         named.sort(key=lambda one: (-one[1].requests, one[0]))
         rows = [
             Row(
                 listener=listener,
                 host=host,
                 path=path[:200],
-                method=method,  # type: ignore[arg-type]  # read_line lets no other through
+                method=method,  # type: ignore[arg-type]  # read_line gives known methods only
                 share=round(seen.requests / self.lines, 6),
             )
             for (listener, host, path, method), seen in named[:top]
@@ -192,9 +189,9 @@ class Learner:
 
 
 def learn(lines: Iterable[str], key: bytes, *, host_capture: int = 1, top: int = TOP) -> Profile:
-    """Give the profile of the lines of one log; `key` is the secret of the clients' hashes.
+    """Give the profile of one log's lines; `key` is the secret key of the clients' hashes.
 
-    Raises Refused for a log of which half of the lines or more are of no known format.
+    Raises Refused when at least half of the lines have an unknown format.
     """
     learner = Learner(key, host_capture)
     for line in lines:

@@ -1,7 +1,7 @@
-"""One line of an access log: HAProxy's HTTP log format, or nginx's combined.
+"""Read one line of an access log: HAProxy's HTTP log format, or nginx's combined.
 
-A prefix of syslog's is skipped. What is of no use to a profile (users' names, referrers, agents,
-cookies, query strings) is never taken out of the line.
+A syslog prefix is skipped. What a profile does not need (user names, referrers, agents, cookies,
+query strings) is never read from the line.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ Format = Literal["haproxy", "nginx"]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MOST_SEGMENTS = 6
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-# HAProxy's configuration manual, "HTTP log format": client:port [date] frontend backend/server
-# TR/Tw/Tc/Tr/Ta status bytes cookies state connections/retries queues {captures} "request".
+# Format: HAProxy's configuration manual, "HTTP log format".
 _HAPROXY = re.compile(
     r"(?P<client>[0-9A-Fa-f.:]+):(?P<port>\d{1,5}) \[(?P<date>[^\]]{20,40})\] (?P<listener>\S+)"
     r" \S+ -?\d+/-?\d+/-?\d+/(?P<server_ms>-?\d+)/\+?(?P<whole_ms>-?\d+) (?P<status>-?\d+)"
@@ -28,23 +27,23 @@ _NGINX = re.compile(
     r"(?:^|\s)(?P<client>[0-9A-Fa-f.:]+) - .{0,256}? \[(?P<date>[^\]]{20,40})\]"
     r' "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) (?P<bytes>\d+|-)(?: |$)'
 )
-# A name that people read: labels that are short, an end that is a word.
+# Short labels that end in a word are readable.
 _HOST = re.compile(r"(?:[a-z0-9-]{1,30}\.){1,6}[a-z]{2,18}")
 _ADDRESS_HOST = re.compile(r"[0-9.]+|\[[0-9a-f:]*\]")
-# Only what looks like a word that a programmer chose stays as it is.
+# Only words that a programmer would choose are kept.
 _WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,23}|v\d{1,2}")
-# As people write names: one case, Capitalised or camelCase. A generator's letters jump about.
+# One case, Capitalised or camelCase; random tokens mix cases.
 _NAME = re.compile(r"[a-z]*|[A-Z]{1,8}|[A-Z]{0,2}[a-z]+(?:[A-Z][a-z]{2,})*|v\d{1,2}")
-# Hexadecimal digits of a token may all be letters.
+# A hexadecimal token may hold letters only.
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
-# More digits in one label than a numbered server has: an address (ip-10-0-0-7) or a token.
+# More digits mean an address (ip-10-0-0-7) or a token.
 _MOST_LABEL_DIGITS = 3
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one line says. Times in seconds; None where the format does not have it."""
+    """The values of one line. Times are in seconds; None where the format has no value."""
 
     client: str
     connection: str | None
@@ -61,16 +60,17 @@ class Line:
 
 
 def format_of(text: str) -> Format | None:
-    """Tell which format a line is of; None when it is of neither."""
+    """Give the format of a line; None when it is unknown."""
     if _HAPROXY.search(text):
         return "haproxy"
     return "nginx" if _NGINX.search(text) else None
 
 
 def read_line(text: str, kind: Format, host_capture: int = 1) -> Line | None:
-    """Give what a line of format `kind` says; None for a line that is not one.
+    """Read a line of format `kind`; None for a line in another format.
 
-    `host_capture` is which of HAProxy's captured request headers is the host, from 1; 0 for none.
+    `host_capture` is the position of the host among HAProxy's captured request headers, from 1; 0
+    for none.
     """
     found = (_HAPROXY if kind == "haproxy" else _NGINX).search(text)
     if found is None:
@@ -112,7 +112,7 @@ def _seconds(milliseconds: str) -> float | None:
 
 @lru_cache(maxsize=64)
 def _second(date: str) -> int | None:
-    """Give the second of `06/Feb/2009:12:14:14`; only differences between them are used."""
+    """Give `06/Feb/2009:12:14:14` in seconds; callers use differences only."""
     try:
         day, month, rest = date.split("/")
         year, hour, minute, second = (int(number) for number in rest.split(":"))
@@ -125,7 +125,7 @@ def _second(date: str) -> int | None:
 def _target(text: str) -> tuple[str, str]:
     """Give host ("" when unknown) and grouped path of a request's target.
 
-    HAProxy logs a request that came by HTTP/2 with its whole address.
+    HAProxy logs an HTTP/2 request with its full URL.
     """
     scheme, found, rest = text.partition("://")
     if found and scheme in ("http", "https"):
@@ -136,26 +136,25 @@ def _target(text: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=4096)
 def host_of(text: str) -> str:
-    """Give `text` as a host name in lower case, without a port; "" when it does not look like one.
+    """Give `text` as a lower-case host name without its port; "" when it is not one.
 
-    An address is a host too, but stays out: it may be a person's. So does a name with an address or
-    a token in it.
+    An IP address may identify a person, so it gives "". So does a name that holds an address or a
+    token.
     """
     name = text.lower().partition(":")[0].rstrip(".")
     if "@" in text or _ADDRESS_HOST.fullmatch(name) or not _HOST.fullmatch(name):
         return ""
-    return name if all(map(_is_plain_label, name.split("."))) else ""
-
-
-def _is_plain_label(text: str) -> bool:
-    return sum(map(str.isdigit, text)) <= _MOST_LABEL_DIGITS and not _HEX.search(text)
+    for label in name.split("."):
+        if sum(map(str.isdigit, label)) > _MOST_LABEL_DIGITS or _HEX.search(label):
+            return ""
+    return name
 
 
 @lru_cache(maxsize=65536)
 def group_path(target: str) -> str:
     """Give the path of `target` without its query, with values replaced by placeholders.
 
-    Numbers are {number}, uuids {uuid}, and everything that is not a short plain word is {token}.
+    A number becomes {number}, a UUID {uuid}, and everything but a short plain word {token}.
     """
     path = target.partition("?")[0].partition("#")[0]
     if not path.startswith("/"):
@@ -166,12 +165,12 @@ def group_path(target: str) -> str:
 
 
 def _segment(text: str) -> str:
-    if not text or (_WORD.fullmatch(text) and all(map(_is_plain_part, re.split("[._-]", text)))):
+    parts = re.split("[._-]", text)
+    is_word = _WORD.fullmatch(text) and all(
+        _NAME.fullmatch(part) and not _HEX.fullmatch(part) for part in parts
+    )
+    if not text or is_word:
         return text
     if text.isascii() and text.isdigit():
         return "{number}"
     return "{uuid}" if _UUID.fullmatch(text) else "{token}"
-
-
-def _is_plain_part(text: str) -> bool:
-    return bool(_NAME.fullmatch(text)) and not _HEX.fullmatch(text)

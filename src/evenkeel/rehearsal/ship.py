@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import evenkeel
 from evenkeel import program
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EvenkeelError, Refused
-from evenkeel.profile.model import DEFAULT, read_profile
+from evenkeel.profile.traffic_profile import DEFAULT, read_profile
 from evenkeel.records import canonical_json, read_json, sha256_of, write_atomically
 from evenkeel.rehearsal.bundles import Bundle, Settings
 from evenkeel.rehearsal.plan import placeholder_files, world
@@ -37,6 +37,8 @@ from evenkeel.rehearsal.protocol import paths
 from evenkeel.rehearsal.protocol.world_types import Plan, World
 
 _PARTS = ("host/**/*.py", "judge/*.py", "rehearsal/**/*.py", "__init__.py", "errors.py")
+# The contract's shapes, which controller and container share.
+_SHAPES = ("balancer/__init__.py", "balancer/types.py")
 # The controller's side.
 _CONTROLLER_ONLY = {
     f"rehearsal/{name}.py"
@@ -51,7 +53,7 @@ def rehearsal_program() -> bytes:
     top = Path(evenkeel.__file__).parent
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for pattern in _PARTS:
+        for pattern in (*_PARTS, *_SHAPES):
             for path in sorted(top.glob(pattern)):
                 name = path.relative_to(top).as_posix()
                 if name not in _CONTROLLER_ONLY:
@@ -109,7 +111,7 @@ def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[
     named: dict[str, set[str]] = {"certificates": set(certificates)}
     for folder in ("bundle", "base"):
         files = _files(settings.change / folder / bundle.host)
-        for kind, values in (dialect.needs(files) if files else {}).items():
+        for kind, values in (dialect.references(files) if files else {}).items():
             named.setdefault(kind, set()).update(values)
     return named
 

@@ -1,7 +1,7 @@
 """report.html: one change on one self-contained page.
 
-It needs no network and no script, says nothing secret, and can be written after every verb: what
-has not happened yet is shown as still to come, and a record that is damaged is named as such.
+It needs no network and no script and holds no secret. It can be written after every verb: steps
+that have not happened are shown as to come, and damaged records are named.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NAME = "report.html"
 
 
 def render_report(folder: ChangeFolder) -> str:
-    """Give the page of a change as it stands.
+    """Give the page of a change as HTML.
 
-    Raises Refused when there is no such change, or a record of another shape than ours.
+    Raises Refused when there is no such change, or a record has another shape than ours.
     """
     environment = Environment(
         loader=PackageLoader("evenkeel.report", "templates"),
@@ -43,8 +43,8 @@ def render_report(folder: ChangeFolder) -> str:
 def write_report(folder: ChangeFolder) -> Path:
     """Write the page beside the records, atomically, and give its path.
 
-    A page that cannot be made says why: it keeps nobody from saying what became of the hosts.
-    Raises Refused when there is no such change.
+    A page that cannot be drawn holds the reason instead, so that the verb can go on. Raises Refused
+    when there is no such change.
     """
     path = folder.path / NAME
     try:
@@ -52,9 +52,7 @@ def write_report(folder: ChangeFolder) -> Path:
     except Refused as fault:
         if not folder.path.is_dir():
             raise
-        title = escape(folder.change_id)
-        text = (
-            f'<!doctype html><meta charset="utf-8"><title>{title}</title><pre>{escape(str(fault))}'
-        )
+        head = f'<!doctype html><meta charset="utf-8"><title>{escape(folder.change_id)}</title>'
+        text = f"{head}<pre>{escape(str(fault))}"
     write_atomically(path, text.encode())
     return path

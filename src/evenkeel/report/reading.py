@@ -1,4 +1,4 @@
-"""What the report reads: each file of a change that is there, and what is wrong with it."""
+"""What the report reads: the files of a change, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from evenkeel.canary.hold import open_hold
-from evenkeel.change import ledger, policy, rollout
+from evenkeel.change import findings, ledger, rollout
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.change.rollout import Rollout
 from evenkeel.errors import Refused
@@ -31,7 +31,7 @@ class Stage:
 
 @dataclass
 class Reading:
-    """One change as its folder holds it now. What is missing is None or empty."""
+    """One change as its folder is now. A missing file is None or empty."""
 
     folder: ChangeFolder
     about: Object = field(default_factory=dict)
@@ -50,8 +50,13 @@ class Reading:
     held: Record | None = None
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def bundles(self) -> list[Any]:
+        """The rehearsed bundles of the change."""
+        return list((self.staging.body.get("bundles") if self.staging else None) or [])
+
     def attempt(self, do: Callable[..., Value], *args: Any) -> Value | None:
-        """Give what `do` gives, or None and a fault when the file is missing or damaged."""
+        """Give the result of `do`; for a missing or damaged file None, and a fault."""
         try:
             return do(*args)
         except Refused as error:
@@ -60,15 +65,15 @@ class Reading:
 
 
 def read(folder: ChangeFolder) -> Reading:
-    """Read a change; raises Refused only when there is none. Damage is told in `faults`."""
-    folder.demand()
+    """Read a change; damage is listed in `faults`. Raises Refused when there is no change."""
+    folder.require_exists()
     reading = Reading(folder)
     reading.about = reading.attempt(folder.change) or {}
     reading.manifest = reading.attempt(folder.manifest) or {}
     if (folder.path / "forecast.json").exists():
         reading.forecast = reading.attempt(_object, folder, "forecast.json") or {}
-    if (folder.path / policy.FILE).exists():
-        reading.policy = reading.attempt(_object, folder, policy.FILE) or {}
+    if (folder.path / findings.FILE).exists():
+        reading.policy = reading.attempt(_object, folder, findings.FILE) or {}
     reading.diff = _text(folder, "diff.txt")
     reading.render = _if_there(reading, "render.json", ledger.RENDER)
     reading.staging = _if_there(reading, "staging.json", ledger.STAGING)
@@ -79,36 +84,29 @@ def read(folder: ChangeFolder) -> Reading:
     if folder.plan_json.exists():
         reading.plan = reading.attempt(_plan, folder) or ()
     for stage in reading.plan:
-        _read_stage(reading, stage.number)
+        number = stage.number
+        closed = _if_there(reading, f"canary/{number}.json", ledger.CANARY)
+        if closed:
+            reading.stages[number] = closed
+        for path in sorted(folder.stage_results(number).glob("*.json")):
+            value = reading.attempt(_object, folder, f"canary/{number}/{path.name}")
+            if value is not None:
+                reading.results.setdefault(number, {})[path.stem] = value
     reading.outcome = _if_there(reading, "outcome.json", ledger.OUTCOME)
     if (folder.path / rollout.FILE).exists():
         reading.rollout = reading.attempt(rollout.load, folder)
     reading.held = reading.attempt(open_hold, folder)
-    # The links say more than the records one by one do.
+    # Each record may be intact and its link broken.
     reading.attempt(ledger.verify_chain, folder, ledger.furthest_station(folder))
     reading.faults = list(dict.fromkeys(reading.faults))
     return reading
 
 
-def _read_stage(reading: Reading, number: int) -> None:
-    folder = reading.folder
-    record = _if_there(reading, f"canary/{number}.json", ledger.CANARY)
-    if record:
-        reading.stages[number] = record
-    for path in sorted(folder.stage_results(number).glob("*.json")):
-        value = reading.attempt(_object, folder, f"canary/{number}/{path.name}")
-        if value is not None:
-            reading.results.setdefault(number, {})[path.stem] = value
-
-
 def _if_there(reading: Reading, name: str, kind: str) -> Record | None:
-    if not (reading.folder.path / name).exists():
+    path = reading.folder.path / name
+    if not path.exists():
         return None
-    return reading.attempt(_record, reading.folder, name, kind)
-
-
-def _record(folder: ChangeFolder, name: str, kind: str) -> Record:
-    return read_record(folder.path / name, kind=kind, next_step="")
+    return reading.attempt(lambda: read_record(path, kind=kind, next_step=""))
 
 
 def _plan(folder: ChangeFolder) -> tuple[Stage, ...]:
@@ -134,7 +132,7 @@ def _object(folder: ChangeFolder, name: str) -> Object:
 
 
 def _text(folder: ChangeFolder, name: str) -> str:
-    """Give a difference, as much of it as anybody reads; what is cut off is said to be."""
+    """Give the start of a text file, with a note where the rest is left out."""
     try:
         data = read_file(folder.path / name, LARGEST_TEXT_BYTES + 1)
     except OSError:
@@ -142,4 +140,4 @@ def _text(folder: ChangeFolder, name: str) -> str:
     text = data[:LARGEST_TEXT_BYTES].decode(errors="replace")
     if len(data) <= LARGEST_TEXT_BYTES:
         return text
-    return f"{text}\n# not shown: the rest of {name}, which is too long for here\n…\n"
+    return f"{text}\n# not shown: the rest of {name}, which is too long\n…\n"

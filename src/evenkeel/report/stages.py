@@ -1,15 +1,15 @@
-"""The canary stages as the report shows them: each host, each pool, each server on its band."""
+"""The canary stages for the report: each host, each pool, each server on its band."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from evenkeel.change.difference import redact
 from evenkeel.records import Record
+from evenkeel.report.bars import BandRow, band_rows, shares_over_time
 from evenkeel.report.reading import Reading, Stage
-from evenkeel.report.shares import band_rows, shares_over_time
-from evenkeel.report.words import said, tone
+from evenkeel.report.tones import said, tone
 
 Object = Mapping[str, Any]
 
@@ -17,8 +17,53 @@ MOST_UNFOLDED = 3
 ROLES = (("hosts", "canary"), ("carriers", "carrier"), ("controls", "control"))
 
 
-def stages(reading: Reading) -> list[dict[str, Any]]:
-    """Give one entry for each stage of the plan that has begun."""
+class PoolRow(TypedDict):
+    """One pool that was watched."""
+
+    name: str
+    requests: int
+    unit: str
+    assumption: str
+    tolerance: str
+    rows: list[BandRow]
+    timed: bool
+
+
+class HostRow(TypedDict):
+    """One host of a stage; one that is not `shown` is folded."""
+
+    host: str
+    role: str
+    verdict: str
+    tone: str
+    status: str
+    reverted: bool
+    requests: int
+    errors: int
+    probes: int
+    seconds: str
+    pools: list[PoolRow]
+    shown: bool
+
+
+class StageRow(TypedDict):
+    """One stage; `fleet` has the pools of all its hosts together."""
+
+    number: int
+    names: str
+    verdict: str
+    tone: str
+    bake_seconds: int
+    reasons: list[str]
+    hosts: list[HostRow]
+    controls: str
+    fleet: list[PoolRow]
+    errors: str
+    slow: list[str]
+
+
+def stages(reading: Reading) -> list[StageRow]:
+    """Give an entry for each stage of the plan that has started."""
     return [
         _stage(stage, reading.stages.get(stage.number), reading.results.get(stage.number) or {})
         for stage in reading.plan
@@ -26,18 +71,15 @@ def stages(reading: Reading) -> list[dict[str, Any]]:
     ]
 
 
-def _stage(stage: Stage, record: Record | None, results: Mapping[str, Object]) -> dict[str, Any]:
+def _stage(stage: Stage, record: Record | None, results: Mapping[str, Object]) -> StageRow:
     body: Object = record.body if record else {}
     verdict = str(body.get("verdict") or "under way")
+    few = len(stage.hosts) <= MOST_UNFOLDED
     hosts = [
-        _host(host, role, row, results.get(host) or {})
+        _host(host, role, row, results.get(host) or {}, few=few)
         for key, role in ROLES
         for host, row in (body.get(key) or {}).items()
     ]
-    # A long list of hosts that are well is folded away; what is not well is always in sight.
-    few = len(stage.hosts) <= MOST_UNFOLDED
-    for row in hosts:
-        row["shown"] = row["tone"] != "good" or (few and row["role"] == "canary")
     many = len(stage.hosts) + len(stage.carriers) > 1
     errors = body.get("errors") or {}
     return {
@@ -59,7 +101,7 @@ def _stage(stage: Stage, record: Record | None, results: Mapping[str, Object]) -
     }
 
 
-def _host(host: str, role: str, row: Object, result: Object) -> dict[str, Any]:
+def _host(host: str, role: str, row: Object, result: Object, *, few: bool) -> HostRow:
     answer = result.get("result") or {}
     history = answer.get("history") or []
     seconds = row.get("seconds")
@@ -76,24 +118,26 @@ def _host(host: str, role: str, row: Object, result: Object) -> dict[str, Any]:
         "probes": int((row.get("probe") or {}).get("sent") or 0),
         "seconds": f"{seconds:.0f} s" if isinstance(seconds, int | float) else "",
         "pools": _pools(answer.get("pools") or {}, history) if role != "control" else [],
+        # Only healthy hosts of a long list are folded.
+        "shown": tone(verdict) != "good" or (few and role == "canary"),
     }
 
 
-def _pools(pools: Object, history: list[Any]) -> list[dict[str, Any]]:
-    shown = []
+def _pools(pools: Object, history: list[Any]) -> list[PoolRow]:
+    shown: list[PoolRow] = []
     for name, pool in sorted(pools.items()):
         rows = band_rows(pool, shares_over_time(history, name))
-        facts = pool.get("share") or pool
-        tolerance = facts.get("tolerance")
-        shown.append(
-            {
-                "name": name,
-                "requests": int(pool.get("requests") or 0),
-                "unit": str(pool.get("unit") or "requests"),
-                "assumption": str(pool.get("assumption") or ""),
-                "tolerance": f"±{100 * tolerance:.0f} %" if tolerance else "",
-                "rows": rows,
-                "timed": any(row["chart"] for row in rows),
-            }
-        )
-    return [pool for pool in shown if pool["rows"]]
+        tolerance = (pool.get("share") or pool).get("tolerance")
+        if rows:
+            shown.append(
+                {
+                    "name": name,
+                    "requests": int(pool.get("requests") or 0),
+                    "unit": str(pool.get("unit") or "requests"),
+                    "assumption": str(pool.get("assumption") or ""),
+                    "tolerance": f"±{100 * tolerance:.0f} %" if tolerance else "",
+                    "rows": rows,
+                    "timed": any(row["chart"] for row in rows),
+                }
+            )
+    return shown

@@ -1,1 +1,1 @@
-"""Deploys that nobody watches: changes that are approved and due, stage by stage."""
+"""Scheduled deploys: approved changes that are due, deployed stage by stage."""

@@ -1,9 +1,9 @@
-"""Which changes are due: asked to be deployed by schedule, inside their window, and approved.
+"""Find the changes that are due: scheduled, inside their window, and approved.
 
-A change is scheduled when its change.json says `"scheduled": true` (render was given
-`-e change_scheduled=true`), or when the inventory's list `scheduled_changes` names it. It is due
-from `not_before` until `not_after`, as far as it has them, for as long as it has no outcome.
-Approvals bind change.json, so a schedule cannot be moved after it was approved.
+A change is scheduled when its change.json says `"scheduled": true` (render with
+`-e change_scheduled=true`), or when the inventory's list `scheduled_changes` names it. Without an
+outcome it is due from `not_before` until `not_after`; either may be missing. An approval binds
+change.json, so the schedule of an approved change is fixed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from evenkeel.canary.hold import open_hold
 from evenkeel.change import approval
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.windows import demand_open
+from evenkeel.change.windows import require_open
 from evenkeel.errors import Refused, readable
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the inventory says of deploys: see docs/pipeline.md for each."""
+    """The inventory's settings for deploys; docs/reference/variables.md explains each."""
 
     changes: Path
     allowed_signers: Path
@@ -34,7 +34,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Due:
-    """What to do now: deploy `ready` in this order; `waiting` and `refused` say why not."""
+    """What to do now: deploy `ready` in this order; `waiting` and `refused` give reasons."""
 
     ready: tuple[ChangeFolder, ...]
     waiting: Mapping[str, str]
@@ -42,13 +42,13 @@ class Due:
 
 
 def due(settings: Settings, now: datetime) -> Due:
-    """Sort the scheduled changes that have no outcome; the oldest due one comes first.
+    """Sort the scheduled changes that have no outcome; the oldest due change is first.
 
-    Raises Refused when there is no folder of changes.
+    Raises Refused when the folder of changes is missing.
     """
     if not settings.changes.is_dir():
         raise Refused(
-            "There is no folder of changes",
+            "The folder of changes is missing",
             where=str(settings.changes),
             next_step="set evenkeel_changes_dir in the inventory",
         )
@@ -61,18 +61,18 @@ def due(settings: Settings, now: datetime) -> Due:
         try:
             hold = open_hold(folder)
             if hold:
-                # It went as far as it goes without a person, also when its hosts are back by now.
+                # Only an operator can end a held change.
                 with readable("The record of the hold", folder.plan_json.parent):
                     until = hold.body["until"]
                     is_over = datetime.fromisoformat(until) <= now
-                waiting[folder.change_id] = f"it was held until {until}, and nobody has decided"
+                waiting[folder.change_id] = f"it was held until {until} and is not decided yet"
                 held = held if is_over else folder.change_id
                 continue
         except Refused as error:
             refused[folder.change_id] = error
             continue
         try:
-            demand_open(about, [], now)
+            require_open(about, [], now)
         except Refused as error:
             waiting[folder.change_id] = error.what
             continue
@@ -87,14 +87,14 @@ def due(settings: Settings, now: datetime) -> Due:
             refused[folder.change_id] = error
     ready.sort(key=lambda row: (row[0], row[1], row[2].change_id))
     if held:
-        # Its hosts would refuse every other change.
+        # The held hosts refuse every other change.
         waiting |= {row[2].change_id: f"the hosts are held by {held}" for row in ready}
         ready = []
     return Due(tuple(row[2] for row in ready), waiting, refused)
 
 
 def _scheduled(settings: Settings, refused: dict[str, Refused]) -> list[ChangeFolder]:
-    """Give the scheduled changes that are not decided yet; a damaged one is refused by name."""
+    """Give the scheduled changes without an outcome; add damaged ones to `refused`."""
     found = []
     for path in sorted(settings.changes.iterdir()):
         try:

@@ -1,7 +1,7 @@
-"""One call of ansible-runner: a playbook in, what each host answered out.
+"""Run a playbook with ansible-runner and collect what each host answered.
 
-The exit code and the status are kept for the log only. They say too little: an unreachable host
-does not fail a play for the others, and a rescue clears a failure.
+Exit code and status are kept for the log only. An unreachable host does not fail the play, and a
+rescue clears a failure, so neither decides anything.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import ansible_runner
 from evenkeel.errors import Refused
 from evenkeel.records import write_atomically
 
-# A stage prints its progress with every slice of its watch, so silence means that it hangs.
+# A stage prints often, so silence means a hang.
 IDLE_SECONDS = 300
 LONGEST_SECONDS = 6 * 3600
-# Of what the runner leaves. Its events say the same again, and its command has the environment.
+# Other files repeat these or hold the environment.
 KEPT = ("stdout", "stderr", "rc", "status")
 _NOISE = re.compile(
     r"\[WARNING\]|Failed to parse|<<<|Origin:|Standard error|where:|wanted:|got:|Inventory script"
@@ -34,7 +34,7 @@ _NOISE = re.compile(
 
 @dataclass(frozen=True)
 class Call:
-    """One playbook over one inventory. `ident` names the folder that its artifacts are kept in."""
+    """One playbook run. `ident` names the folder of its artifacts."""
 
     playbook: str
     extra: Mapping[str, str | int]
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass
 class Ran:
-    """How a call ended: `status` is ansible-runner's word, `answers` the last one of each host."""
+    """How a run ended: ansible-runner's `status`, and the last answer of each host."""
 
     status: str
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -67,12 +67,10 @@ def playbooks(root: Path, inventory: str, fleet: str, show: Callable[[str], None
             return True
 
         kept = call.artifacts / "artifacts" / call.ident
-        # Made before the call: attempts are counted by these.
+        # Made before the run, because these folders count attempts.
         with _said(show, kept):
             kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The runner takes settings, variables and a command line from its private folder, and facts
-        # about hosts, templates among them, from its artifacts. No approval binds what lies in a
-        # change's folder, so both are new for each call.
+        # The runner reads settings there, which no approval binds.
         with tempfile.TemporaryDirectory(prefix="evenkeel-runner-") as private:
             try:
                 runner = ansible_runner.run(
@@ -88,44 +86,41 @@ def playbooks(root: Path, inventory: str, fleet: str, show: Callable[[str], None
                     settings={"idle_timeout": IDLE_SECONDS, "job_timeout": LONGEST_SECONDS},
                 )
             finally:
+                artifacts = Path(private) / "artifacts" / call.ident
+                # Writing atomically replaces a link instead of following it.
                 with _said(show, kept):
-                    _keep(Path(private) / "artifacts" / call.ident, kept)
+                    for name in KEPT:
+                        if (artifacts / name).is_file():
+                            write_atomically(kept / name, (artifacts / name).read_bytes())
         ran.status = str(runner.status)
         return ran
 
     return run
 
 
-def _keep(artifacts: Path, kept: Path) -> None:
-    """Copy what a call said and how it ended; a link that lies there is replaced, not followed."""
-    for name in KEPT:
-        if (artifacts / name).is_file():
-            write_atomically(kept / name, (artifacts / name).read_bytes())
-
-
 @contextmanager
 def _said(show: Callable[[str], None], kept: Path) -> Iterator[None]:
-    """Say when the output of a call cannot be kept: a rollback goes on without it."""
+    """Report output that cannot be kept, and go on: a rollback does not need it."""
     try:
         yield
     except OSError as error:
-        show(f"the output of this call cannot be kept in {kept}: {error.strerror}")
+        show(f"the output of this run cannot be kept in {kept}: {error.strerror}")
 
 
 def _environment(root: Path) -> dict[str, str]:
-    # The programs beside this interpreter are the ones that the lock names.
+    # The programs beside this interpreter have the locked versions.
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     return {
         "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
-        # Where nobody says it, the runner has no host's key checked, whatever ansible.cfg says.
+        # Unset, the runner checks no host keys, despite ansible.cfg.
         "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
         "PATH": path,
     }
 
 
 def note(ran: Ran, event: Mapping[str, Any]) -> None:
-    """Keep of an event what a host's program answered, and what our plugins said went wrong."""
+    """Keep a host program's answer, or our plugins' error, from an event."""
     data = event.get("event_data") or {}
     result = data.get("res") or {}
     host = str(data.get("host") or "")
@@ -145,8 +140,8 @@ def read_settings(
 ) -> dict[str, Any]:
     """Give inventory variables by name as the first host of the fleet sees them.
 
-    Templates are resolved; `defaults` names the variables and their values where the inventory has
-    none. No host is contacted. Raises Refused when there is no such group or a template fails.
+    Templates are resolved. `defaults` names the variables, with a value for each that the inventory
+    lacks. No host is contacted. Raises Refused when the group is missing or a template fails.
     """
     names = ", ".join(
         f"'{name}': {name} | default({json.dumps(value)})" for name, value in defaults.items()
@@ -178,12 +173,12 @@ def read_settings(
     if found:
         return found[0]
     lines = [line.strip() for text in said for line in text.splitlines()]
-    # Of a page of Ansible's words about parsing, these are the ones that say why.
+    # The remaining lines of Ansible's output give the cause.
     lines = [line for line in lines if line and not _NOISE.match(line)]
     raise Refused(
         "The inventory cannot be read",
         where=inventory,
         wanted=f"a group {fleet} with at least one host",
-        got="; ".join(lines[:3])[:300] or "no answer of Ansible",
+        got="; ".join(lines[:3])[:300] or "no answer from Ansible",
         next_step=f"look at it with: ansible-inventory -i {inventory} --graph",
     )

@@ -1,46 +1,35 @@
-"""Deploy: stages and the outcome, each decided from records and per-host results.
+"""Deploy: stages and the outcome, decided from records and from the result file of each host.
 
-Nothing here trusts what Ansible thinks of a host: a host that went silent simply has no result, and
-a stage without a result for every one of its hosts has not passed.
+Ansible's own view of a host does not count. A silent host leaves no result, and a stage passes only
+with a result of every one of its hosts.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from typing import Any
 
 from evenkeel import __version__
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
 from evenkeel.canary import stage as stages
-from evenkeel.canary.accounts import PREPARE, accounts, host_results
-from evenkeel.canary.accounts import write_outcome as write_account
+from evenkeel.canary.host_results import PREPARE, final_results, host_results
+from evenkeel.canary.host_results import write_outcome as write_account
 from evenkeel.change import ledger
-from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import Refused
+from evenkeel.errors import EvenkeelError, Refused
 from evenkeel.judge.verdict import FAIL, PASS
 from evenkeel.records import Record, utc_now, write_record
-from evenkeel.report import write_report
 from evenkeel.verbs import hold
+from evenkeel.verbs.context import Context
+from evenkeel.verbs.results import Result, StageRow
 
 
-def open_stage(folder: ChangeFolder, number: int) -> dict[str, Any]:
-    """Let a stage begin: every host is prepared, and the stage before passed with all of its own.
+def open_stage(context: Context) -> Result:
+    """Let a stage begin once every host is prepared and every host of the stage before passed.
 
-    Raises Refused otherwise. Ansible goes on with the hosts that are left when one is not prepared.
+    Raises Refused otherwise: Ansible would go on without the hosts that are not prepared.
     """
-    stages.demand_previous(folder, number)
-    _demand_prepared(folder)
-    # What a killed attempt saw at this stage or later ones is no evidence for this attempt.
-    for later in range(number, len(plans.load(folder).stages) + 1):
-        shutil.rmtree(folder.stage_results(later), ignore_errors=True)
-        holds.forget(folder, later)
-        folder.stage_json(later).unlink(missing_ok=True)
-    return {"changed": False}
-
-
-def _demand_prepared(folder: ChangeFolder) -> None:
+    folder, number = context.folder, int(context.args["stage"])
+    stages.require_previous(folder, number)
     plan = plans.load(folder)
     answers = host_results(folder, plan, verbs=(PREPARE,))
     silent = [host for host in plan.hosts if answers[host].get(PREPARE, {}).get("status") != "ok"]
@@ -49,21 +38,37 @@ def _demand_prepared(folder: ChangeFolder) -> None:
             "Not every host took the release, so none is activated",
             where=", ".join(silent)[:500],
             wanted="the release prepared and checked on every host of the plan",
-            next_step="see what these hosts said above, mend it, then deploy again",
+            next_step="read the errors of these hosts above, mend them, then deploy again",
         )
+    # A killed attempt's results are no evidence.
+    for later in range(number, len(plan.stages) + 1):
+        shutil.rmtree(folder.stage_results(later), ignore_errors=True)
+        holds.forget(folder, later)
+        folder.stage_json(later).unlink(missing_ok=True)
+    return {"changed": False}
 
 
-def close_stage(
-    folder: ChangeFolder, number: int, to_hold: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Write the stage's record; raises the error that ends the deploy unless it passed.
+def close_stage(context: Context) -> Result | EvenkeelError:
+    """Judge the stage and write its record; give the error that ends the deploy unless it passed.
 
-    `to_hold` are the hosts under lease when a stage without a clear verdict is to wait for a person
-    instead of going back; None when it goes back.
+    A stage without a clear verdict is held when the rollout says so (`hold_seconds` is not 0).
     """
     started = utc_now()
+    stage: StageRow = context.args["stage"]
+    folder, number = context.folder, int(stage["number"])
     plan = plans.load(folder)
-    body = _without_silence(plan, stages.judge(folder, plan, number))
+    body = stages.judge(folder, plan, number)
+    carrying = {**body["hosts"], **body["carriers"]}
+    missing = {"status": "missing", "verdict": None, "reasons": ["it gave no result"]}
+    controls = {
+        host: body["controls"].get(host, missing) for host in plan.hosts if host not in carrying
+    }
+    silent = [host for host, row in controls.items() if row["status"] != "ok"]
+    if silent:
+        # They cannot get the change: go no further.
+        reasons = body["reasons"] if body["verdict"] == FAIL else []
+        reasons = [*reasons, *(f"{host}: it fell silent before its own stage" for host in silent)]
+        body |= {"verdict": FAIL, "reasons": reasons, "controls": controls}
     body |= holds.who_let_go_on(folder, number - 1)
     chain = ledger.verify_chain(folder, ledger.CANARY, stage=number - 1)
     write_record(
@@ -79,52 +84,32 @@ def close_stage(
             body=body,
         ),
     )
-    write_report(folder)
-    if to_hold is not None and holds.may_be_held(body["verdict"]):
-        return hold.begin(folder, to_hold)
+    if stage["hold_seconds"] and holds.may_be_held(body["verdict"]):
+        return hold.begin(folder, stage["leased"])
     if body["verdict"] != PASS:
-        raise stages.refusal(folder, body)
+        return stages.refusal(folder, body)
     return {"changed": True, "held": False, "verdict": PASS, "reasons": body["reasons"]}
 
 
-def _without_silence(plan: plans.Plan, body: dict[str, Any]) -> dict[str, Any]:
-    """Fail a stage in which a host fell silent that waits for its own.
-
-    It could not get the change any more, so going on would only put more hosts at risk.
-    """
-    carry = {**body["hosts"], **body["carriers"]}
-    waiting = [host for host in plan.hosts if host not in carry]
-    missing = {"status": "missing", "verdict": None, "reasons": ["it gave no result"]}
-    controls = {host: body["controls"].get(host, missing) for host in waiting}
-    silent = [host for host, row in controls.items() if row["status"] != "ok"]
-    if not silent:
-        return body
-    reasons = [f"{host}: it fell silent before its own stage" for host in silent]
-    reasons = [*(body["reasons"] if body["verdict"] == FAIL else []), *reasons]
-    return body | {"verdict": FAIL, "reasons": reasons, "controls": controls}
-
-
-def demand_hosts(folder: ChangeFolder, alive: Sequence[str]) -> dict[str, Any]:
-    """Refuse to begin confirming while a host of the plan is silent."""
-    silent = [host for host in plans.load(folder).hosts if host not in alive]
+def require_hosts(context: Context) -> Result:
+    """Raise Refused when a host of the plan is silent, before any host confirms."""
+    silent = [host for host in plans.load(context.folder).hosts if host not in context.alive]
     if silent:
         raise Refused(
             "Not every host answers, so none is confirmed",
             where=", ".join(silent),
             wanted="an answer from every host that carries the change",
-            next_step="the change goes back everywhere; mend the hosts, then deploy it anew",
+            next_step="every host goes back; mend these hosts, then deploy the change again",
         )
     return {"changed": False}
 
 
-def write_outcome(folder: ChangeFolder) -> dict[str, Any]:
+def write_outcome(context: Context) -> Result:
     """Account for every host of the plan, write outcome.json and give the recap."""
-    started = utc_now()
-    body = write_account(folder, accounts(folder, plans.load(folder)), started)
-    write_report(folder)
-    recap = stages.recap(folder, body)
+    folder, started = context.folder, utc_now()
+    body = write_account(folder, final_results(folder, plans.load(folder)), started)
     return {
         "changed": True,
         "outcome": body["outcome"],
-        "evenkeel": {"exit_code": body["exit_code"], "recap": recap},
+        "evenkeel": {"exit_code": body["exit_code"], "recap": stages.recap(folder, body)},
     }

@@ -1,52 +1,51 @@
-"""--diff: what becomes of a host's files, as Ansible shows it, without secrets."""
+"""--diff: how a host's files would change or changed, in Ansible's form and without secrets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.verbs.results import Difference
 
 
-def of_activation(folder: ChangeFolder, host: str) -> dict[str, Any]:
+def of_activation(folder: ChangeFolder, host: str) -> list[Difference]:
     """Give the difference between a host's base and its bundle."""
-    change = folder.change_id
     bundle = folder.bundle / host
     names = {path.name for path in bundle.iterdir()}
-    return _parts(host, names, folder.path / "base" / host, bundle, ("live", change))
+    headers = ("live", folder.change_id)
+    return _parts(host, names, folder.path / "base" / host, bundle, headers)
 
 
-def of_rollback(folder: ChangeFolder, host: str, to: str) -> dict[str, Any]:
-    """Give the difference between a host's bundle and the base that it goes back to, release `to`.
+def of_rollback(folder: ChangeFolder, host: str, to: str) -> list[Difference]:
+    """Give the difference between a host's bundle and the base `to`, a release's digest.
 
-    {} where the change's folder is not here or began elsewhere: a rollback works without it.
+    [] without the change's folder, or when it began elsewhere: a rollback needs neither.
     """
     if not folder.manifest_json.exists():
-        return {}
+        return []
     entry = folder.manifest()["hosts"].get(host)
     if not entry or entry["base"] != to:
-        return {}
+        return []
     base, change = folder.path / "base" / host, folder.change_id
     names = {path.name for path in base.iterdir()} | set(entry["files"])
     return _parts(host, names, folder.bundle / host, base, (change, f"before {change}"))
 
 
 def _parts(
-    host: str, names: Iterable[str], before: Path, after: Path, words: tuple[str, str]
-) -> dict[str, Any]:
+    host: str, names: Iterable[str], before: Path, after: Path, headers: tuple[str, str]
+) -> list[Difference]:
     from evenkeel.change.difference import redact
 
     def text(path: Path) -> str:
         return redact(path.read_text(errors="replace")) if path.exists() else ""
 
-    parts = [
+    return [
         {
             "before": text(before / name),
             "after": text(after / name),
-            "before_header": f"{host}: {words[0]} {name}",
-            "after_header": f"{host}: {words[1]} {name}",
+            "before_header": f"{host}: {headers[0]} {name}",
+            "after_header": f"{host}: {headers[1]} {name}",
         }
         for name in sorted(names)
     ]
-    return {"diff": parts}

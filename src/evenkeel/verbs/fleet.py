@@ -1,78 +1,65 @@
-"""Verbs over the whole fleet that need no change folder: rollback, status, the program's build."""
+"""Verbs over the fleet that need no change folder: rollback, status, the program's build."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from evenkeel import __version__
-from evenkeel.canary.outcome import FAILED, REVERTED, UNTOUCHED, table
-from evenkeel.canary.rollback import change_to_undo
+from evenkeel.canary.change_outcome import FAILED, REVERTED, UNTOUCHED
+from evenkeel.canary.undo_target import change_to_undo
 from evenkeel.change import ledger
 from evenkeel.errors import (
     EXIT_OK,
     EXIT_REFUSED,
     EXIT_ROLLBACK_FAILED,
     EvenkeelError,
-    Fault,
-    Faults,
+    Problem,
+    Problems,
+    Refused,
     printable,
 )
 from evenkeel.records import Record, check_change_id, read_record, utc_now, write_record
 from evenkeel.remote import PROGRAM
+from evenkeel.terminal import table
+from evenkeel.verbs.context import Context
+from evenkeel.verbs.results import DrainRecord, HostAnswer, Result
 
-# Of a change's name, in a message.
+# Characters of a change's name in a message.
 _LONGEST_ID = 80
 
 
-def choose_rollback(answers: Mapping[str, Mapping[str, Any]], undo: str, to: str) -> dict[str, Any]:
-    """Give the change to undo: the one that was named, none for a named target, else the last."""
+def choose_rollback(context: Context) -> Result:
+    """Give the change to undo: the one that is named, none for a named target, else the last."""
+    undo, to = str(context.args.get("undo") or ""), context.args.get("to")
     if undo or to:
-        return {"undo": undo}
-    return {"undo": change_to_undo(answers)}
+        return {"changed": False, "undo": undo}
+    return {"changed": False, "undo": change_to_undo(context.answers("evenkeel_live"))}
 
 
-def rollback_outcome(
-    hosts: list[str],
-    answers: Mapping[str, Mapping[str, Any]],
-    *,
-    undo: str,
-    to: str,
-    changes_dir: Path,
-) -> dict[str, Any]:
+def rollback_outcome(context: Context) -> Result:
     """Account for every host of a rollback, write its outcome and give the recap.
 
-    `answers` maps a host to what `rollback` answered there; a host without an answer failed. The
-    record names the outcome of the change that was undone as the one before it, when that is here:
-    a rollback works without any change folder.
+    A host without an answer to `rollback` failed. The record names the outcome of the change that
+    was undone as the previous one, when it is here: a rollback needs no change folder.
     """
     started = utc_now()
-    outcomes = {host: _state(answers.get(host) or {}) for host in hosts}
+    hosts, answers = context.names, context.answers("evenkeel_went")
+    undo, to = str(context.args.get("undo") or ""), str(context.args.get("to") or "")
+    outcomes = {host: _outcome(answers[host]) for host in hosts}
     failed = sorted(host for host, outcome in outcomes.items() if outcome == FAILED)
     moved = [host for host, outcome in outcomes.items() if outcome == REVERTED]
+    exit_code = EXIT_OK
     if failed:
         exit_code = EXIT_ROLLBACK_FAILED if moved or len(failed) < len(hosts) else EXIT_REFUSED
-    else:
-        exit_code = EXIT_OK
-    body = {"undo": undo, "to": to, "hosts": outcomes, "exit_code": exit_code}
-    _write_record(changes_dir, started, undo, body)
-    recap = table(
-        ("host", "outcome", "from", "to"),
-        [(host, outcomes[host], *_ends(answers.get(host) or {})) for host in hosts],
-    )
-    if failed:
-        names = ",".join(failed)
-        # Named: a host that went back and could not say so must not go one further.
-        same = f"-e to={to}" if to else f"-e undo={undo}"
-        recap += f"\nnot gone back: {names}; next: scripts/rollback {same} --limit {names}"
-    return {"changed": bool(moved), "evenkeel": {"exit_code": exit_code, "recap": recap}}
-
-
-def _write_record(changes_dir: Path, started: str, undo: str, body: Mapping[str, Any]) -> None:
-    undone = _outcome_of(changes_dir, undo)
+    changes = Path(context.args["changes_dir"]).expanduser()
+    undone = None
+    with suppress(EvenkeelError):
+        path = changes / check_change_id(undo) / "outcome.json"
+        undone = read_record(path, kind=ledger.OUTCOME, next_step="")
     stamp = started.replace(":", "").replace("-", "").replace(".", "").lower()
     record = Record(
         record="rollback",
@@ -82,33 +69,38 @@ def _write_record(changes_dir: Path, started: str, undo: str, body: Mapping[str,
         started=started,
         ended=utc_now(),
         versions={"evenkeel": __version__},
-        body=body,
+        body={"undo": undo, "to": to, "hosts": outcomes, "exit_code": exit_code},
     )
-    write_record(changes_dir / record.change_id / "outcome.json", record)
+    write_record(changes / record.change_id / "outcome.json", record)
+    rows = []
+    for host in hosts:
+        ends = (str(answers[host].get(end) or "")[:12] for end in ("from", "to"))
+        rows.append((host, outcomes[host], *ends))
+    recap = table(("host", "outcome", "from", "to"), rows)
+    if failed:
+        names = ",".join(failed)
+        # By name: a silent host may be back already.
+        same = f"-e to={to}" if to else f"-e undo={undo}"
+        recap += f"\nnot gone back: {names}; next: scripts/rollback {same} --limit {names}"
+    return {"changed": bool(moved), "evenkeel": {"exit_code": exit_code, "recap": recap}}
 
 
-def _outcome_of(changes_dir: Path, change: str) -> Record | None:
-    """Give the outcome of the change that goes; a rollback never depends on its being there."""
-    with suppress(EvenkeelError):
-        path = changes_dir / check_change_id(change) / "outcome.json"
-        return read_record(path, kind=ledger.OUTCOME, next_step="")
-    return None
+def _outcome(answer: HostAnswer) -> str:
+    """Give the outcome of one host; it is reverted whatever release it left."""
+    said = answer.get("outcome")
+    return UNTOUCHED if said == UNTOUCHED else REVERTED if said else FAILED
 
 
-def _state(answer: Mapping[str, Any]) -> str:
-    """Give what became of a host: one that went back is reverted, whatever it went back from."""
-    outcome = answer.get("outcome")
-    return UNTOUCHED if outcome == UNTOUCHED else REVERTED if outcome else FAILED
+def status(context: Context) -> Result:
+    """Give the table of the fleet as the recap."""
+    drawn = status_table(context.names, context.answers("evenkeel_live"))
+    return {"changed": False, "evenkeel": {"recap": drawn}}
 
 
-def _ends(answer: Mapping[str, Any]) -> tuple[str, str]:
-    return str(answer.get("from") or "")[:12], str(answer.get("to") or "")[:12]
+def status_table(hosts: Sequence[str], answers: Mapping[str, HostAnswer]) -> str:
+    """Draw one line for each host: its live release, its state, its drift, and what is loaded.
 
-
-def status_table(hosts: list[str], answers: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw one line for each host: what is live, unconfirmed, drifted, and whether it is loaded.
-
-    Below it stand the servers that are drained anywhere, with who did it and why.
+    Below it are the drained servers of all hosts, each with its owner and reason.
     """
     rows = []
     for host in hosts:
@@ -116,25 +108,24 @@ def status_table(hosts: list[str], answers: Mapping[str, Mapping[str, Any]]) -> 
         if not answer:
             rows.append((host, "no answer", "", "", "", ""))
             continue
-        live = answer.get("live") or {}
-        pending = answer.get("pending")
+        live, pending = answer.get("live") or {}, answer.get("pending")
+        if pending:
+            state = f"unconfirmed, {pending.get('remaining_seconds', 0):.0f} s left"
+        else:
+            state = "confirmed" if live.get("confirmed") else "made by hand"
         rows.append(
             (
                 host,
                 str(live.get("release") or "-")[:12],
                 str(live.get("change") or "-"),
-                f"unconfirmed, {pending.get('remaining_seconds', 0):.0f} s left"
-                if pending
-                else "confirmed"
-                if live.get("confirmed")
-                else "made by hand",
+                state,
                 "drifted" if answer.get("drift") else "as rendered",
                 "loaded" if (answer.get("running") or {}).get("agrees") else "NOT LOADED",
             )
         )
     drawn = table(("host", "release", "change", "state", "files", "process"), rows)
     drains = [
-        (host, *_drain(one))
+        (host, *_drain_cells(one))
         for host in hosts
         for one in (answers.get(host) or {}).get("drains", ())
     ]
@@ -144,8 +135,8 @@ def status_table(hosts: list[str], answers: Mapping[str, Mapping[str, Any]]) -> 
     return drawn
 
 
-def _drain(one: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the cells of one drain; what was done by hand has no owner, and says so."""
+def _drain_cells(one: DrainRecord) -> tuple[str, ...]:
+    """Give the cells of one drain; one made by hand on the host has no owner."""
     by_hand = not one.get("owner")
     return (
         printable(f"{one.get('pool')}/{one.get('server')}"),
@@ -153,7 +144,7 @@ def _drain(one: Mapping[str, Any]) -> tuple[str, ...]:
         _minute(one.get("since")) or "-",
         _minute(one.get("until")) or "no end",
         "in force" if one.get("in_force") else "NOT IN FORCE",
-        "by hand, nobody said why" if by_hand else printable(str(one.get("reason"))),
+        "by hand, no reason given" if by_hand else printable(str(one.get("reason"))),
     )
 
 
@@ -162,28 +153,49 @@ def _minute(moment: object) -> str:
     return f"{moment[:16]}Z" if isinstance(moment, str) else ""
 
 
-def build_program(output: Path, roles: Iterable[Path]) -> dict[str, Any]:
-    """Build the on-host program at `output`, and the drivers of `roles` in `drivers/` beside it.
+def build_program(context: Context) -> Result:
+    """Build the on-host program at `output`, and the hosts' drivers in `drivers/` beside it.
 
-    Changed when one differs from what was there. Raises Refused, naming the role, when a role has
-    no driver.
+    Changed when a file differs. Raises Refused for a host without `balancer_kind`, for a role
+    without a driver, and for a program that watches over a change and would be replaced.
     """
-    # Imported here: a rollback must not wait for what only the install needs.
-    from evenkeel.program import build, build_driver
+    # A rollback must not wait for these imports.
+    from evenkeel.program import build, build_driver, build_of
 
+    hosts = {name: context.hostvars[name] for name in context.names}
+    kinds = {name: str(variables.get("balancer_kind") or "") for name, variables in hosts.items()}
+    unnamed = [name for name, kind in kinds.items() if not kind]
+    if unnamed:
+        raise Refused(
+            "The inventory does not name the balancer of every host",
+            where=f"balancer_kind of {', '.join(unnamed)}",
+            wanted="the kind of a role balancer_<kind>, such as haproxy",
+            got="no value",
+            next_step="set it in the inventory",
+        )
+    roles = {
+        kind: Path(context.args["roles"]) / f"balancer_{kind}"
+        for kind in sorted(set(kinds.values()))
+    }
+    builds = {kind: build_of(role) for kind, role in roles.items()}
+    said = {}
+    for name, variables in hosts.items():
+        there: Any = variables.get("evenkeel_there") or {}
+        said[name] = str(there.get("stdout") or "")
+    require_idle(said, {name: builds[kind] for name, kind in kinds.items()})
+    output = Path(context.args["output"])
     before = _contents(output)
     build(output)
-    for role in roles:
+    for role in roles.values():
         build_driver(role, output.parent / "drivers")
     return {"changed": _contents(output) != before, "path": str(output)}
 
 
-def demand_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
-    """Refuse to replace the program of a host that watches over a change.
+def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
+    """Raise Problems when a host would lose the program that watches over a change.
 
-    `said` is what the program on each host printed for `status` ("" without one), `builds` what it
-    would become (see `program.build_of`). A program that does not answer may be replaced: nothing
-    else would mend it. Raises Faults.
+    `said` is what each host's program printed for `status` ("" without one), `builds` its new build
+    (see `program.build_of`). A program that does not answer may be replaced: that mends it.
     """
     faults = []
     for host, text in said.items():
@@ -194,10 +206,10 @@ def demand_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
         except (ValueError, AttributeError, RecursionError):
             continue
         if pending and build != builds[host]:
-            faults.append(Fault(host, "no change under way", f"change {change} holds it"))
+            faults.append(Problem(host, "no change under way", f"change {change} holds it"))
     if faults:
-        raise Faults(
-            "Hosts would lose the program that watches over a change",
+        raise Problems(
+            "The install would replace a program that watches over a change",
             faults,
             where=PROGRAM,
             next_step="confirm the change or take it back (scripts/rollback), then install again",

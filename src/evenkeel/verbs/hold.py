@@ -1,65 +1,72 @@
-"""Hold a stage for a person to decide, and say what there is to decide; confirm by stages."""
+"""Hold a stage for a person to decide, and confirm the hosts of a stage that passed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from evenkeel.canary import hold as holds
 from evenkeel.canary import plan as plans
-from evenkeel.canary.accounts import CONFIRM, RENEW, host_results
-from evenkeel.canary.outcome import UNTOUCHED, table
+from evenkeel.canary.change_outcome import UNTOUCHED
+from evenkeel.canary.host_results import CONFIRM, RENEW, host_results
 from evenkeel.change import ledger
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.errors import EXIT_INCONCLUSIVE, RolledBack
-from evenkeel.report import write_report
+from evenkeel.terminal import table
+from evenkeel.verbs.context import Context
+from evenkeel.verbs.results import Result, StageRow
 
-Object = Mapping[str, Any]
 
-
-def begin(folder: ChangeFolder, leased: Sequence[str]) -> dict[str, Any]:
-    """Say that a stage is to be held, once what its hosts said of earlier renewals is forgotten."""
+def begin(folder: ChangeFolder, leased: Sequence[str]) -> Result:
+    """Forget what the hosts answered to earlier renewals, and say that the stage is to be held."""
     for host in leased:
         (folder.path / "hosts" / host / f"{RENEW}.json").unlink(missing_ok=True)
     return {"changed": True, "held": True}
 
 
-def hold(folder: ChangeFolder, stage: Object) -> dict[str, Any]:
-    """Write that the stage is held once every host has the longer lease; give the recap.
+def hold(context: Context) -> Result:
+    """Record the hold once every host has the longer lease, and give the recap.
 
-    Raises Inconclusive when one has not.
+    Raises Inconclusive when a host does not have it.
     """
+    folder = context.folder
+    stage: StageRow = context.args["stage"]
     plan, number = plans.load(folder), int(stage["number"])
     answers = host_results(folder, plan, verbs=(RENEW,))
     renewed = {host: answer.get(RENEW) or {} for host, answer in answers.items()}
     body = holds.hold(folder, number, renewed, stage["leased"], datetime.now(UTC))
-    write_report(folder)
-    text = recap(folder, plan, body)
+    text = recap(folder, plan, number, body["remaining_seconds"], body["until"])
     return {"changed": True, "evenkeel": {"exit_code": EXIT_INCONCLUSIVE, "recap": text}}
 
 
-def recap(folder: ChangeFolder, plan: plans.Plan, body: Object) -> str:
-    """Draw who carries a held change and until when, why, and what a person can do."""
-    number, change = int(body["stage"]), folder.change_id
-    stage = plan.stage(number)
+def recap(
+    folder: ChangeFolder,
+    plan: plans.Plan,
+    number: int,
+    remaining: Mapping[str, float],
+    until: str,
+) -> str:
+    """Draw which hosts carry the change held after stage `number`, why, and the next commands.
+
+    `remaining` has the seconds left of each lease; `until` is the UTC time at which the first ends.
+    """
+    stage, change = plan.stage(number), folder.change_id
     carrying = (*stage.carriers, *stage.hosts)
-    left = body["remaining_seconds"]
     rows = [
-        (host, holds.HELD, f"goes back in {left[host]:.0f} s unless somebody decides")
-        if host in left
+        (host, holds.HELD, f"goes back in {remaining[host]:.0f} s unless you decide")
+        if host in remaining
         else (host, "confirmed" if host in carrying else UNTOUCHED, "")
         for host in plan.hosts
     ]
     after = holds.CONFIRM if number == len(plan.stages) else number + 1
-    reasons = ledger.verify_chain(folder, ledger.CANARY, stage=number).canary[-1].body["reasons"]
+    judged = ledger.verify_chain(folder, ledger.CANARY, stage=number).canary[-1].body
     return "\n".join(
         [
             table(("host", "state", ""), rows),
             "",
-            f"change {change}: held after stage {number}, which says {body['verdict']}, "
-            f"until {body['until']} (exit code {EXIT_INCONCLUSIVE})",
-            *(f"  {reason}" for reason in reasons[:20]),
+            f"change {change}: held after stage {number}, verdict {judged['verdict']}, "
+            f"until {until} (exit code {EXIT_INCONCLUSIVE})",
+            *(f"  {reason}" for reason in judged["reasons"][:20]),
             f"next: go on: ansible-playbook playbooks/deploy.yml -e change={change} "
             f"-e canary_start_at={after}",
             f"      or take it back: scripts/rollback -e undo={change}",
@@ -68,16 +75,21 @@ def recap(folder: ChangeFolder, plan: plans.Plan, body: Object) -> str:
     )
 
 
-def demand_confirmed(folder: ChangeFolder, hosts: Sequence[str]) -> dict[str, Any]:
-    """Refuse to go on while one of `hosts` has not confirmed; raises RolledBack then."""
+def require_confirmed(context: Context) -> Result:
+    """Raise RolledBack while one of `hosts` has not confirmed the change."""
+    folder = context.folder
     answers = host_results(folder, plans.load(folder), verbs=(CONFIRM,))
-    without = [host for host in hosts if answers[host].get(CONFIRM, {}).get("status") != "ok"]
+    without = [
+        host
+        for host in context.args["hosts"]
+        if answers[host].get(CONFIRM, {}).get("status") != "ok"
+    ]
     if without:
         raise RolledBack(
             "Not every host of the stage confirmed the change",
             where=", ".join(without)[:500],
             wanted="a confirmation of every host whose stage passed",
-            got="none, or a refusal",
-            next_step="every host goes back; see what these hosts said above",
+            got="no answer, or a refusal",
+            next_step="every host goes back; read the errors of these hosts above",
         )
     return {"changed": False}

@@ -1,178 +1,199 @@
-"""One verb of the on-host program on one host, as a task: options from the change, result back.
+"""One verb of the on-host program on one host: options from the change, result for the task.
 
-In check mode nothing is changed: a verb that would change the host asks it for its status instead
-and says what would happen.
+In check mode a verb that would change the host reads its status instead and predicts the change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol, cast
 
-from evenkeel.canary.first import demand_first
+from evenkeel.canary.first import wait_for_first_host
 from evenkeel.canary.watch import CANARY, Watch, write_result
-from evenkeel.change.archive import release_archive
 from evenkeel.change.folder import ChangeFolder
+from evenkeel.change.release_archive import release_archive
 from evenkeel.errors import EXIT_ROLLED_BACK, Refused, UsageError, indented, printable
 from evenkeel.records import canonical_json, write_atomically
-from evenkeel.remote import READING_VERBS, Answer
-from evenkeel.verbs import diff_mode
+from evenkeel.remote import READING_VERBS, Answer, OptionValue
+from evenkeel.verbs import context, diff_mode
+from evenkeel.verbs.check_mode import back_to, would_change
 from evenkeel.verbs.drain import drain_options
-from evenkeel.verbs.foretold import back_to, would_change
-
-ARGUMENTS = (
-    "verb",
-    "change",
-    "changes_dir",
-    "files",
-    "stage",
-    "lease_seconds",
-    "undo",
-    "to",
-    "name",
-    "pinned",
-    "keep",
-    "max_age_days",
-    "pool",
-    "server",
-    "reason",
-    "owner",
-    "minutes",
-    "digest",
-    "tolerant",
+from evenkeel.verbs.results import (
+    Difference,
+    Ending,
+    HostAnswer,
+    HostArguments,
+    HostResult,
+    TaskVars,
 )
 
+ARGUMENTS = tuple(HostArguments.__annotations__)
 
-class Task(Protocol):
-    """What a verb needs of the task that it runs in."""
+# Ansible walks all registered values: large ones delay rollbacks.
+_NOT_REGISTERED = ("servers", "snapshots")
 
-    @property
-    def check_mode(self) -> bool: ...  # noqa: D102 - see Doorway
-    @property
-    def diff_mode(self) -> bool: ...  # noqa: D102 - see Doorway
-    def change_folder(self, args: Mapping[str, Any]) -> Path: ...  # noqa: D102 - see Doorway
-    def show(self, line: str) -> None: ...  # noqa: D102 - see Doorway
-    def on_host(  # noqa: D102 - see Doorway
+
+class Task(context.Task, Protocol):
+    """What a verb needs of the task that runs it (see EvenkeelAction)."""
+
+    def on_host(  # noqa: D102 - see EvenkeelAction
         self,
-        task_vars: Mapping[str, Any],
+        task_vars: TaskVars,
         verb: str,
-        options: Mapping[str, object],
+        options: Mapping[str, OptionValue],
         stdin: bytes = b"",
     ) -> Answer: ...
 
 
-# What no playbook reads of a host's status, and grows with its servers and its past: Ansible walks
-# through all of what was registered whenever some of it is read, which can take it longer than the
-# hosts need to go back.
-_NOT_REGISTERED = ("servers", "snapshots")
+@dataclass(frozen=True)
+class HostContext:
+    """A task of evenkeel_host, which runs on every host of its play."""
 
-Options = Callable[[Task, Mapping[str, Any], str], tuple[dict[str, object], bytes]]
-"""Gives a verb's options and its standard input, from the task, its arguments and the host."""
+    task: Task
+    args: HostArguments
+    task_vars: TaskVars
+
+    @property
+    def verb(self) -> str:
+        """The verb of the on-host program."""
+        return str(self.args["verb"])
+
+    @property
+    def host(self) -> str:
+        """The host's name in the inventory."""
+        return str(self.task_vars["inventory_hostname"])
+
+    @property
+    def folder(self) -> ChangeFolder:
+        """The folder of the change that `change` names."""
+        return ChangeFolder(self.task.change_folder(self.args))
+
+    def send(
+        self, verb: str, options: Mapping[str, OptionValue], stdin: bytes = b""
+    ) -> tuple[Answer, HostAnswer]:
+        """Run `verb` on the host; give its answer, and the JSON object in it."""
+        answer = self.task.on_host(self.task_vars, verb, options, stdin)
+        return answer, cast("HostAnswer", answer.result)
+
+    def result(self, changed: bool, host: HostAnswer, diff: list[Difference]) -> HostResult:
+        """Give the task's result; with a difference when there is one to show."""
+        result: HostResult = {"changed": changed, "host": host}
+        if diff:
+            result["diff"] = diff
+        return result
 
 
-def act(task: Task, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+Options = Callable[[HostContext], tuple[dict[str, OptionValue], bytes]]
+"""Gives the options and the standard input of a verb."""
+
+
+def act(task: Task, args: HostArguments, task_vars: TaskVars) -> HostResult:
     """Run the verb that `args` names on the task's host and give the task's result.
 
     Raises EvenkeelError with the host's own words when the host refuses or fails.
     """
-    verb = str(args["verb"])
-    host = str(task_vars["inventory_hostname"])
-    options, stdin = _OPTIONS[verb](task, args, host)
-    diff = {}
+    here = HostContext(task, args, task_vars)
+    verb, host = here.verb, here.host
+    options, stdin = _OPTIONS[verb](here)
+    diff: list[Difference] = []
     if task.diff_mode and verb == "activate":
-        diff = diff_mode.of_activation(ChangeFolder(task.change_folder(args)), host)
+        diff = diff_mode.of_activation(here.folder, host)
     if task.check_mode and verb not in READING_VERBS:
-        return _predict(task, args, task_vars, verb, options) | diff
+        return _predict(here, options, diff)
     try:
         if verb == "activate":
-            demand_first(ChangeFolder(task.change_folder(args)), int(args["stage"]), host)
-        answer = task.on_host(task_vars, verb, options, stdin)
+            wait_for_first_host(here.folder, int(args["stage"]), host)
+        answer, said = here.send(verb, options, stdin)
     except Exception as silence:
         if verb == "activate":
-            said = {"error": {"what": str(silence).splitlines()[0]}}
-            write_result(_watch(task, args, host), verb, "failed", said)
+            error_of = {"error": {"what": str(silence).splitlines()[0]}}
+            write_result(_watch_of(here), verb, "failed", error_of)
         raise
     error = answer.error(host)
-    for note in answer.result.get("notes") or []:
+    for note in said.get("notes") or []:
         task.show(printable(indented(f"{host}: {note}", len(host) + 2)))
     if "change" in args and "changes_dir" in args and verb not in READING_VERBS:
-        _keep(task, args, verb, host, answer)
-    diff |= _way_back(task, args, host, str(answer.result.get("to")))
-    result = {"changed": bool(answer.result.get("changed")), "host": _registered(answer)} | diff
+        _store(here, answer)
+    diff = diff or _rollback_diff(here, str(said.get("to")))
+    kept = {name: part for name, part in said.items() if name not in _NOT_REGISTERED}
+    registered = cast("HostAnswer", kept)
+    if "generations" in registered:
+        registered["generations"] = registered["generations"][-1:]
+    result = here.result(bool(said.get("changed")), registered, diff)
     if error and not args.get("tolerant"):
         raise error
     if args.get("files"):
-        # Whole configurations, with the secrets in them: for who registers them, not for a log.
+        # Configurations hold secrets, which a log must not have.
         result["_ansible_no_log"] = True
-    return result | ({"evenkeel": error.as_dict(), "msg": str(error)} if error else {})
+    if error:
+        result["evenkeel"] = cast("Ending", error.as_dict())
+        result["msg"] = str(error)
+    return result
 
 
-def _registered(answer: Answer) -> dict[str, Any]:
-    """Give what a playbook registers of an answer; of the confirmed releases, the last."""
-    kept = {name: part for name, part in answer.result.items() if name not in _NOT_REGISTERED}
-    if "generations" in kept:
-        kept["generations"] = kept["generations"][-1:]
-    return kept
+def _release(here: HostContext) -> tuple[ChangeFolder, str, str | None]:
+    """Give the change's folder and the digests of the host's release and base.
 
-
-def _release(
-    task: Task, args: Mapping[str, Any], host: str
-) -> tuple[ChangeFolder, str, str | None]:
-    folder = ChangeFolder(task.change_folder(args))
+    Raises Refused when the change is not the one that deploy let pass, or has no such host.
+    """
+    folder, change = here.folder, here.args["change"]
     manifest, digest = folder.sealed()
-    if args.get("digest") and digest != args["digest"]:
+    if here.args.get("digest") and digest != here.args["digest"]:
         raise Refused(
-            f"The change {args['change']} is no longer the one that was let pass",
+            f"The change {change} was modified after the deploy began",
             where=str(folder.manifest_json),
-            wanted=f"digest {args['digest']}",
+            wanted=f"digest {here.args['digest']}",
             got=f"digest {digest}",
-            next_step="find out who wrote into the change's folder; nothing more is touched",
+            next_step="find out who wrote into the change's folder; no further host is touched",
         )
     hosts = manifest["hosts"]
-    if host not in hosts:
+    if here.host not in hosts:
         raise Refused(
-            f"Change {args['change']} holds nothing for this host",
-            where=host,
+            f"Change {change} holds nothing for this host",
+            where=here.host,
             wanted=f"one of {', '.join(sorted(hosts))}"[:300],
             next_step="render the change for this host too, or leave it out with --limit",
         )
-    return folder, str(hosts[host]["release"]), hosts[host]["base"]
+    return folder, str(hosts[here.host]["release"]), hosts[here.host]["base"]
 
 
-def _prepare(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
-    folder, release, _ = _release(task, args, host)
-    options: dict[str, object] = {"change": args["change"], "release": release}
-    return options, release_archive(folder.path, host)
+def _prepare(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
+    folder, release, _ = _release(here)
+    options: dict[str, OptionValue] = {"change": here.args["change"], "release": release}
+    return options, release_archive(folder.path, here.host)
 
 
-def _activate(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
-    _, release, base = _release(task, args, host)
+def _activate(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
+    _, release, base = _release(here)
     return {
-        "change": args["change"],
+        "change": here.args["change"],
         "release": release,
-        "lease_seconds": int(args["lease_seconds"]),
+        "lease_seconds": int(here.args["lease_seconds"]),
         "base": base,
     }, b""
 
 
-def _of_change(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
-    del task, host
-    return {"change": args["change"], "lease_seconds": args.get("lease_seconds")}, b""
+def _of_change(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
+    return {
+        "change": here.args["change"],
+        "lease_seconds": here.args.get("lease_seconds"),
+    }, b""
 
 
-def _plain(*names: str) -> Options:
-    def options(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
-        del task, host
+def _given(*names: str) -> Options:
+    """Pass the arguments `names` on as they are, without the empty ones."""
+
+    def options(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
+        args = cast("Mapping[str, OptionValue]", here.args)
         return {name: args[name] for name in names if args.get(name) not in (None, "")}, b""
 
     return options
 
 
-def _snapshot(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
-    del task, host
-    pinned = str(args.get("pinned", "")).lower()
+def _snapshot(here: HostContext) -> tuple[dict[str, OptionValue], bytes]:
+    pinned = str(here.args.get("pinned", "")).lower()
     flags = {"": {}, "true": {"pinned": True}, "false": {"unpin": True}}
     if pinned not in flags:
         raise UsageError(
@@ -182,12 +203,7 @@ def _snapshot(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str,
             got=pinned[:40],
             next_step="correct -e pinned=…",
         )
-    return {"name": args["name"], **flags[pinned]}, b""
-
-
-def _drain(task: Task, args: Mapping[str, Any], host: str) -> tuple[dict[str, object], bytes]:
-    del task, host
-    return drain_options(args), b""
+    return {"name": here.args["name"], **flags[pinned]}, b""
 
 
 _OPTIONS: dict[str, Options] = {
@@ -195,63 +211,58 @@ _OPTIONS: dict[str, Options] = {
     "activate": _activate,
     "renew": _of_change,
     "confirm": _of_change,
-    "status": _plain("files"),
-    "rollback": _plain("undo", "to"),
+    "status": _given("files"),
+    "rollback": _given("undo", "to"),
     "snapshot": _snapshot,
-    "drain": _drain,
-    "undrain": _plain("pool", "server"),
-    "prune": _plain("keep", "max_age_days"),
+    "drain": lambda here: (drain_options(here.args), b""),
+    "undrain": _given("pool", "server"),
+    "prune": _given("keep", "max_age_days"),
 }
 
 
 def _predict(
-    task: Task,
-    args: Mapping[str, Any],
-    task_vars: Mapping[str, Any],
-    verb: str,
-    options: Mapping[str, object],
-) -> dict[str, Any]:
-    """Say whether the verb would change the host, from what the host says of itself."""
-    answer = task.on_host(task_vars, "status", {})
-    host = str(task_vars["inventory_hostname"])
-    error = answer.error(host)
+    here: HostContext, options: Mapping[str, OptionValue], diff: list[Difference]
+) -> HostResult:
+    """Tell from the host's status whether the verb would change it."""
+    answer, status = here.send("status", {})
+    error = answer.error(here.host)
     if error:
         raise error
     try:
-        changed = would_change(verb, options, answer.result)
+        changed = would_change(here.verb, options, status)
     except Refused as refused:
-        refused.where = f"{host}: {refused.where}" if refused.where else host
-        if not args.get("tolerant"):
+        refused.where = f"{here.host}: {refused.where}" if refused.where else here.host
+        if not here.args.get("tolerant"):
             raise
         changed = False
-    to = back_to(answer.result) if changed else ""
-    diff = _way_back(task, args, host, to)
-    return {"changed": changed, "host": {"live": answer.result.get("live") or {}}} | diff
+    diff = diff or _rollback_diff(here, back_to(status) if changed else "")
+    return here.result(changed, {"live": status.get("live") or {}}, diff)
 
 
-def _way_back(task: Task, args: Mapping[str, Any], host: str, to: str) -> dict[str, Any]:
-    """Give what `--diff` shows of a rollback to release `to`; {} for what is none."""
-    if not (task.diff_mode and args["verb"] == "rollback" and args.get("undo")):
-        return {}
-    # Whatever the folder holds: what is only shown keeps no host from going back.
+def _rollback_diff(here: HostContext, to: str) -> list[Difference]:
+    """Give what `--diff` shows of a rollback to release `to`; [] for every other verb."""
+    args = here.args
+    if not (here.task.diff_mode and here.verb == "rollback" and args.get("undo")):
+        return []
+    # A damaged folder must not stop a rollback.
     with suppress(Exception):
-        change = {"change": args["undo"], "changes_dir": args["changes_dir"]}
-        return diff_mode.of_rollback(ChangeFolder(task.change_folder(change)), host, to)
-    return {}
+        undone: HostArguments = {**args, "change": args["undo"]}
+        return diff_mode.of_rollback(ChangeFolder(here.task.change_folder(undone)), here.host, to)
+    return []
 
 
-def _keep(task: Task, args: Mapping[str, Any], verb: str, host: str, answer: Answer) -> None:
-    """Keep what the host said beside the change, so that the outcome can account for every host."""
-    folder = task.change_folder(args)
+def _store(here: HostContext, answer: Answer) -> None:
+    """Store the host's answer beside the change, for the outcome to account for the host."""
+    verb, host = here.verb, here.host
     status = "ok" if answer.exit_code == 0 else "failed"
     value = {"host": host, "verb": verb, "status": status, "result": dict(answer.result)}
-    write_atomically(folder / "hosts" / host / f"{verb}.json", canonical_json(value))
+    write_atomically(here.folder.path / "hosts" / host / f"{verb}.json", canonical_json(value))
     if verb == "activate" and answer.exit_code:
         result = dict(answer.result) | {"reverted": answer.exit_code == EXIT_ROLLED_BACK}
-        write_result(_watch(task, args, host), verb, "failed", result)
+        write_result(_watch_of(here), verb, "failed", result)
 
 
-def _watch(task: Task, args: Mapping[str, Any], host: str) -> Watch:
-    """Give the watch that a canary which was not activated would have had."""
-    folder, change = task.change_folder(args), str(args["change"])
-    return Watch(folder, change, int(args["stage"]), host, CANARY, (host,), 0, 0, {})
+def _watch_of(here: HostContext) -> Watch:
+    """Give the watch that this canary would have had, to write its result without one."""
+    change, stage = str(here.args["change"]), int(here.args["stage"])
+    return Watch(here.folder.path, change, stage, here.host, CANARY, (here.host,), 0, 0, {})

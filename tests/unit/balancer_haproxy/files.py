@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
 DIALECT = load_dialect(ROLE)
-READING = sys.modules["evenkeel_dialect_balancer_haproxy.reading"]
-RULES = sys.modules["evenkeel_dialect_balancer_haproxy.rule"].RULES
+READING = sys.modules["evenkeel_dialect_balancer_haproxy.config.parser"]
+RULES = sys.modules["evenkeel_dialect_balancer_haproxy.policy.rule"].BOOK.rules
 
 SOUND = """\
 global

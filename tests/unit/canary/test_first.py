@@ -3,7 +3,7 @@
 import pytest
 from unit.change.build import Sample, result
 
-from evenkeel.canary.first import LONGEST_WAIT_SECONDS, demand_first
+from evenkeel.canary.first import LONGEST_WAIT_SECONDS, wait_for_first_host
 from evenkeel.errors import Refused
 
 
@@ -35,7 +35,7 @@ class Time:
 
 def wait(change, host, number=1, time=None):
     time = time or Time()
-    demand_first(change.folder, number, host, time.sleep, time.clock)
+    wait_for_first_host(change.folder, number, host, time.sleep, time.clock)
 
 
 def test_the_first_host_waits_for_nobody(change):

@@ -6,10 +6,10 @@ import pytest
 from unit.change.build import Sample
 
 from evenkeel.canary import hold as holds
-from evenkeel.canary.accounts import accounts
+from evenkeel.canary.host_results import final_results
 from evenkeel.canary.plan import load
-from evenkeel.canary.stage import demand_passed, demand_previous
-from evenkeel.errors import Faults, Inconclusive, Refused
+from evenkeel.canary.stage import require_passed, require_previous
+from evenkeel.errors import Inconclusive, Problems, Refused
 from evenkeel.records import read_record
 
 NOW = datetime(2024, 6, 20, 13, 0, tzinfo=UTC)
@@ -68,9 +68,9 @@ def test_only_a_stage_without_a_clear_verdict_may_be_held(verdict, may):
 
 def test_nothing_goes_on_from_a_held_stage_before_a_person_says_so(held):
     with pytest.raises(Refused, match="Nothing goes on"):
-        demand_previous(held.folder, 2)
+        require_previous(held.folder, 2)
     assert resume(held) == 1
-    assert demand_previous(held.folder, 2)
+    assert require_previous(held.folder, 2)
 
 
 def test_who_let_it_go_on_is_on_record(held):
@@ -123,7 +123,7 @@ GONE = {
 def test_a_person_who_comes_too_late_is_refused_and_told_what_became_of_the_host(
     held, state, words
 ):
-    with pytest.raises(Faults, match=r"The hold of .* is over") as refused:
+    with pytest.raises(Problems, match=r"The hold of .* is over") as refused:
         resume(held, carrying(held, **state))
     assert words in str(refused.value)
     assert "2024-06-20T13:15:00Z" in refused.value.where
@@ -131,7 +131,7 @@ def test_a_person_who_comes_too_late_is_refused_and_told_what_became_of_the_host
 
 
 def test_a_host_that_does_not_answer_keeps_the_deploy_from_going_on(held):
-    with pytest.raises(Faults, match="no answer"):
+    with pytest.raises(Problems, match="no answer"):
         resume(held, {})
 
 
@@ -160,9 +160,9 @@ def test_after_the_last_stage_what_is_left_is_the_confirm(held):
     holds.hold(held.folder, 2, dict.fromkeys(hosts, RENEWED), hosts, NOW)
     answers = {name: each[name] for name in hosts for each in [carrying(held, name)]}
     with pytest.raises(Refused):
-        demand_passed(held.folder, 2)
+        require_passed(held.folder, 2)
     assert resume(held, answers, "confirm") == 2
-    assert demand_passed(held.folder, 2)
+    assert require_passed(held.folder, 2)
 
 
 def test_a_hold_of_an_earlier_attempt_at_the_stage_holds_nothing(held):
@@ -177,7 +177,7 @@ def test_an_altered_record_lets_nothing_go_on(held, which):
     path = which(held.folder, 1)
     path.write_text(path.read_text().replace('"stage":1', '"stage": 1'))
     with pytest.raises(Refused, match="altered"):
-        demand_previous(held.folder, 2)
+        require_previous(held.folder, 2)
 
 
 def test_what_was_let_go_on_is_forgotten_when_the_stage_is_held_anew(held):
@@ -189,6 +189,6 @@ def test_what_was_let_go_on_is_forgotten_when_the_stage_is_held_anew(held):
 
 def test_a_silent_host_of_the_stage_after_a_hold_is_not_taken_for_untouched(held):
     plan = load(held.folder)
-    assert accounts(held.folder, plan)["lb2"]
+    assert final_results(held.folder, plan)["lb2"]
     resume(held)
-    assert not accounts(held.folder, plan)["lb2"]
+    assert not final_results(held.folder, plan)["lb2"]

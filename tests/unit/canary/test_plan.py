@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from unit.change.build import Sample
 
 from evenkeel.canary.plan import keep, load, plan
-from evenkeel.errors import Faults, Refused
+from evenkeel.errors import Problems, Refused
 
 FLEET = [f"lb{number}" for number in range(1, 11)]
 
@@ -59,7 +59,7 @@ def test_what_is_left_out_is_that_of_the_stage_before():
         assert (stage.bake_seconds, stage.minimum_requests) == (7, 9)
 
 
-def test_all_faults_are_told_at_once():
+def test_all_problems_are_told_at_once():
     stages = [
         {"hosts": 0, "bake_seconds": "long"},
         {"hosts": "0%"},
@@ -69,9 +69,9 @@ def test_all_faults_are_told_at_once():
         "all",
         {"hosts": True},
     ]
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         plan(["lb1", "lb1"], stages)
-    assert [fault.path for fault in caught.value.faults] == [
+    assert [problem.path for problem in caught.value.problems] == [
         "hosts",
         "canary_stages[0].bake_seconds",
         "canary_stages[0].hosts",
@@ -85,7 +85,7 @@ def test_all_faults_are_told_at_once():
 
 
 def test_no_host_is_a_refusal_that_points_at_the_limit():
-    with pytest.raises(Faults, match="--limit"):
+    with pytest.raises(Problems, match="--limit"):
         plan([], None)
 
 

@@ -39,7 +39,7 @@ def test_without_control_hosts_a_server_counts_that_is_well_on_another_host_with
 
 
 @pytest.mark.parametrize("state", ["active", "draining", "inactive"])
-def test_a_server_in_another_state_than_down_is_nobodys_fault(state):
+def test_a_server_in_another_state_than_down_is_nobodys_problem(state):
     assert down_by_change({"lb1": seen(web1="active", web2=state)}, {"lb2": WELL}) == []
 
 

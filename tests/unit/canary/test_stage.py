@@ -4,7 +4,7 @@ import pytest
 from unit.change.build import Sample, observed, result
 
 from evenkeel.canary.plan import load
-from evenkeel.canary.stage import demand_previous, judge, judge_results, refusal
+from evenkeel.canary.stage import judge, judge_results, refusal, require_previous
 from evenkeel.errors import Inconclusive, Refused, RolledBack
 
 
@@ -195,27 +195,27 @@ PASSED = {"verdict": "pass", "hosts": {"lb1": {}}, "reasons": []}
 
 
 def test_the_first_stage_needs_a_rehearsal(change):
-    assert demand_previous(change.folder, 1)
+    assert require_previous(change.folder, 1)
     (change.path / "staging.json").unlink()
     with pytest.raises(Refused, match=r"staging\.json is missing"):
-        demand_previous(change.folder, 1)
+        require_previous(change.folder, 1)
 
 
 def test_a_stage_begins_on_the_passed_record_of_the_one_before(change):
     change.closed(1, PASSED)
-    assert demand_previous(change.folder, 2).canary[0].body["stage"] == 1
+    assert require_previous(change.folder, 2).canary[0].body["stage"] == 1
 
 
 def test_a_stage_does_not_begin_without_the_record_of_the_one_before(change):
     with pytest.raises(Refused, match=r"1\.json is missing"):
-        demand_previous(change.folder, 2)
+        require_previous(change.folder, 2)
 
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive", "no_data", None])
 def test_a_stage_does_not_begin_after_one_that_did_not_pass(change, verdict):
     change.closed(1, PASSED | {"verdict": verdict})
     with pytest.raises(Refused, match="Nothing goes on from the record of stage 1") as caught:
-        demand_previous(change.folder, 2)
+        require_previous(change.folder, 2)
     assert "rollback.yml -e undo=" in caught.value.next_step
 
 
@@ -223,7 +223,7 @@ def test_a_stage_does_not_begin_after_one_that_did_not_pass(change, verdict):
 def test_a_stage_does_not_begin_when_a_host_of_the_one_before_is_unaccounted_for(change, hosts):
     change.closed(1, PASSED | {"hosts": hosts})
     with pytest.raises(Refused, match="wanted: hosts lb1"):
-        demand_previous(change.folder, 2)
+        require_previous(change.folder, 2)
 
 
 def test_a_stage_does_not_begin_on_an_altered_record(change):
@@ -231,7 +231,7 @@ def test_a_stage_does_not_begin_on_an_altered_record(change):
     path = change.folder.stage_json(1)
     path.write_text(json.dumps(json.loads(path.read_text().replace('"fail"', '"pass"'))))
     with pytest.raises(Refused, match="altered"):
-        demand_previous(change.folder, 2)
+        require_previous(change.folder, 2)
 
 
 def test_the_error_of_a_failed_stage_says_rolled_back_and_why(change):

@@ -14,7 +14,7 @@ from unit.intent.intents import intent, listener, pool, server
 from unit.intent.strategies import intents
 
 from evenkeel.change.bundle import manifest, orders_of, release_archive, render_fleet
-from evenkeel.errors import Faults, Refused
+from evenkeel.errors import Problems, Refused
 from evenkeel.host.state.archive import release_digest, unpack
 from evenkeel.records import canonical_json, sha256_of
 
@@ -179,13 +179,15 @@ def test_any_text_anywhere_is_refused_or_stays_a_word(case, text):
         "# comment",
         ".if true",
         "option 'open",
+        r"option \x4",
+        'http-request deny if { path_reg "^/a$" }',  # in double quotes $ begins a variable
         "Option x",
     ],
 )
 def test_refuses_an_extra_line_that_opens_a_section_or_says_what_the_intent_says(line):
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         config(intent(pools=[pool(extra=[line])]))
-    assert caught.value.faults[0].path == "intent.pools[0].extra[0]"
+    assert caught.value.problems[0].path == "intent.pools[0].extra[0]"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,7 @@ def test_refuses_an_extra_line_that_opens_a_section_or_says_what_the_intent_says
         "option external-check",
         "option 'external-check'",
         "no option external-check",
+        r"option external\x2dcheck",
         "insecure-fork-wanted",
         "insecure-setuid-wanted",
         "program evil",
@@ -240,12 +243,12 @@ def test_refuses_an_extra_line_that_is_dangerous_wherever_it_stands(line, place)
         "pool": ("intent.pools[0].extra[0]", intent(pools=[pool(extra=[line])])),
     }
     path, data = where[place]
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         config(data)
-    (fault,) = caught.value.faults
-    assert fault.path == path
-    assert fault.wanted
-    assert fault.got
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert problem.wanted
+    assert problem.got
 
 
 @pytest.mark.parametrize(
@@ -260,7 +263,7 @@ def test_refuses_an_extra_line_that_is_dangerous_wherever_it_stands(line, place)
         "http-request deny if { path_beg file }",
         "http-request set-header X-Kind file",
         "http-request set-path %[path,regsub(^/a$,/b)]",
-        'http-request deny if { path_reg "^/a$" }',
+        "http-request deny if { path_reg '^/a$' }",
         "usergroup",
         "no",
     ],
@@ -272,9 +275,11 @@ def test_leaves_other_extra_lines_as_they_are(line):
 def test_refuses_what_the_balancer_cannot_do_and_says_where():
     data = intent(pools=[pool(servers=1)])
     data["pools"][0]["servers"][0]["weight"] = 300
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         config(data)
-    assert [fault.path for fault in caught.value.faults] == ["intent.pools[0].servers[0].weight"]
+    assert [problem.path for problem in caught.value.problems] == [
+        "intent.pools[0].servers[0].weight"
+    ]
 
 
 @pytest.mark.parametrize("surplus", ["    server evil 10.9.9.9:80", "backend evil", "    bind :81"])
@@ -322,7 +327,7 @@ def test_refuses_a_template_that_is_not_there_and_a_role_without_dialect(tmp_pat
 
 
 def test_names_the_host_whose_intent_is_wrong():
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         render_fleet({"lb1": intent(), "lb2": intent(colour="blue")}, role_dir=ROLE)
     assert caught.value.where == "lb2"
 
@@ -388,27 +393,27 @@ def test_more_servers_than_round_robin_can_take_still_take_turns():
     text = config(intent(pools=[{"name": "shop", "servers": many}]))
     assert "    balance static-rr\n" in text
     many[7]["weight"] = 7
-    with pytest.raises(Faults, match="equal weights"):
+    with pytest.raises(Problems, match="equal weights"):
         config(intent(pools=[{"name": "shop", "servers": many}]))
 
 
-def test_faults_of_several_intents_are_reported_at_once_each_with_its_hosts():
+def test_problems_of_several_intents_are_reported_at_once_each_with_its_hosts():
     good, wrong = intent(), intent(pools=[pool(servers=2, algorithm={"kind": "fastest"})])
     other = intent(limits={"max_connections": 0})
     fleet = {"lb1": wrong, "lb2": good, "lb3": copy.deepcopy(wrong), "lb4": other}
-    with pytest.raises(Faults, match="has 2 faults") as caught:
+    with pytest.raises(Problems, match="has 2 problems") as caught:
         render_fleet(fleet, role_dir=ROLE)
     assert caught.value.where == "lb1, lb3, lb4"
-    assert {fault.path for fault in caught.value.faults} == {
+    assert {problem.path for problem in caught.value.problems} == {
         "lb1, lb3: intent.pools[0].algorithm.kind",
         "lb4: intent.limits.max_connections",
     }
 
 
-def test_the_same_faults_on_several_hosts_are_reported_once():
+def test_the_same_problems_on_several_hosts_are_reported_once():
     wrong = intent(limits={"max_connections": 0})
     fleet = {host: copy.deepcopy(wrong) for host in ("lb1", "lb2")}
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         render_fleet(fleet, role_dir=ROLE)
-    assert [fault.path for fault in caught.value.faults] == ["intent.limits.max_connections"]
+    assert [problem.path for problem in caught.value.problems] == ["intent.limits.max_connections"]
     assert caught.value.where == "lb1, lb2"

@@ -5,7 +5,7 @@ from unit.change.build import BASE, CONFIG, INTENT, Sample
 
 from evenkeel import records
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.errors import EXIT_REFUSED, Faults, Refused
+from evenkeel.errors import EXIT_REFUSED, Problems, Refused
 from evenkeel.host.state.archive import release_digest
 from evenkeel.records import canonical_json, sha256_of
 
@@ -30,12 +30,12 @@ def test_the_digest_is_the_sha256_of_the_manifest(change):
 def test_names_an_altered_file_with_both_digests(change):
     altered = CONFIG + b"\n"
     (change.path / "bundle/lb2/haproxy.cfg").write_bytes(altered)
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         change.folder.verify_bundle()
-    (fault,) = caught.value.faults
-    assert fault.path == "bundle/lb2/haproxy.cfg"
-    assert fault.wanted == f"sha256 {sha256_of(CONFIG)}"
-    assert fault.got == f"sha256 {sha256_of(altered)}"
+    (problem,) = caught.value.problems
+    assert problem.path == "bundle/lb2/haproxy.cfg"
+    assert problem.wanted == f"sha256 {sha256_of(CONFIG)}"
+    assert problem.got == f"sha256 {sha256_of(altered)}"
     assert caught.value.exit_code == EXIT_REFUSED
     assert "playbooks/render.yml" in caught.value.next_step
 
@@ -43,9 +43,9 @@ def test_names_an_altered_file_with_both_digests(change):
 def test_names_a_missing_and_a_surplus_file_at_once(change):
     (change.path / "bundle/lb1/haproxy.cfg").unlink()
     (change.path / "bundle/lb1/other.cfg").write_bytes(b"x")
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         change.folder.verify_bundle()
-    by_path = {fault.path: fault for fault in caught.value.faults}
+    by_path = {problem.path: problem for problem in caught.value.problems}
     assert by_path["bundle/lb1/haproxy.cfg"].got == "no file"
     assert by_path["bundle/lb1/other.cfg"].wanted == "no such file"
 
@@ -54,31 +54,31 @@ def test_refuses_a_symlink_even_to_the_right_bytes(change):
     path = change.path / "bundle/lb1/haproxy.cfg"
     path.unlink()
     path.symlink_to(change.path / "bundle/lb2/haproxy.cfg")
-    with pytest.raises(Faults, match=r"bundle/lb1/haproxy\.cfg"):
+    with pytest.raises(Problems, match=r"bundle/lb1/haproxy\.cfg"):
         change.folder.verify_bundle()
 
 
 def test_refuses_a_linked_folder_and_does_not_wait_for_a_pipe(change, tmp_path):
     (change.path / "bundle/lb9").symlink_to(tmp_path)
     os.mkfifo(change.path / "bundle/lb1/pipe")
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         change.folder.verify_bundle()
-    assert [fault.path for fault in caught.value.faults] == ["bundle/lb1/pipe", "bundle/lb9"]
+    assert [problem.path for problem in caught.value.problems] == ["bundle/lb1/pipe", "bundle/lb9"]
 
 
-def faults_of(change):
-    with pytest.raises(Faults) as caught:
+def problems_of(change):
+    with pytest.raises(Problems) as caught:
         change.folder.verify_bundle()
-    return {fault.path: fault for fault in caught.value.faults}
+    return {problem.path: problem for problem in caught.value.problems}
 
 
 def test_names_an_intent_whose_guardrails_were_altered(change):
     looser = {"guardrails": {"largest_shift_points": 100}}
     change.folder.write_json("intent/lb2.json", looser)
-    (fault,) = faults_of(change).values()
-    assert fault.path == "intent/lb2.json"
-    assert fault.wanted == f"sha256 {sha256_of(canonical_json(INTENT))}"
-    assert fault.got == f"sha256 {sha256_of(canonical_json(looser))}"
+    (problem,) = problems_of(change).values()
+    assert problem.path == "intent/lb2.json"
+    assert problem.wanted == f"sha256 {sha256_of(canonical_json(INTENT))}"
+    assert problem.got == f"sha256 {sha256_of(canonical_json(looser))}"
 
 
 def test_names_a_missing_a_surplus_and_a_linked_intent(change):
@@ -86,7 +86,7 @@ def test_names_a_missing_a_surplus_and_a_linked_intent(change):
     (change.path / "intent/lb2.json").unlink()
     (change.path / "intent/lb2.json").symlink_to(change.path / "intent/lb3.json")
     change.folder.write_json("intent/lb9.json", INTENT)
-    found = faults_of(change)
+    found = problems_of(change)
     assert sorted(found) == [f"intent/lb{n}.json" for n in (1, 2, 9)]
     assert found["intent/lb1.json"].got == "no file"
     assert "not a readable file" in found["intent/lb2.json"].got
@@ -94,10 +94,10 @@ def test_names_a_missing_a_surplus_and_a_linked_intent(change):
 
 def test_names_a_base_that_is_not_what_was_live(change):
     (change.path / "base/lb2/haproxy.cfg").write_bytes(CONFIG)
-    (fault,) = faults_of(change).values()
-    assert fault.path == "base/lb2"
-    assert fault.wanted == f"release {release_digest({'haproxy.cfg': BASE})}"
-    assert fault.got == f"release {release_digest({'haproxy.cfg': CONFIG})}"
+    (problem,) = problems_of(change).values()
+    assert problem.path == "base/lb2"
+    assert problem.wanted == f"release {release_digest({'haproxy.cfg': BASE})}"
+    assert problem.got == f"release {release_digest({'haproxy.cfg': CONFIG})}"
 
 
 def test_names_a_missing_a_surplus_and_a_linked_base(change):
@@ -106,7 +106,7 @@ def test_names_a_missing_a_surplus_and_a_linked_base(change):
     (change.path / "base/lb2/haproxy.cfg").symlink_to(change.path / "base/lb3/haproxy.cfg")
     (change.path / "base/lb9").mkdir()
     (change.path / "base/lb9/haproxy.cfg").write_bytes(BASE)
-    found = faults_of(change)
+    found = problems_of(change)
     assert sorted(found) == ["base/lb1", "base/lb2", "base/lb9"]
     assert found["base/lb1"].got == "no file"
     assert "not a readable file" in found["base/lb2"].got

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from unit.change.build import Sample
 
-from evenkeel.change.rollout import Place, Rollout, check, demand_same, load
-from evenkeel.errors import Faults, Refused
+from evenkeel.change.rollout import Place, Rollout, check, load, require_same
+from evenkeel.errors import Problems, Refused
 
 PLACES = (Place("lb2", "standby", "ams"), Place("lb1", "active", "ams"), Place("lb3"))
 STAGES = ({"hosts": 1, "bake_seconds": 30}, {"hosts": "100%"})
@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 def test_what_is_written_is_read_back_the_same(folder):
     assert load(folder) == BOUND
-    assert demand_same(folder, BOUND) == BOUND
+    assert require_same(folder, BOUND) == BOUND
 
 
 @pytest.mark.parametrize(
@@ -48,24 +48,24 @@ def test_what_is_written_is_read_back_the_same(folder):
     ],
 )
 def test_another_rollout_than_the_approved_one_is_refused_by_name(folder, change, names):
-    with pytest.raises(Faults, match="would not be the one that was approved") as refused:
-        demand_same(folder, replace(BOUND, **change))
-    assert [fault.path for fault in refused.value.faults] == names
+    with pytest.raises(Problems, match="would not be the one that was approved") as refused:
+        require_same(folder, replace(BOUND, **change))
+    assert [problem.path for problem in refused.value.problems] == names
     assert refused.value.exit_code == 10
 
 
 def test_more_approvals_than_were_bound_may_be_demanded(folder):
-    assert demand_same(folder, replace(BOUND, approvals_required=3)).approvals_required == 2
+    assert require_same(folder, replace(BOUND, approvals_required=3)).approvals_required == 2
 
 
 def test_how_long_a_hold_lasts_does_not_matter_to_a_change_that_is_never_held(folder):
     folder.write_json("rollout.json", replace(BOUND, canary_on_inconclusive="revert").as_dict())
     wanted = replace(BOUND, canary_on_inconclusive="revert", canary_hold_seconds=99)
-    assert demand_same(folder, wanted).canary_hold_seconds == 300
+    assert require_same(folder, wanted).canary_hold_seconds == 300
 
 
 def test_hosts_that_the_deploy_leaves_out_do_not_matter(folder):
-    assert demand_same(folder, replace(BOUND, places=PLACES[:1])).hosts == ("lb2", "lb1", "lb3")
+    assert require_same(folder, replace(BOUND, places=PLACES[:1])).hosts == ("lb2", "lb1", "lb3")
 
 
 def test_every_value_without_a_meaning_is_told_at_once():
@@ -74,9 +74,9 @@ def test_every_value_without_a_meaning_is_told_at_once():
         *((), 0, "later", "ask", True, 5),
         {"listener": "a\r\nb", "path": "shop", "host": "x", "requests_per_second": 51, "port": 1},
     )
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         check(wrong)
-    assert [fault.path for fault in caught.value.faults] == [
+    assert [problem.path for problem in caught.value.problems] == [
         "canary_confirm",
         "canary_on_inconclusive",
         "canary_hold_seconds",
@@ -103,5 +103,5 @@ def test_a_damaged_rollout_is_refused_without_a_traceback(folder, text):
 def test_a_change_without_a_rollout_is_rendered_again(folder):
     (folder.path / "rollout.json").unlink()
     with pytest.raises(Refused, match="missing") as refused:
-        demand_same(folder, BOUND)
+        require_same(folder, BOUND)
     assert "render.yml" in refused.value.next_step

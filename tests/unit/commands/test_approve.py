@@ -1,5 +1,6 @@
 import io
 import os
+import re
 
 import pytest
 from unit.change.build import Sample, make_key, public_key
@@ -11,6 +12,7 @@ from evenkeel.commands import run
 from evenkeel.commands.approve import main, summary
 from evenkeel.errors import EXIT_OK, EXIT_REFUSED, EXIT_USAGE, Refused, UsageError
 from evenkeel.report import page
+from evenkeel.terminal import console, plain
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ class Terminal(io.StringIO):
 def test_shows_the_effect_then_signs(words, change, tmp_path, capsys):
     assert main([*words, "--yes"]) == EXIT_OK
     shown = capsys.readouterr().out
-    for text in ("web2", "0.0 % >  50.0 %", "digest", "+1 -0 lines", "signed by bob"):
+    for text in ("web2", "0.0 % > 50.0 %", "digest", "+1 -0 lines", "signed by bob"):
         assert text in shown
     assert f"playbooks/deploy.yml -e change={change.change_id}" in shown
     assert approval.verify(change.folder, tmp_path / "allowed_signers")
@@ -60,7 +62,7 @@ def test_shows_who_is_reached_when_and_who_decides(words, change, capsys):
     shown = capsys.readouterr().out
     assert "stage 1: lb2 (fra, standby); up to 30 s, at least 200 requests" in shown
     assert "stage 2: lb1 (ams), lb3; up to 30 s" in shown
-    for text in ("each stage is confirmed", "for 300 s, until a person", "approvals it needs: 2"):
+    for text in ("each stage is confirmed", "for 300 s, until a person", "approvals required: 2"):
         assert text in shown
 
 
@@ -142,7 +144,7 @@ def test_a_rehearsal_of_another_shape_is_refused_without_a_traceback(words, chan
 @pytest.mark.parametrize("name", ["change.json", "forecast.json", "policy.json", "rollout.json"])
 def test_what_cannot_be_shown_because_it_is_damaged_is_not_signed(words, change, name):
     (change.path / name).write_text("{")
-    with pytest.raises(Refused, match="cannot be shown whole"):
+    with pytest.raises(Refused, match="damaged and cannot be shown"):
         main([*words, "--yes"])
     assert not change.folder.approvals.exists()
 
@@ -170,7 +172,7 @@ def test_a_file_that_never_ends_is_not_waited_for(words, change):
 
 def test_without_a_terminal_nobody_is_asked_and_nothing_is_signed(words, change, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    with pytest.raises(UsageError, match="nobody to ask"):
+    with pytest.raises(UsageError, match="needs a terminal"):
         main(words)
     assert not change.folder.approvals.exists()
 
@@ -182,18 +184,56 @@ def test_what_did_not_pass_is_refused_before_it_is_shown(words, change, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_summary_is_plain_text_within_a_terminals_width(tmp_path):
-    lines = list(summary(page(confirmed(tmp_path).folder)))
-    assert not [line for line in lines if "\x1b" in line]
-    assert max(map(len, lines)) <= 110
+def drawn(change, width, *, bars=True):
+    on = console(io.StringIO(), drawing=True, width=width)
+    for part in summary(page(change.folder), bars=bars):
+        on.print(part)
+    return on.file.getvalue()
+
+
+def test_without_a_terminal_the_summary_has_no_bars_and_a_line_for_each_move(tmp_path):
+    text = plain(*summary(page(confirmed(tmp_path).folder)))
+    assert "\x1b" not in text and "█" not in text
+    assert re.findall(r"web3 .*", text) == [
+        "web3 forecast  0.0 % > 25.0 % +25.0",
+        "web3 measured  0.0 % > 25.1 % +25.1",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_on_a_terminal_bars_take_the_room_that_is_left_and_no_figure_is_cut(tmp_path, width):
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", drawn(confirmed(tmp_path), width)).splitlines()
+    assert max(map(len, lines)) <= width
+    moves = [line for line in lines if "forecast  " in line or "measured  " in line]
+    assert moves and all("█" in line and re.search(r"% >\s+\S+ % +[-+]", line) for line in moves)
+
+
+def test_a_narrow_terminal_gets_every_figure_and_no_bars(tmp_path):
+    lines = drawn(confirmed(tmp_path), 40, bars=False).splitlines()
+    assert any(line.endswith("web3 forecast  0.0 % > 25.0 % +25.0") for line in lines)
+
+
+def test_no_line_of_the_summary_is_wrapped_where_a_machine_reads_it(tmp_path):
+    title = "x" * 150 + " " + "y" * 45
+    change = Sample(tmp_path, about={"title": title}).rendered().rehearsed()
+    assert title in plain(*summary(page(change.folder)))
+
+
+@pytest.mark.parametrize("name", ["[red]web1[/red]", "web1[/]", ":smile:"])
+def test_what_looks_like_markup_is_printed_as_it_is(tmp_path, name):
+    change = Sample(tmp_path, about={"title": name}).rendered(forecast_of={name: (0.1, 0.6)})
+    change.rehearsed()
+    assert drawn(change, 120).count(name) >= 2
+    assert plain(*summary(page(change.folder))).count(name) >= 2
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\r", "\n", "\x9b1A", "\u202e", "\u2066"])
 def test_no_text_of_the_change_can_rewrite_the_terminal(tmp_path, evil):
     about = {"title": f"Fine{evil}title", "author": f"al{evil}ice", "not_before": f"2024{evil}"}
     change = Sample(tmp_path, about=about).rendered().rehearsed()
-    lines = list(summary(page(change.folder)))
+    lines = plain(*summary(page(change.folder))).splitlines()
     assert all(line.isprintable() for line in lines)
+    assert "Fine\N{REPLACEMENT CHARACTER}" in drawn(change, 80) or evil == "\n"
     assert any("Fine" in line and "title" in line for line in lines)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from evenkeel.commands import learn_profile
 from evenkeel.errors import Refused
-from evenkeel.profile.model import read_profile
+from evenkeel.profile.traffic_profile import read_profile
 
 LINE = '10.0.0.{n} - - [06/Feb/2026:12:14:01 +0000] "GET /a?n={n} HTTP/1.1" 200 612 "-" "curl"\n'
 

@@ -1,33 +1,10 @@
-import io
+import signal
 
 import pytest
 from unit.change.build import Sample
 
 from evenkeel.commands import watch
 from evenkeel.errors import Refused
-
-
-class Stream(io.StringIO):
-    def __init__(self, terminal):
-        super().__init__()
-        self.terminal = terminal
-
-    def isatty(self):
-        return self.terminal
-
-
-@pytest.mark.parametrize(
-    ("terminal", "environment", "live"),
-    [
-        (True, {"TERM": "xterm"}, True),
-        (True, {}, True),
-        (False, {"TERM": "xterm"}, False),
-        (True, {"CI": "true"}, False),
-        (True, {"TERM": "dumb"}, False),
-    ],
-)
-def test_a_picture_is_drawn_over_itself_on_a_terminal_alone(terminal, environment, live):
-    assert watch.redraws(Stream(terminal), environment) is live
 
 
 @pytest.fixture
@@ -50,16 +27,31 @@ def test_it_ends_with_the_deploy_and_its_exit_code_in_plain_lines(change, capsys
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: end(change))
     assert watch.main(words(change)) == 11
     said = capsys.readouterr().out
-    assert said.splitlines()[0].endswith("not begun")
+    assert said.splitlines()[0].endswith("not started")
     assert said.splitlines()[-2].endswith("rolled back (exit code 11)")
     assert "\x1b" not in said
 
 
 def test_on_a_terminal_each_picture_takes_the_place_of_the_one_before(change, monkeypatch, capsys):
-    monkeypatch.setattr(watch, "redraws", lambda *_: True)
+    monkeypatch.setattr(watch, "draws", lambda *_: True)
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: end(change))
-    watch.main(words(change))
-    assert "\x1b[1A\r\x1b[J" in capsys.readouterr().out
+    assert watch.main(words(change)) == 11
+    second = capsys.readouterr().out.split("not started", 1)[1]
+    assert "rolled back (exit code 11)" in second
+    assert "\r\x1b[2K" in second, "the first picture is not erased"
+    assert second.rindex("\x1b[?25h") > second.rindex("lb1  reverted"), "the cursor stays hidden"
+
+
+def test_a_watch_that_is_stopped_shows_the_cursor_again(change, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(watch, "draws", lambda *_: True)
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: signal.raise_signal(signal.SIGTERM))
+    try:
+        with pytest.raises(SystemExit, match="143"):
+            watch.main(words(change))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().out.endswith("\x1b[?25h")
 
 
 def test_one_look_ends_well_whatever_it_sees(change):

@@ -1,7 +1,10 @@
 """The image's tag is the digest of what it is made from, and of nothing else."""
 
 import io
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -59,3 +62,45 @@ def test_comments_are_no_packages():
 def test_refuses_an_image_that_there_is_none_of():
     with pytest.raises(UsageError, match="no such image"):
         images.image("windows")
+
+
+MMDEBSTRAP = """\
+mkdir "$TMPDIR/half-made"
+trap 'rmdir "$TMPDIR/half-made"; exit 1' TERM
+echo building >"$BUILDING"
+while :; do read -r _ <"$NEVER"; done
+"""
+TERMINATED = """\
+import pathlib, signal, sys
+from evenkeel.containers.images import image
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+image("host", pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_a_build_that_is_terminated_leaves_nothing(folder, tmp_path):
+    root, commands, left = tmp_path / "root", tmp_path / "commands", tmp_path / "left"
+    (root / "images").mkdir(parents=True)
+    folder.rename(root / "images" / "host")
+    commands.mkdir()
+    left.mkdir()
+    for name, script in (("podman", "exit 1"), ("sudo", 'exec "$@"'), ("mmdebstrap", MMDEBSTRAP)):
+        (commands / name).write_text(f"#!/bin/sh\n{script}\n")
+        (commands / name).chmod(0o755)
+    for name in ("building", "never"):
+        os.mkfifo(tmp_path / name)
+    build = subprocess.Popen(
+        [sys.executable, "-c", TERMINATED, root],
+        env={
+            **os.environ,
+            "PATH": f"{commands}:{os.environ['PATH']}",
+            "TMPDIR": str(left),
+            "BUILDING": str(tmp_path / "building"),
+            "NEVER": str(tmp_path / "never"),
+        },
+    )
+    assert (tmp_path / "building").read_text() == "building\n"
+    assert sorted(path.name[:14] for path in left.iterdir()) == ["evenkeel-image", "half-made"]
+    build.terminate()
+    assert build.wait(timeout=60) == 143
+    assert list(left.iterdir()) == []

@@ -11,12 +11,13 @@ from unittest.mock import Mock
 import pytest
 import yaml
 from evenkeel_proof.commands import demo
+from evenkeel_proof.pages import intent_reference
 
-from evenkeel.change import catalogue
+from evenkeel.change import policy_page
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.host import arguments
 from evenkeel.host.system.driver import CAPABILITY_NAMES
-from evenkeel.intent import parse_intent, reference
+from evenkeel.intent import parse_intent
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -69,15 +70,6 @@ def test_every_script_and_playbook_is_named_in_the_documents_and_every_named_one
         assert said == there, folder
 
 
-def test_every_script_and_playbook_that_a_message_tells_to_run_exists():
-    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "roles").rglob("*.yml")]
-    for path in sources:
-        for told in re.findall(
-            r"\b((?:scripts/[a-z_]+)|(?:playbooks/[a-z_]+\.yml))", path.read_text()
-        ):
-            assert (ROOT / told).is_file(), f"{named(path)}: {told}"
-
-
 def test_every_page_is_listed_in_the_index():
     listed = set(re.findall(r"\]\(([^)#]+)\)", (DOCS / "README.md").read_text()))
     for page in DOCS.rglob("*.md"):
@@ -102,8 +94,8 @@ def written() -> set[str]:
 
 
 def folder_of_a_change() -> list[str]:
-    """The paths that docs/pipeline.md draws, with <> for what is in angle brackets."""
-    text = (DOCS / "pipeline.md").read_text()
+    """The paths that change-folder.md draws, with <> for what is in angle brackets."""
+    text = (DOCS / "reference" / "change-folder.md").read_text()
     drawn = re.search(r"^    changes/[\w-]+/\n((?:      \S.*\n)+)", text, re.M)
     assert drawn
     names = [line.split()[0].rstrip("/") for line in drawn[1].splitlines()]
@@ -133,7 +125,7 @@ def test_every_place_in_the_folder_of_a_change_is_drawn():
 
 
 def test_every_verb_and_option_of_the_on_host_program_is_documented():
-    page = (DOCS / "on-host-program.md").read_text()
+    page = (DOCS / "reference" / "on-host-program.md").read_text()
     for verb, options in arguments.VERBS.items():
         assert f"| `{verb}` |" in page, verb
         for option in options:
@@ -143,14 +135,14 @@ def test_every_verb_and_option_of_the_on_host_program_is_documented():
 def test_every_capability_and_driver_method_is_documented():
     from evenkeel.host.system.driver import Driver
 
-    page = (DOCS / "adding-a-balancer.md").read_text()
+    page = (DOCS / "how-to" / "add-a-balancer.md").read_text()
     methods = [name for name in vars(Driver) if not name.startswith("_")]
     for name in [*CAPABILITY_NAMES, *methods]:
         assert re.search(rf"`{name}[`(]", page), name
 
 
 def test_every_inventory_variable_of_a_playbook_is_documented():
-    page = (DOCS / "pipeline.md").read_text()
+    page = (DOCS / "reference" / "variables.md").read_text()
     sources = [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles").glob("*/tasks/render.yml")]
     for path in sources:
         text = path.read_text()
@@ -159,8 +151,10 @@ def test_every_inventory_variable_of_a_playbook_is_documented():
 
 
 def test_the_reference_of_the_intent_is_up_to_date():
-    path = ROOT / reference.REFERENCE_FILE
-    assert path.read_text() == reference.text(), "run: python -m evenkeel.intent.reference"
+    path = ROOT / intent_reference.REFERENCE_FILE
+    assert path.read_text() == intent_reference.text(), (
+        "run: python -m evenkeel_proof.pages.intent_reference"
+    )
 
 
 def test_the_readme_shows_how_every_step_of_the_demo_ended():
@@ -170,14 +164,17 @@ def test_the_readme_shows_how_every_step_of_the_demo_ended():
 
 
 def test_the_example_of_the_guide_is_an_intent():
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (DOCS / "intent.md").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^```yaml\n(.*?)^```", (DOCS / "how-to" / "write-an-intent.md").read_text(), re.M | re.S
+    )
     assert len(blocks) == 1
     assert parse_intent(yaml.safe_load(blocks[0])["intent"]).pools[0].name == "web"
 
 
 def second_words() -> set[str]:
     rows = (
-        line.strip("|").split("|") for line in (DOCS / "vocabulary.md").read_text().splitlines()
+        line.strip("|").split("|")
+        for line in (DOCS / "reference" / "vocabulary.md").read_text().splitlines()
     )
     cells = [row[2] for row in rows if len(row) == 3]
     words = {word.strip() for cell in cells[2:] for word in cell.split(",")}
@@ -201,11 +198,11 @@ def names_in(path: Path) -> Iterator[str]:
 def test_no_name_in_our_code_is_a_second_word_for_a_thing():
     kept_out = second_words() - ORDINARY
     assert {"wave", "node", "baseline", "frontend"} <= kept_out
-    for path in sorted((ROOT / "src").rglob("*.py")):
+    for path in sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "proof").rglob("*.py")]):
         found = kept_out & set(names_in(path))
-        assert not found, f"{named(path)}: {', '.join(found)}: see docs/vocabulary.md"
+        assert not found, f"{named(path)}: {', '.join(found)}: see docs/reference/vocabulary.md"
 
 
 def test_the_page_of_policy_rules_is_up_to_date():
-    page = ROOT / catalogue.PAGE_FILE
-    assert page.read_text() == catalogue.text(ROOT), "run: python -m evenkeel.change.catalogue"
+    page = ROOT / policy_page.PAGE_FILE
+    assert page.read_text() == policy_page.text(ROOT), "run: python -m evenkeel.change.policy_page"

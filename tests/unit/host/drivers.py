@@ -1,4 +1,4 @@
-"""A driver `x` of three files, and the one file that it is on a host."""
+"""A driver `x` of a few files, and the one file that it is on a host."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from evenkeel.program import build_driver
 SOURCE = """
 from evenkeel.host.system.driver import Driver
 
-from .driver_part import CAPABILITIES as STATED
+from .part import CAPABILITIES as STATED
 
 
 class X(Driver):
     CAPABILITIES = STATED
 
     def version(self):
-        from .driver_later import VERSION
+        from ..config.later import VERSION
 
         return VERSION
 
@@ -35,15 +35,17 @@ class Installed:
 
     def __init__(self, top: Path) -> None:
         self.files = top / "roles" / "balancer_x" / "files"
-        self.files.mkdir(parents=True)
+        for room in ("driver", "config"):
+            (self.files / room).mkdir(parents=True)
+            self.write(f"{room}/__init__.py", "")
         self.folder = top / "drivers"
         self.path = self.folder / "x.zip"
         self.caches = top / "cache"
         self.cache = self.caches / "driver-x.code"
-        self.write("driver.py", SOURCE)
+        self.write("driver/__init__.py", SOURCE)
         stated = dict.fromkeys(CAPABILITY_NAMES, True)
-        self.write("driver_part.py", f"CAPABILITIES = {stated}\n")
-        self.write("driver_later.py", "VERSION = '1.2'\n")
+        self.write("driver/part.py", f"CAPABILITIES = {stated}\n")
+        self.write("config/later.py", "VERSION = '1.2'\n")
         self.build()
 
     def write(self, name: str, text: str) -> None:

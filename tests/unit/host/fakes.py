@@ -14,11 +14,12 @@ from typing import Any
 
 from evenkeel.host.errors import BalancerDown, BalancerError, Refused
 from evenkeel.host.main import answer_of
-from evenkeel.host.state.archive import canonical, pack, release_digest
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.archive import pack, release_digest
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.state.store import Store
 from evenkeel.host.system.driver import CAPABILITY_NAMES, Check, Driver
 from evenkeel.host.system.lease import Clock
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.system.steps import Steps
 from evenkeel.host.system.systemd import Units
 

@@ -1,4 +1,4 @@
-"""Bad disks and bad hands: each has the outcome that docs/on-host-program.md states.
+"""Bad disks and bad hands: each has the outcome that docs/reference/on-host-program.md states.
 
 Here every 23rd operation meets each broken disk; `python -m faults` breaks it at every one.
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from evenkeel_proof.pages.intent_schema import SCHEMA_FILE, schema, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.intent.intents import intent, listener, pool
 from unit.intent.strategies import intents
 
 from evenkeel.intent import normalise, parse_intent
-from evenkeel.intent.schema import SCHEMA_FILE, schema, text
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,7 +74,9 @@ def test_takes_values_of_classes_that_only_extend_the_plain_ones():
 
 
 def test_the_schema_for_editors_is_up_to_date():
-    assert (ROOT / SCHEMA_FILE).read_text() == text(), "run: python -m evenkeel.intent.schema"
+    assert (ROOT / SCHEMA_FILE).read_text() == text(), (
+        "run: python -m evenkeel_proof.pages.intent_schema"
+    )
 
 
 def test_the_schema_knows_keys_types_and_choices():

@@ -8,15 +8,15 @@ import math
 import pytest
 from unit.intent.intents import intent, listener, pool, server
 
-from evenkeel.errors import EXIT_REFUSED, Faults
+from evenkeel.errors import EXIT_REFUSED, Problems
 from evenkeel.intent import parse_intent
 
 
-def faults_of(data):
-    with pytest.raises(Faults) as caught:
+def problems_of(data):
+    with pytest.raises(Problems) as caught:
         parse_intent(data)
     assert caught.value.exit_code == EXIT_REFUSED
-    return {fault.path: fault for fault in caught.value.faults}
+    return {problem.path: problem for problem in caught.value.problems}
 
 
 def put(data, path, value):
@@ -69,7 +69,7 @@ def put(data, path, value):
             "pools.0.tls",
             {"verified": False, "authorities": "/etc/ssl/ca.pem"},
             "intent.pools[0].tls.authorities",
-            "nobody is verified",
+            "nothing is verified",
             "/etc/ssl/ca.pem",
         ),
         (
@@ -82,9 +82,9 @@ def put(data, path, value):
     ],
 )
 def test_refuses_a_wrong_value_and_says_where_and_what(path, value, at, wanted, got):
-    fault = faults_of(put(intent(), path, value))[at]
-    assert wanted in fault.wanted
-    assert got in fault.got
+    problem = problems_of(put(intent(), path, value))[at]
+    assert wanted in problem.wanted
+    assert got in problem.got
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_refuses_a_wrong_value_and_says_where_and_what(path, value, at, wanted, 
 )
 def test_refuses_an_address_that_is_none(address):
     data = put(intent(), "pools.0.servers.0.address", address)
-    assert "intent.pools[0].servers[0].address" in faults_of(data)
+    assert "intent.pools[0].servers[0].address" in problems_of(data)
 
 
 @pytest.mark.parametrize(
@@ -130,18 +130,18 @@ def test_spells_an_address_in_one_way(address, canonical):
 def test_refuses_a_character_that_is_not_printed_anywhere(path, letter):
     text = f"option x{letter}backend evil"
     value = [text] if path.rsplit(".", 1)[-1] in ("extra", "global", "defaults") else text
-    found = faults_of(put(intent(), path, value))
-    assert any("not printed" in one.got or "line break" in one.got for one in found.values())
+    found = problems_of(put(intent(), path, value))
+    assert any("unprintable" in one.got or "line break" in one.got for one in found.values())
 
 
 def test_refuses_a_line_break_in_a_key():
     tests = [{"name": "t", "listener": "public", "headers": {"X\nY": "z"}, "expect_pool": "shop"}]
-    found = faults_of(intent(route_tests=tests))
-    assert [fault.got[:12] for fault in found.values()] == ["a line break"]
+    found = problems_of(intent(route_tests=tests))
+    assert [problem.got[:12] for problem in found.values()] == ["a line break"]
 
 
 def test_refuses_a_key_that_yaml_read_as_a_boolean_and_says_so():
-    found = faults_of(intent(pools=[pool(algorithm={"kind": "hash", True: "source"})]))
+    found = problems_of(intent(pools=[pool(algorithm={"kind": "hash", True: "source"})]))
     assert "YAML reads on" in found["intent.pools[0].algorithm"].got
 
 
@@ -223,14 +223,14 @@ def test_refuses_a_key_that_yaml_read_as_a_boolean_and_says_so():
     ],
 )
 def test_refuses_values_that_do_not_fit_together(data, at):
-    assert at in faults_of(data)
+    assert at in problems_of(data)
 
 
-def test_reports_every_fault_at_once():
+def test_reports_every_problem_at_once():
     data = intent(listeners=[listener(default_pool="nowhere"), 7], colour="blue")
     data["pools"] = [pool(servers=2), pool(check={"rise": "2"})]
     data["pools"][0]["servers"][1]["address"] = "10.0.0.300"
-    assert set(faults_of(data)) == {
+    assert set(problems_of(data)) == {
         "intent.colour",
         "intent.listeners[0].default_pool",
         "intent.listeners[1]",
@@ -242,17 +242,17 @@ def test_reports_every_fault_at_once():
 
 @pytest.mark.parametrize("data", [None, [], "intent", 7, {}, {"pools": {}}, {"listeners": [None]}])
 def test_refuses_what_is_no_intent_without_a_traceback(data):
-    assert faults_of(data)
+    assert problems_of(data)
 
 
 def test_refuses_a_value_that_nests_without_end():
     deep: dict = {}
     deep["pools"] = [deep]
-    assert faults_of(deep)
+    assert problems_of(deep)
 
 
 def test_names_the_host_and_the_next_step():
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(Problems) as caught:
         parse_intent({}, where="lb1")
     assert "lb1" in str(caught.value)
     assert "`intent`" in str(caught.value)
@@ -262,8 +262,8 @@ def test_names_the_host_and_the_next_step():
 @pytest.mark.parametrize("path", ["pools.0.servers.0.weight", "pools.0.extra", "colour"])
 def test_refuses_a_number_that_cannot_even_be_printed(path, value):
     at = "intent." + path.replace("pools.0", "pools[0]").replace("servers.0", "servers[0]")
-    assert faults_of(put(intent(), path, value))[at].got == "a longer one"
+    assert problems_of(put(intent(), path, value))[at].got == "more digits"
 
 
 def test_refuses_a_key_that_is_a_number_too_long_to_print():
-    assert "long number" in faults_of(intent(timeouts={10**5000: 1}))["intent.timeouts"].got
+    assert "long number" in problems_of(intent(timeouts={10**5000: 1}))["intent.timeouts"].got

@@ -31,23 +31,6 @@ def mean_e(log_e, truth, requests):
     return total
 
 
-def test_the_batch_form_is_the_request_by_request_form_of_lindon_and_malek():
-    shares, concentration = [0.5, 0.3, 0.2], 7.0
-    counts, product = [0, 0, 0], 1.0
-    for server in random.Random(1).choices(range(3), shares, k=40):
-        prior = concentration * shares[server]
-        product *= (prior + counts[server]) / (concentration + sum(counts))
-        counts[server] += 1
-    assert math.exp(evidence.log_dirichlet(counts, shares, concentration)) == pytest.approx(product)
-
-
-@pytest.mark.parametrize("requests", [1, 2, 5, 9])
-def test_the_point_e_value_has_mean_one_when_the_shares_are_as_intended(requests):
-    shares = [0.5, 0.3, 0.2]
-    mean = mean_e(lambda counts: evidence.log_point_e(counts, shares), shares, requests)
-    assert mean == pytest.approx(1.0)
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     raw=st.lists(st.floats(0.05, 1.0), min_size=2, max_size=3),
@@ -67,26 +50,6 @@ def test_the_band_e_value_never_has_a_mean_above_one_inside_the_band(
     truth = [w + scale * each for w, each in zip(shares, push, strict=True)]
     band = Band(shares, tolerance)
     assert mean_e(lambda counts: band.log_e(counts, requests), truth, requests) <= 1.0 + 1e-9
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    counts=st.lists(st.integers(0, 60), min_size=3, max_size=3).filter(any),
-    raw=st.lists(st.floats(0.1, 1.0), min_size=3, max_size=3),
-    tolerance=st.floats(0.05, 0.9),
-)
-def test_the_likelihood_inside_the_band_is_the_largest_one(counts, raw, tolerance):
-    shares = [each / sum(raw) for each in raw]
-    band = Band(shares, tolerance)
-    best = evidence.log_likelihood_in_band(counts, band.low, band.high)
-    for a, b in itertools.product(range(21), repeat=2):
-        first = band.low[0] + (band.high[0] - band.low[0]) * a / 20
-        second = band.low[1] + (band.high[1] - band.low[1]) * b / 20
-        third = 1.0 - first - second
-        if band.low[2] <= third <= band.high[2]:
-            point = [first, second, third]
-            other = sum(c * math.log(p) for c, p in zip(counts, point, strict=True) if c)
-            assert other <= best + 1e-9
 
 
 @settings(max_examples=100, deadline=None)

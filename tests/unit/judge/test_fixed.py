@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from evenkeel.judge.share import clients_to_judge, diverse_share, exact_share, guard_shares
+from evenkeel.judge.fixed import clients_to_judge, diverse_share, exact_share
 
 THREE = {"web1": 100, "web2": 100, "web3": 100}
 
@@ -98,35 +98,3 @@ def test_too_few_clients_are_inconclusive_and_the_reason_says_how_many_are_wante
     result = diverse_share({"web1": 20, "web2": 21, "web3": 19}, THREE, pool="api")
     assert result["verdict"] == "inconclusive"
     assert str(clients_to_judge(THREE)) in result["reasons"][0]
-
-
-def test_guardrails_name_the_server_that_is_over_and_the_one_that_is_under():
-    result = guard_shares(
-        {"web1": 0.6, "web2": 0.35, "web3": 0.05}, largest_over_fair=1.5, least_over_fair=0.5,
-        pool="web",
-    )  # fmt: skip
-    assert result["verdict"] == "fail"
-    assert "server web1 has 60.0 % of pool web, wanted 16.7 to 50.0 %" in result["reasons"]
-    assert "server web3 has 5.0 % of pool web, wanted 16.7 to 50.0 %" in result["reasons"]
-
-
-def test_guardrails_hold_against_the_fair_share_of_each_server():
-    fair = {"web1": 0.8, "web2": 0.2}
-    shares = {"web1": 0.78, "web2": 0.22}
-    within = {"largest_over_fair": 1.5, "least_over_fair": 0.5}
-    assert guard_shares(shares, fair=fair, **within)["verdict"] == "pass"
-    assert guard_shares(shares, fair=0.5, **within)["verdict"] == "fail"
-
-
-def test_a_shift_of_too_many_points_is_a_failure_that_shows_before_and_after():
-    result = guard_shares(
-        {"web1": 0.7, "web2": 0.3}, before={"web1": 0.5, "web2": 0.5}, largest_shift_points=15,
-        pool="web",
-    )  # fmt: skip
-    assert result["reasons"][0] == (
-        "server web1 moves from 50.0 to 70.0 % of pool web, wanted at most 15 points"
-    )
-
-
-def test_no_measured_share_is_no_data():
-    assert guard_shares({}, largest_over_fair=2)["verdict"] == "no_data"

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenkeel.judge.band import Band
-from evenkeel.judge.proof import proved_inside
+from evenkeel.judge.pass_rule import proved_inside, requests_to_pass
 from evenkeel.judge.segment import LATER_PART
-from evenkeel.judge.share import ShareJudge, requests_to_pass
+from evenkeel.judge.share import ShareJudge
 
 
 def names(servers):
@@ -47,26 +47,27 @@ def always(*servers):
         yield from servers
 
 
-# Detection. The bounds follow the research table (alpha 0.01), here for the band of 30 %.
+# Detection (alpha 0.01, band of 30 %). Decision 18 gave up a quarter of the speed for a judge that
+# can be checked on one page, so these bounds are those of the plain one.
 
 
-def test_all_traffic_on_one_of_three_fails_within_8_requests():
-    assert requests_until(even(3), "fail", always("web2")) <= 8
+def test_all_traffic_on_one_of_three_fails_within_10_requests():
+    assert requests_until(even(3), "fail", always("web2")) <= 10
 
 
-def test_a_server_of_three_that_gets_nothing_fails_within_25_requests():
-    assert requests_until(even(3), "fail", always("web1", "web3")) <= 25
+def test_a_server_of_three_that_gets_nothing_fails_within_31_requests():
+    assert requests_until(even(3), "fail", always("web1", "web3")) <= 31
 
 
 @pytest.mark.parametrize(
     ("servers", "weights", "within"),
     [
         (3, [100, 1, 1], 10),
-        (3, [2, 0.5, 0.5], 50),
-        (5, [10, 1, 1, 1, 1], 15),
-        (10, [0] + [1] * 9, 110),
-        (10, [0] * 5 + [1] * 5, 20),
-        (10, [0, 1] * 5, 32),
+        (3, [2, 0.5, 0.5], 55),
+        (5, [10, 1, 1, 1, 1], 21),
+        (10, [0] + [1] * 9, 140),
+        (10, [0] * 5 + [1] * 5, 24),
+        (10, [0, 1] * 5, 38),
         (10, [2] + [8 / 9] * 9, 700),
     ],
 )
@@ -280,7 +281,7 @@ def test_a_watch_without_an_end_does_not_wear_out_its_alpha():
 
 def test_evidence_of_one_segment_counts_in_the_next():
     both, second = even(3), even(3)
-    counts = {"web1": 40, "web2": 12, "web3": 12}
+    counts = {"web1": 46, "web2": 12, "web3": 12}
     both.update(counts)
     assert both.verdict() != "fail"
     both.new_segment(dict.fromkeys(names(3), 50))
@@ -297,10 +298,8 @@ def test_the_e_value_can_be_computed_again_from_the_numbers_of_the_result_alone(
     assert result["bets"] == 2
     rows = result["servers"]
     band = Band([rows[name]["intended"] for name in names(5)], result["tolerance"])
-    reach = math.log(1 / result["alpha"] - LATER_PART / result["bets"])
-    reach -= math.log(result["carried_e_value"])
     counts = [rows[name]["bet_requests"] for name in names(5)]
-    bet = math.exp(band.log_e(counts, result["bet_requests"], reach))
+    bet = math.exp(band.log_e(counts, result["bet_requests"]))
     assert result["e_value"] == pytest.approx(
         result["carried_e_value"] * bet + LATER_PART / result["bets"]
     )

@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from evenkeel.judge.watch import HostWatch
+from evenkeel.judge.host_watch import HostWatch
 
 RING = {"a": 0.5, "b": 0.25, "c": 0.25}
 

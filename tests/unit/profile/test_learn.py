@@ -9,7 +9,7 @@ from evenkeel.errors import Refused
 from evenkeel.profile import learn as learning
 from evenkeel.profile.learn import Distinct, Learner, learn
 from evenkeel.profile.lines import group_path, host_of, read_line
-from evenkeel.profile.model import parse_profile
+from evenkeel.profile.traffic_profile import parse_profile
 
 KEY = b"k" * 32
 
@@ -195,7 +195,7 @@ def test_bad_lines_are_counted_and_told():
 
 @pytest.mark.parametrize("lines", [[], ["nothing\n"] * 10, [haproxy(), *["x\n"] * 5]])
 def test_a_log_of_mostly_bad_lines_is_refused(lines):
-    with pytest.raises(Refused, match="not an access log"):
+    with pytest.raises(Refused, match="unknown format"):
         learn(lines, KEY)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from unit.rehearsal.changes import hand_made, intent, servers, write_change
 
-from evenkeel.errors import Faults
+from evenkeel.errors import Problems
 from evenkeel.host.system import driver
 from evenkeel.records import canonical_json
 from evenkeel.rehearsal import bundles, ship
@@ -127,7 +127,7 @@ def test_an_altered_bundle_is_refused(shipped, tmp_path):
     settings = Settings(
         tmp_path / "c1", tmp_path, bundles.names.ROOT / "roles/balancer_haproxy", None
     )
-    with pytest.raises(Faults, match="not the one that was rendered"):
+    with pytest.raises(Problems, match="not the one that was rendered"):
         ship.payload(settings.bundles()[0], settings, tmp_path / "again", ship.Keys.make())
 
 
@@ -140,7 +140,7 @@ def test_an_altered_base_or_intent_is_refused(shipped, tmp_path, name, text):
     settings = Settings(
         tmp_path / "c1", tmp_path, bundles.names.ROOT / "roles/balancer_haproxy", None
     )
-    with pytest.raises(Faults, match=name.removesuffix("/haproxy.cfg")):
+    with pytest.raises(Problems, match=name.removesuffix("/haproxy.cfg")):
         ship.payload(settings.bundles()[0], settings, tmp_path / "again", ship.Keys.make())
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from unit.change.build import Sample, observed, result
 
-from evenkeel.canary.outcome import outcome
+from evenkeel.canary.change_outcome import outcome
 from evenkeel.canary.plan import load
 from evenkeel.canary.stage import judge
 

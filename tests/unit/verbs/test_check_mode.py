@@ -2,23 +2,11 @@
 
 import pytest
 from unit.change.build import Sample, make_key, public_key
+from unit.verbs.tasks import FakeTask
 
 from evenkeel.change import approval
 from evenkeel.errors import Refused
 from evenkeel.verbs.controller import act
-
-
-class Checking:
-    """A task in check mode about one change."""
-
-    check_mode = True
-    diff_mode = False
-
-    def __init__(self, path):
-        self.path = path
-
-    def change_folder(self, args):
-        return self.path
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +35,7 @@ def ran(change, verb, facts, **args):
     before = {path: path.stat().st_mtime_ns for path in change.path.rglob("*")}
     args |= {"verb": verb, "change": change.change_id}
     try:
-        return act(Checking(change.path), args, {"ansible_facts": facts})
+        return act(FakeTask(change.path, check=True), args, {"ansible_facts": facts})
     finally:
         assert {path: path.stat().st_mtime_ns for path in change.path.rglob("*")} == before
 
@@ -111,6 +99,6 @@ def test_a_verb_of_the_whole_road_follows_on_what_the_one_before_it_would_leave(
 
 
 def test_another_change_of_the_same_run_follows_on_nothing(change, keys, signers):
-    facts = {"evenkeel_foretold": ["another"]}
+    facts = {"evenkeel_would_change": ["another"]}
     with pytest.raises(Refused, match="nobody who is listed"):
         ran(change, "approve", facts, person="dave", key="-", allowed_signers=str(signers))

@@ -1,8 +1,9 @@
 import pytest
+from unit.verbs.tasks import fleet
 
 from evenkeel.errors import Refused
 from evenkeel.records import Record, read_record, write_record
-from evenkeel.verbs.fleet import choose_rollback, rollback_outcome, status_table
+from evenkeel.verbs.fleet import status_table
 
 HOSTS = ["lb1", "lb2", "lb3"]
 BACK = {"outcome": "rolled back", "from": "b" * 64, "to": "a" * 64}
@@ -12,7 +13,14 @@ CONFIRMED = {"generations": [{"change": "second", "confirmed": "2026-01-01"}]}
 
 
 def rolled_back(changes, answers, undo="second", to=""):
-    return rollback_outcome(HOSTS, answers, undo=undo, to=to, changes_dir=changes)
+    given = {"undo": undo, "to": to, "changes_dir": str(changes)}
+    return fleet("rollback_outcome", HOSTS, "evenkeel_went", answers, **given)
+
+
+def choose_rollback(answers, undo, to):
+    chosen = fleet("choose_rollback", HOSTS, "evenkeel_live", answers, undo=undo, to=to)
+    assert not chosen["changed"]
+    return chosen["undo"]
 
 
 def written(changes):
@@ -21,12 +29,12 @@ def written(changes):
 
 
 def test_a_rollback_without_a_name_undoes_the_last_change():
-    assert choose_rollback({"lb1": CONFIRMED}, "", "") == {"undo": "second"}
+    assert choose_rollback({"lb1": CONFIRMED}, "", "") == "second"
 
 
 @pytest.mark.parametrize(("undo", "to"), [("first", ""), ("", "friday")])
 def test_a_rollback_with_a_name_asks_no_host_what_to_undo(undo, to):
-    assert choose_rollback({}, undo, to) == {"undo": undo}
+    assert choose_rollback({}, undo, to) == undo
 
 
 def test_a_host_that_went_back_is_reverted_whatever_it_went_back_from(tmp_path):

@@ -3,7 +3,7 @@ import json
 import pytest
 from unit.change.build import Sample
 
-from evenkeel.errors import Faults, Refused, RolledBack, UsageError
+from evenkeel.errors import Problems, Refused, RolledBack, UsageError
 from evenkeel.remote import Answer
 from evenkeel.verbs.host import act
 
@@ -116,7 +116,7 @@ def test_a_host_that_falls_silent_while_it_is_activated_fails_its_stage_at_once(
 
 def test_a_change_that_moved_since_it_was_let_pass_reaches_no_host(change):
     task, do = run(change, good(), "prepare", digest="0" * 64)
-    with pytest.raises(Refused, match="no longer the one that was let pass"):
+    with pytest.raises(Refused, match="was modified after the deploy began"):
         do()
     assert task.asked == []
 
@@ -237,9 +237,9 @@ def test_a_drain_without_an_end_sends_none(change):
 )
 def test_a_drain_that_no_host_would_take_reaches_none(change, name, value):
     task, do = run(change, good(), "drain", **{**WEB1, **WHY, name: value})
-    with pytest.raises(Faults, match="why, and on whose order") as refusal:
+    with pytest.raises(Problems, match="needs a reason and an owner") as refusal:
         do()
-    assert [fault.path for fault in refusal.value.faults] == [name]
+    assert [fault.path for fault in refusal.value.problems] == [name]
     assert task.asked == []
 
 

@@ -6,12 +6,12 @@ import pytest
 from unit.intent.intents import intent
 
 from evenkeel.change import rollout
+from evenkeel.change.approval_view import bound
 from evenkeel.change.folder import ChangeFolder
-from evenkeel.change.shown import bound
 from evenkeel.errors import Refused
 from evenkeel.verbs.host_facts import Host
+from evenkeel.verbs.inventory import from_inventory
 from evenkeel.verbs.render import Request, render
-from evenkeel.verbs.rollout import from_inventory
 
 ROLE = Path(__file__).parents[3] / "roles" / "balancer_haproxy"
 

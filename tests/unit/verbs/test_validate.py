@@ -1,8 +1,10 @@
 import pytest
 from unit.change.build import Sample
+from unit.verbs.tasks import FakeTask
 
 from evenkeel.errors import Inconclusive, Refused
 from evenkeel.verbs import validate
+from evenkeel.verbs.controller import act
 
 CHECKS = [
     {"verdict": "pass", "title": "the balancer's own check", "reasons": []},
@@ -28,7 +30,7 @@ def rehearsing(monkeypatch, verdict, bundles=()):
 
 
 def run(change, root):
-    return validate.validate(change.folder, root, root, lambda line: None)
+    return act(FakeTask(change.path), {"verb": "validate", "role_dir": str(root)}, {})
 
 
 def test_a_digest_that_passed_is_not_rehearsed_again(change, tmp_path, monkeypatch):
@@ -72,8 +74,8 @@ def test_a_bundle_that_was_altered_is_not_rehearsed(change, tmp_path, monkeypatc
 
 
 def test_what_is_true_of_some_bundles_only_is_said_so():
-    body = {"bundles": [{"checks": CHECKS}, {"checks": CHECKS[:1]}]}
-    assert validate.findings(body) == [
+    bundles = [{"checks": CHECKS}, {"checks": CHECKS[:1]}]
+    assert validate.findings(bundles) == [
         "pass         the balancer's own check",
         "fail         share per server: pool web: web1 got 83 % (1 of 2 bundles)",
     ]

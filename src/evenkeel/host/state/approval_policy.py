@@ -1,4 +1,4 @@
-"""What root on this host demands of a change: how many approvals, by whom, and as which host.
+"""The host's own policy: how many approvals a change needs, by whom, and for which host.
 
 The policy lies outside of the store, where the deploy user's verbs write nothing. No policy means
 that nothing is demanded; one that cannot be trusted refuses, and never counts as none.
@@ -21,7 +21,7 @@ MOST_APPROVALS = 16
 
 
 class Policy(NamedTuple):
-    """So many approvals for this host, by people in the file `signers`."""
+    """The number of approvals for this host, by people in the file `signers`."""
 
     approvals_required: int
     host: str
@@ -36,7 +36,7 @@ def read(folder: str) -> Optional[Policy]:
     path = os.path.join(folder, POLICY)
     try:
         for above in (os.path.dirname(folder), folder):
-            _demand_own(above, os.lstat(above), stat.S_IFDIR)
+            _require_own(above, os.lstat(above), stat.S_IFDIR)
         os.lstat(path)
     except FileNotFoundError:
         return None
@@ -50,7 +50,7 @@ def own_file(path: str, limit: int) -> bytes:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags), "rb") as file:
-            _demand_own(path, os.fstat(file.fileno()), stat.S_IFREG)
+            _require_own(path, os.fstat(file.fileno()), stat.S_IFREG)
             data = file.read(limit + 1)
     except OSError as error:
         raise _unreadable(path, str(error.strerror)) from None
@@ -72,15 +72,15 @@ def _policy(path: str, data: bytes, signers: str) -> Policy:
     return Policy(required, host, signers)
 
 
-def _demand_own(path: str, facts: os.stat_result, kind: int) -> None:
+def _require_own(path: str, facts: os.stat_result, kind: int) -> None:
     alone = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
     if not alone or stat.S_IFMT(facts.st_mode) != kind:
         raise Refused(
-            "The policy of this host could have been written by somebody else",
+            "Another user could have written the policy of this host",
             where=path,
             wanted="a file or folder, no link, that root owns and root alone can write",
             got=f"owner {facts.st_uid}, mode {facts.st_mode:06o}",
-            next_step="find out who did that, then run playbooks/install.yml again",
+            next_step="find out who changed the mode, then run playbooks/install.yml again",
         )
 
 

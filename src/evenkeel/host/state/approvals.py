@@ -1,4 +1,4 @@
-"""Approvals verified on the host itself: a controller that was stolen cannot push its own bytes.
+"""Approvals verified on the host itself: a stolen controller cannot deploy its own bytes.
 
 What the approvers signed came with the release: the manifest of the whole change, whose sha256 is
 the digest that every approval binds, and the approvals with their signatures. It is kept beside
@@ -18,13 +18,13 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from evenkeel.host.errors import Refused
 from evenkeel.host.state import archive, signers
 from evenkeel.host.state.approval_policy import Policy, own_file
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable, process
 from evenkeel.host.system.sha256 import sha256_of
 
 RECORD = "approval"
 SCHEMA_VERSION = 1
-# All signatures of one change together; one takes some milliseconds.
+# For all signatures of a change; one takes milliseconds.
 VERIFY_SECONDS = 20.0
 
 _TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z")
@@ -32,7 +32,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Change(NamedTuple):
-    """What the approvers were asked about, as far as it concerns this host."""
+    """What the approvers signed, as far as it concerns this host."""
 
     change_id: str
     digest: str
@@ -44,7 +44,7 @@ class _Void(Exception):
     """Why an approval does not count."""
 
 
-def demand(
+def require(
     machine: Machine, policy: Policy, change: str, release: str, kept: Mapping[str, bytes]
 ) -> Change:
     """Give the change that `kept` brings, when enough people approved `release` for this host.
@@ -92,12 +92,12 @@ def kept(machine: Machine, change: str) -> Dict[str, bytes]:
     data = durable.read_if_there(path, archive.LARGEST_ARCHIVE_BYTES)
     try:
         return {} if data is None else archive.members(data)
-    except Refused as fault:
+    except Refused as error:
         raise Refused(
-            f"What was approved of change {change} is damaged on this host",
+            f"The approved bytes of change {change} are damaged on this host",
             where=path,
             wanted="the bytes that were prepared",
-            got=fault.what,
+            got=error.what,
             next_step="deploy the change again, which prepares it",
         ) from None
 
@@ -252,5 +252,5 @@ def _refused(change: str, what: str, wanted: str, got: str) -> Refused:
         where="approvals",
         wanted=wanted,
         got=got,
-        next_step=f"let somebody else approve it (scripts/approve {change}), then deploy it again",
+        next_step=f"let another person approve it (scripts/approve {change}), then deploy it again",
     )

@@ -13,16 +13,18 @@ from __future__ import annotations
 import json
 import re
 from types import MappingProxyType
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from evenkeel.host.errors import Refused
-from evenkeel.host.system.sha256 import sha256_of
-from evenkeel.host.system.stdin import Stream
+from evenkeel.host.system.sha256 import canonical, sha256_of
+
+if TYPE_CHECKING:
+    from evenkeel.host.system.stdin import Stream
 
 MANIFEST = "manifest.json"
-# A balancer's configuration with 50,000 servers is about 5 MiB.
+# A configuration with 50,000 servers is about 5 MiB.
 LARGEST_ARCHIVE_BYTES = 64 * 1024 * 1024
-# Of one release, and of a whole change: some 30,000 hosts.
+# In a release, and in a change: some 30,000 hosts.
 LARGEST_MANIFEST_BYTES = 1024 * 1024
 LARGEST_CHANGE_BYTES = 16 * 1024 * 1024
 LARGEST_APPROVAL_BYTES = 4 * 1024 * 1024
@@ -47,16 +49,8 @@ class Release(NamedTuple):
     modes: Dict[str, int]
     change: str
     change_digest: str
-    # What was approved, by its name in the archive; empty when nothing was.
+    # Name in the archive -> approved bytes; empty without approvals.
     approved: Mapping[str, bytes] = MappingProxyType({})
-
-
-def canonical(value: object) -> bytes:
-    """Give `value` as its one JSON text: sorted keys, no spaces, one newline at the end."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode() + b"\n"
 
 
 def release_digest(files: Dict[str, bytes]) -> str:

@@ -1,4 +1,4 @@
-"""What is under way on this host, and what it may go back to: one file, replaced whole.
+"""The journal: what is under way on this host and where it may go back to, in one file.
 
     pending      the change that is not confirmed, or the rollback that is not finished; or None
     generations  what was confirmed, oldest first; the last one is the last-known-good
@@ -19,8 +19,8 @@ import os
 from typing import Any, Dict, List, Optional, Tuple, Type
 
 from evenkeel.host.errors import RollbackFailed
-from evenkeel.host.state.archive import canonical
 from evenkeel.host.system import durable
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.system.steps import Steps
 
 SCHEMA_VERSION = 1
@@ -49,7 +49,7 @@ class Journal:
         self.last: Optional[Dict[str, Any]] = content.get("last")
         self.loaded: Optional[Dict[str, Any]] = content.get("loaded")
         self.last_snapshot: Optional[Dict[str, Any]] = content.get("last_snapshot")
-        # A journal that was written before there were these has none of them.
+        # Journals of older versions lack these.
         self.drains: List[Dict[str, Any]] = content.get("drains", [])
         self.drain_timer: Optional[Dict[str, Any]] = content.get("drain_timer")
         self.pins: List[str] = content.get("pins", [])
@@ -65,17 +65,17 @@ class Journal:
             return cls(path)
         try:
             content = json.loads(data)
-            fault = _fault(content)
+            error = _damage(content)
         except (ValueError, RecursionError):
-            fault = "something else"
-        if fault:
+            error = "something else"
+        if error:
             raise RollbackFailed(
                 "The journal of this host cannot be read",
                 where=path,
                 wanted=f"JSON of schema version {SCHEMA_VERSION}",
-                got=fault,
+                got=error,
                 next_step="install the program that wrote it again"
-                if fault.startswith("schema version")
+                if error.startswith("schema version")
                 else "restore it from a backup, or move it away to adopt what is live",
             )
         return cls(path, content)
@@ -159,7 +159,7 @@ _BACK: Dict[str, Types] = {
 }
 
 
-def _fault(content: Any) -> str:
+def _damage(content: Any) -> str:
     """Say what is wrong with the shape of a journal's content; empty when nothing is."""
     if not isinstance(content, dict):
         return "no object"
@@ -167,12 +167,12 @@ def _fault(content: Any) -> str:
         return f"schema version {str(content.get('schema_version'))[:20]}"
     lists: Dict[str, Any] = {key: [] for key, types in _JOURNAL.items() if types == (list,)}
     said = _lacks({**dict.fromkeys(_JOURNAL), **lists, **content}, _JOURNAL, "journal")
-    said = said or _items_fault(content.get("generations", []), _GENERATION, "generations")
-    said = said or _items_fault(content.get("drains", []), _DRAIN, "drains")
-    return said or _pending_fault(content)
+    said = said or _items_damage(content.get("generations", []), _GENERATION, "generations")
+    said = said or _items_damage(content.get("drains", []), _DRAIN, "drains")
+    return said or _pending_damage(content)
 
 
-def _pending_fault(content: Dict[str, Any]) -> str:
+def _pending_damage(content: Dict[str, Any]) -> str:
     pending = content.get("pending")
     if pending is None:
         return ""
@@ -187,11 +187,11 @@ def _pending_fault(content: Dict[str, Any]) -> str:
         return "pending of a kind that there is not"
     if not said and pending["phase"] == GOING_BACK:
         said = _lacks(pending, _BACK, "pending")
-        said = said or _items_fault(pending["generations"], _GENERATION, "generations")
+        said = said or _items_damage(pending["generations"], _GENERATION, "generations")
     return said
 
 
-def _items_fault(items: List[Any], wanted: Dict[str, Types], where: str) -> str:
+def _items_damage(items: List[Any], wanted: Dict[str, Types], where: str) -> str:
     for item in items:
         said = _lacks(item, wanted, where)
         if said:

@@ -7,8 +7,8 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from evenkeel.host.errors import BalancerError, Refused
 from evenkeel.host.state.archive import LARGEST_ARCHIVE_BYTES, Release, release_digest
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 
 
@@ -17,11 +17,11 @@ class Live(NamedTuple):
 
     files: Dict[str, bytes]
     modes: Dict[str, int]
-    # The content address of those bytes, None when there are none.
+    # The content address of the bytes; None without bytes.
     digest: Optional[str]
     # Every native path leads through `live`.
     adopted: bool
-    # In words: how the bytes differ from the release that `live` names; empty when they do not.
+    # How the bytes differ from `live`; empty if they agree.
     drift: str
 
 
@@ -77,7 +77,7 @@ def flip(machine: Machine, digest: str) -> None:
 def keep_a_way_back(machine: Machine, digest: str) -> None:
     """Make the link to `digest` beforehand, so that a full disk has room for going back to it."""
     spare, target = machine.store.spare_link, os.path.join("releases", digest)
-    # A power loss may take it: after a boot there is time to make room.
+    # A power loss may lose it; a boot has time.
     durable.point(machine.steps, "way back", spare, target, durably=False)
 
 
@@ -108,7 +108,7 @@ def take_in(machine: Machine, journal: Journal, live: Live) -> str:
     """
     if live.digest is None:
         raise Refused(
-            "This host has no configuration that could be gone back to",
+            "This host has no configuration to go back to",
             where=", ".join(machine.driver.NATIVE_PATHS.values()),
             wanted="a balancer that runs with a configuration",
             got="no file",
@@ -116,21 +116,21 @@ def take_in(machine: Machine, journal: Journal, live: Live) -> str:
         )
     store = machine.store
     release = Release(live.digest, live.files, live.modes, "", "")
-    if store.release_fault(live.digest) is not None:
+    if store.release_damage(live.digest) is not None:
         folder = store.write_release(release, machine.clock.now())
         try:
-            _demand_it_runs(machine, folder)
+            _require_it_runs(machine, folder)
         except Exception:
             store.discard(folder)
             raise
         store.publish_release(folder, live.digest)
     elif not is_loaded(machine, journal, live.digest, machine.driver.loaded()):
-        # A takeover that was cut short has proven it, and its own symlinks are newer than that.
-        _demand_it_runs(machine, store.release_dir(live.digest))
+        # A takeover that was cut short has proved it.
+        _require_it_runs(machine, store.release_dir(live.digest))
     return live.digest
 
 
-def _demand_it_runs(machine: Machine, folder: str) -> None:
+def _require_it_runs(machine: Machine, folder: str) -> None:
     driver, loaded = machine.driver, machine.driver.loaded()
     declared = driver.declared(folder)
     got = ""
@@ -140,11 +140,11 @@ def _demand_it_runs(machine: Machine, folder: str) -> None:
         got = "the files were changed after the balancer had loaded them"
     if got:
         raise Refused(
-            "What runs on this host is not what its configuration says",
+            "The running balancer differs from its configuration files",
             where=", ".join(driver.NATIVE_PATHS.values()),
-            wanted="a running balancer that has loaded its files as they are",
+            wanted="a running balancer that has loaded exactly its files",
             got=got,
-            next_step="reload the balancer, or put back the file that it runs with",
+            next_step="reload the balancer, or restore the file that it runs with",
         )
 
 

@@ -88,14 +88,14 @@ def is_listed(person: str, rows: Sequence[Row]) -> bool:
 
 
 def _decoded(text: bytes) -> bytes:
-    # The module base64 takes longer to load than all of this takes to run.
+    # Importing base64 takes longer than this.
     if not _BASE64.fullmatch(text):
         raise ValueError("no base64")
     return binascii.a2b_base64(text)
 
 
 def _key_in(words: Sequence[str]) -> Optional[bytes]:
-    # A key names its own type, which tells it apart from any option that looks like one.
+    # A key names its type; no option looks like it.
     for at in range(1, len(words)):
         try:
             blob = _decoded(words[at].encode())
@@ -107,7 +107,7 @@ def _key_in(words: Sequence[str]) -> Optional[bytes]:
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    # OpenSSH knows * and ? and not [...], which fnmatch would read as a set.
+    # OpenSSH knows * and ?; fnmatch would also read [...].
     def match(pattern: str) -> bool:
         return fnmatchcase(name, pattern.replace("[", "[[]"))
 

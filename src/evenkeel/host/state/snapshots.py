@@ -1,11 +1,11 @@
-"""What was live, kept a second time: bytes, runtime state, versions, and the digest before it."""
+"""Snapshots: a second copy of a release, with its runtime state, versions and predecessor."""
 
 from __future__ import annotations
 
 from typing import Any, Dict
 
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 
 
 def take(

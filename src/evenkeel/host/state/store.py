@@ -20,13 +20,12 @@ from evenkeel.host.state.archive import (
     LARGEST_ARCHIVE_BYTES,
     MANIFEST,
     Release,
-    canonical,
     is_digest,
     is_file_name,
     release_digest,
 )
 from evenkeel.host.system import durable
-from evenkeel.host.system.sha256 import sha256_of
+from evenkeel.host.system.sha256 import canonical, sha256_of
 from evenkeel.host.system.steps import Steps
 
 ROOT = "/var/lib/evenkeel"
@@ -99,7 +98,7 @@ class Store:
         final = self.release_dir(digest)
         self._replace(f"release {digest[:12]}", folder, final)
 
-    def release_fault(self, digest: str) -> Optional[str]:
+    def release_damage(self, digest: str) -> Optional[str]:
         """Say what is wrong with a release on disk, or give None when every byte is as it was."""
         folder = self.release_dir(digest)
         try:
@@ -218,8 +217,8 @@ class Store:
             raise ValueError(name)
         return Release(meta["release"], files, _modes(meta["files"]), meta.get("change") or "", "")
 
-    def snapshot_fault(self, name: str) -> Optional[str]:
-        """Say what is wrong with a snapshot, or give None when it is whole."""
+    def snapshot_damage(self, name: str) -> Optional[str]:
+        """Say what is wrong with a snapshot, or give None when it is intact."""
         try:
             self.snapshot_release(name)
         except (OSError, ValueError, KeyError, TypeError, Refused) as error:
@@ -227,8 +226,8 @@ class Store:
         return None
 
     def mend(self, digest: str, created: str) -> bool:
-        """Make a release whole again from any snapshot of it; tell whether it is whole now."""
-        if self.release_fault(digest) is None:
+        """Make a release intact again from any snapshot of it; tell whether it is intact now."""
+        if self.release_damage(digest) is None:
             return True
         for name in self.snapshot_names():
             try:
@@ -242,7 +241,7 @@ class Store:
         return False
 
     def spare(self, name: str, but: str, created: str) -> None:
-        """Before snapshot `name` goes, mend its release: it may be the last whole copy.
+        """Before snapshot `name` goes, mend its release: it may be the last intact copy.
 
         The release `but` needs no look: it was read just now.
         """
@@ -251,7 +250,7 @@ class Store:
             if release != but:
                 self.mend(release, created)
         except (OSError, ValueError, KeyError, TypeError, Refused):
-            # A damaged snapshot is no copy, and a full disk keeps no verb from its end.
+            # Damaged copies do not count; a full disk stops nothing.
             return
 
     def sweep(self) -> List[str]:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Dict, Optional, Tuple
 PROGRAM = "/usr/local/sbin/evenkeel-host"
 CACHES = "/var/cache/evenkeel"
 CACHE = f"{CACHES}/evenkeel-host.code"
-# It runs at boot, before file systems that nobody needs for it are there.
+# It runs at boot, before other file systems are mounted.
 BOOT_VERB = "recover"
 
 Modules = Dict[str, Tuple[bool, bytes]]
@@ -32,7 +32,7 @@ Modules = Dict[str, Tuple[bool, bytes]]
 class Kept:
     """Imports modules whose bytecode was kept."""
 
-    # The abstract base classes of such a class take longer to import than this saves.
+    # Importing importlib.abc would take longer than this saves.
 
     def __init__(self, modules: Modules) -> None:
         self._modules = modules
@@ -66,7 +66,7 @@ def modules_of(sources: BinaryIO, cache: str, may_write: bool) -> Optional[Modul
     None when they cannot be had that way.
     """
     try:
-        # The kernel alone sets ctime, so no other content has these three.
+        # Only the kernel sets ctime, so no other content matches.
         facts = os.fstat(sources.fileno())
         made_of = [sources.name, facts.st_ino, facts.st_size, facts.st_ctime_ns, sys.version]
         kept = _read(cache)

@@ -20,7 +20,7 @@ _LARGEST_BYTES = 1024 * 1024
 _MOST_FILES = 2000
 _PEM = rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END"
 _SEQUENCE, _VERSION, _UTC_TIME, _TIME = 0x30, 0xA0, 0x17, 0x18
-# What lies in a folder of certificates beside them (configuration.txt, "crt").
+# Other files of a certificate folder (configuration.txt, "crt").
 _BESIDE = (".issuer", ".ocsp", ".sctl", ".key", ".dh")
 
 
@@ -80,7 +80,7 @@ def _not_after(der: bytes) -> float:
         raise ValueError("no time")
     digits = text.decode("ascii").rstrip("Z")
     if kind == _UTC_TIME:
-        # RFC 5280, 4.1.2.5.1: two digits from 50 on are of the last century.
+        # RFC 5280, 4.1.2.5.1: from 50 on it is 19xx.
         digits = ("19" if int(digits[:2]) >= 50 else "20") + digits
     return float(calendar.timegm(time.strptime(digits, "%Y%m%d%H%M%S")))
 

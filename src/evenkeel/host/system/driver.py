@@ -1,4 +1,4 @@
-"""The one interface between a host's switch and its balancer. A role's `files/driver.py` fills it.
+"""The one interface between a host's switch and its balancer. A role's `files/driver/` fills it.
 
 A driver never decides anything: it checks, reloads, and says what the running process has.
 """
@@ -17,14 +17,14 @@ from evenkeel.host.system import bytecode
 
 DRIVERS = "/usr/local/lib/evenkeel/drivers"
 
-# Every driver says true or false for each of these.
+# Every driver states each of these as true or false.
 CAPABILITY_NAMES = (
-    "reload_proof",  # a reload that did not load what is on disk is noticed
+    "reload_proof",  # notices a reload that did not load the files
     "request_counts",  # requests per server are counted
     "error_counts",  # failed requests per server are counted
     "server_state",  # the state of each server can be read
-    "drain",  # a server can be drained and brought back at run time
-    "runtime_state",  # what was drained or weighted at run time survives a reload
+    "drain",  # drains servers and brings them back at run time
+    "runtime_state",  # drains and runtime weights survive a reload
     "tcp",
     "tls",
     "stickiness",
@@ -46,7 +46,7 @@ class Driver:
 
     KIND = ""
     UNIT = ""
-    # Name in a release -> the path where the balancer reads it.
+    # Name in a release -> path where the balancer reads it.
     NATIVE_PATHS: Dict[str, str] = {}  # noqa: RUF012 - a constant of each subclass
     CAPABILITIES: Dict[str, bool] = {}  # noqa: RUF012 - a constant of each subclass
 
@@ -169,7 +169,7 @@ def path_of(balancer: str, folder: str = DRIVERS) -> str:
 
 
 def package_of(balancer: str) -> str:
-    """Give the name of the package in that file; its module `driver` has the name `DRIVER`."""
+    """Give the name of the package in that file; its part `driver` has the name `DRIVER`."""
     return f"evenkeel_driver_{balancer}"
 
 
@@ -178,7 +178,7 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
 
     Its bytecode is kept in the folder `caches`; an installed driver's lies beside the program's.
     Raises Refused when there is no driver, when somebody other than root could have written it,
-    when it is not whole, or when it does not state every capability.
+    when it is incomplete, or when it does not state every capability.
     """
     path = path_of(balancer, folder)
     if caches is None and folder == DRIVERS:
@@ -195,9 +195,9 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
         ) from None
     except ImportError as error:
         raise Refused(
-            f"The driver for the balancer {balancer!r} on this host is not whole",
+            f"The driver for the balancer {balancer!r} on this host is incomplete",
             where=path,
-            wanted=f"files/driver.py and every files/driver_*.py of the role balancer_{balancer}",
+            wanted=f"files/driver/ and files/config/ of the role balancer_{balancer}",
             got=str(error)[:300],
             next_step="put the host's program in place again",
         ) from None
@@ -215,10 +215,10 @@ def load(balancer: str, folder: str = DRIVERS, caches: Optional[str] = None) -> 
 
 def _modules(balancer: str, path: str, caches: Optional[str]) -> bytecode.Modules:
     """Give the compiled modules of the driver at `path`; raises ImportError when it is damaged."""
-    _demand_ours(path, os.lstat(path))
+    _require_ours(path, os.lstat(path))
     with open(path, "rb", opener=_opened_itself) as sources:
         # What was looked at may have been replaced since.
-        _demand_ours(path, os.fstat(sources.fileno()))
+        _require_ours(path, os.fstat(sources.fileno()))
         try:
             modules = None
             if caches is not None:
@@ -229,7 +229,7 @@ def _modules(balancer: str, path: str, caches: Optional[str]) -> bytecode.Module
         except (OSError, MemoryError):
             raise
         except Exception as damage:
-            # What is no zip file, or no Python, has many ways to say so.
+            # Broken files raise many types of errors.
             raise ImportError(f"{type(damage).__name__}: {damage}") from None
     package = package_of(balancer)
     others = sorted(name for name in modules if name.partition(".")[0] != package)
@@ -243,7 +243,7 @@ def _opened_itself(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def _demand_ours(path: str, facts: os.stat_result) -> None:
+def _require_ours(path: str, facts: os.stat_result) -> None:
     alone = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
     if not alone or not stat.S_ISREG(facts.st_mode):
         raise Refused(

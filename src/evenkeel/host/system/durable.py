@@ -1,4 +1,4 @@
-"""Files that survive a crash whole: temporary name, fsync, rename, fsync of the folder.
+"""Files that survive a crash intact: temporary name, fsync, rename, fsync of the folder.
 
 Every function that changes what others can see takes the `Steps` it passes through.
 """
@@ -13,7 +13,7 @@ from typing import Dict, Optional
 from evenkeel.host.errors import Refused
 from evenkeel.host.system.steps import Steps
 
-# Left behind only by a killed program; `recover` and `prune` sweep names with this prefix.
+# Left by a killed program; `recover` and `prune` remove it.
 TEMPORARY = ".evenkeel-tmp-"
 
 
@@ -140,10 +140,10 @@ def read_if_there(path: str, limit: int) -> Optional[bytes]:
 
 
 def remove_tree(steps: Steps, name: str, path: str) -> None:
-    """Remove a folder and all in it; what is gone already, or stays, is no fault."""
+    """Remove a folder and all in it; what is gone already, or stays, is no error."""
     if not os.path.lexists(path):
         return
-    # Loaded late: it costs more than the rest of the program's start.
+    # Imported late: it costs more than the start.
     import shutil
 
     steps.run(f"{name}: clear away", lambda: shutil.rmtree(path, ignore_errors=True))

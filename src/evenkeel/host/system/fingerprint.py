@@ -9,8 +9,7 @@ from evenkeel.host.system.driver import path_of
 from evenkeel.host.system.sha256 import sha256_of
 
 DIGITS = 16
-# The directory at the end of a zip file has the size and the CRC-32 of every file in it. Hashing
-# the whole of both takes a twentieth of a status, and a rollback asks every host for one.
+# The zip directory holds every size and CRC-32, and costs nothing to hash.
 END_BYTES = 16 * 1024
 
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator
 
 from evenkeel.host.errors import Refused
 
-# What a lock says that nobody holds and whose last holder ended in order.
+# The content of a free lock after an orderly end.
 _FREE = b"{}"
 
 
@@ -55,7 +55,7 @@ def _taken(handle: int) -> bool:
 
 
 def _sign(handle: int, holder: Dict[str, Any]) -> None:
-    # A full disk keeps nobody from going back: without words the lock holds as well.
+    # A full disk must not stop a revert.
     with contextlib.suppress(OSError):
         os.pwrite(handle, json.dumps(holder).ljust(120).encode() + b"\n", 0)
 

@@ -17,7 +17,7 @@ from evenkeel.host.system.driver import EVERY_ADDRESS, Driver
 
 MOST_PER_SECOND = 50
 MOST_REQUESTS = 100000
-# A server that is slower than this has not answered.
+# A slower server counts as silent.
 ANSWER_SECONDS = 2.0
 LARGEST_ANSWER_BYTES = 65536
 _LISTENER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
@@ -107,7 +107,7 @@ def source_of(number: int) -> str:
 def _context() -> Any:
     import ssl
 
-    # It is this host's own listener: who answers is known, and names are not what is tested.
+    # The host's own listener: names need no check.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -121,9 +121,9 @@ def open_probe(wanted: Any, driver: Driver) -> Optional[Probe]:
     """
     if wanted is None:
         return None
-    faults = _faults(wanted)
-    if faults:
-        raise _refusal("listener, host, path and requests_per_second", ", ".join(faults))
+    problems = _problems(wanted)
+    if problems:
+        raise _refusal("listener, host, path and requests_per_second", ", ".join(problems))
     endpoint = _endpoint(driver.listeners().get(wanted["listener"]) or [])
     if endpoint is None:
         here = "an http listener of the live configuration, without the PROXY protocol"
@@ -131,19 +131,19 @@ def open_probe(wanted: Any, driver: Driver) -> Optional[Probe]:
     return Probe(endpoint, **wanted)
 
 
-def _faults(wanted: Any) -> List[str]:
+def _problems(wanted: Any) -> List[str]:
     if not isinstance(wanted, Mapping):
         return ["no object"]
     forms = {"listener": _LISTENER, "path": _PATH, "host": _HOST}
-    faults = [
+    problems = [
         name
         for name, form in forms.items()
         if not isinstance(wanted.get(name), str) or not form.fullmatch(wanted[name])
     ]
     rate = wanted.get("requests_per_second")
     if not isinstance(rate, int) or isinstance(rate, bool) or not 1 <= rate <= MOST_PER_SECOND:
-        faults.append("requests_per_second")
-    return faults + ["unknown keys"] * (len(wanted) != len(forms) + 1)
+        problems.append("requests_per_second")
+    return problems + ["unknown keys"] * (len(wanted) != len(forms) + 1)
 
 
 def _endpoint(listens: List[Endpoint]) -> Optional[Endpoint]:

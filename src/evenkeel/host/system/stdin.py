@@ -14,7 +14,7 @@ from typing import BinaryIO, List, Union
 from evenkeel.host.errors import Refused
 from evenkeel.host.system import process
 
-# A controller sends what it has at once; a slow line needs some minutes for the largest release.
+# Slow lines need minutes for the largest release.
 LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_INPUT_SECONDS = 600.0
 _CHUNK_BYTES = 1024 * 1024
@@ -32,9 +32,9 @@ def forget_process() -> None:
     import resource
     import signal
 
-    # A controller that goes away must not stop a switch half way.
+    # A lost controller must not stop a switch half way.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Where SIGCHLD is ignored nobody learns how a child ended, and every check seems to succeed.
+    # With SIGCHLD ignored, every check seems to succeed.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU, resource.RLIMIT_AS):

@@ -6,8 +6,8 @@ from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import HostError, Refused, Reverted
 from evenkeel.host.state import live, snapshots
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, STARTED, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import grant, remaining
 from evenkeel.host.verbs import confirm, reload_proof, revert
 
@@ -32,21 +32,21 @@ def activate(
             done = _already_confirmed(machine, journal, change, release)
             if done:
                 return done
-            base = _demand_approved(machine, change, release) or base
+            base = _require_approved(machine, change, release) or base
             _begin(machine, journal, change, release, lease_seconds, base)
         else:
-            _demand_same(pending, change, release)
+            _require_same(pending, change, release)
             done = _already_active(machine, journal, lease_seconds)
             if done:
                 return done
-            _demand_approved(machine, change, release)
+            _require_approved(machine, change, release)
             pending.update(phase=STARTED, lease=grant(machine.clock, lease_seconds))
             pending["timer"] = machine.units.new_timer()
             journal.write(machine.steps, "started")
         return _go(machine, journal, lease_seconds)
 
 
-def _demand_approved(machine: Machine, change: str, release: str) -> Optional[str]:
+def _require_approved(machine: Machine, change: str, release: str) -> Optional[str]:
     """Give the base that was approved, None when none was or the host's policy asks for nothing.
 
     Raises Refused when the policy asks for more approvals than there are.
@@ -57,7 +57,7 @@ def _demand_approved(machine: Machine, change: str, release: str) -> Optional[st
     from evenkeel.host.state import approvals
 
     kept = approvals.kept(machine, change)
-    return approvals.demand(machine, policy, change, release, kept).base
+    return approvals.require(machine, policy, change, release, kept).base
 
 
 def _already_confirmed(
@@ -81,7 +81,7 @@ def _already_confirmed(
     }
 
 
-def _demand_same(pending: Dict[str, Any], change: str, release: str) -> None:
+def _require_same(pending: Dict[str, Any], change: str, release: str) -> None:
     if (pending["change"], pending["release"]) != (change, release):
         raise Refused(
             f"Change {pending['change']} holds this host",
@@ -114,20 +114,20 @@ def _begin(
     base: Optional[str],
 ) -> None:
     """Look before leaping, adopt what is live, keep a snapshot, and write down what comes."""
-    fault = machine.store.release_fault(release)
-    if fault:
+    error = machine.store.release_damage(release)
+    if error:
         raise Refused(
             "The release is not ready on this host",
             where=machine.store.release_dir(release),
-            wanted=f"release {release[:12]}, prepared and whole",
-            got=fault,
+            wanted=f"release {release[:12]}, prepared and intact",
+            got=error,
             next_step="prepare it again, then activate it",
         )
-    _demand_allowed(machine, release)
+    _require_allowed(machine, release)
     now = live.read(machine)
-    _demand_base(machine, journal, now, base)
+    _require_base(machine, journal, now, base)
     loaded = machine.driver.loaded()
-    _demand_few_leaving(machine, loaded)
+    _require_few_leaving(machine, loaded)
     before = reload_proof.worker_of(loaded)
     state = machine.driver.runtime_state()
     source = _adopt(machine, journal, now, before)
@@ -152,7 +152,7 @@ def _begin(
     journal.write(machine.steps, "started")
 
 
-def _demand_base(machine: Machine, journal: Journal, now: live.Live, base: Optional[str]) -> None:
+def _require_base(machine: Machine, journal: Journal, now: live.Live, base: Optional[str]) -> None:
     """Refuse when something else is live than was reviewed, and name the change that it is of."""
     if base is None or now.digest == base:
         return
@@ -169,7 +169,7 @@ def _demand_base(machine: Machine, journal: Journal, now: live.Live, base: Optio
     )
 
 
-def _demand_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
+def _require_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
     """Refuse to add one more to many workers that long connections keep alive.
 
     Each holds its memory and its connections to the servers. Going back is never refused for it.
@@ -185,21 +185,21 @@ def _demand_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
         )
 
 
-def _demand_allowed(machine: Machine, release: str) -> None:
+def _require_allowed(machine: Machine, release: str) -> None:
     """Refuse a release that an older program or driver has let in."""
     folder = machine.store.release_dir(release)
     names = set(machine.store.manifest(release)["files"])
-    faults = [
+    problems = [
         f"{name}: the balancer does not read it"
         for name in sorted(names - set(machine.driver.NATIVE_PATHS))
     ]
-    faults += machine.driver.forbidden(folder)
-    if faults:
+    problems += machine.driver.forbidden(folder)
+    if problems:
         raise Refused(
             "The release holds what a release may not hold",
             where=folder,
             wanted="a release that `prepare` accepts",
-            got="; ".join(faults)[:1000],
+            got="; ".join(problems)[:1000],
             next_step="correct the intent and render the change again",
         )
 
@@ -233,7 +233,7 @@ def _adopt(machine: Machine, journal: Journal, now: live.Live, worker: reload_pr
 
 
 def _go(machine: Machine, journal: Journal, lease_seconds: float) -> Answer:
-    """Arm, flip, load and prove what the journal says has started; on any fault, go back."""
+    """Arm, flip, load and prove what the journal says has started; on any error, go back."""
     pending = journal.under_way()
     release = pending["release"]
     try:
@@ -244,11 +244,11 @@ def _go(machine: Machine, journal: Journal, lease_seconds: float) -> Answer:
         pending.update(phase=ACTIVATED, proof=proved)
         journal.loaded = {**reload_proof.worker_of(proved), "release": release}
         journal.write(machine.steps, "activated")
-    except Exception as fault:
-        # Whatever it was: nobody may be left on a release that nobody has proven.
+    except Exception as error:
+        # Whatever the error: an unproven release must not stay live.
         if journal.pending is None:
             raise
-        _go_back(machine, journal, fault)
+        _go_back(machine, journal, error)
     return _answer(machine, pending, proved, changed=proved["reloaded"])
 
 
@@ -269,7 +269,7 @@ def _load(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[s
     loaded = machine.driver.loaded()
     worker = reload_proof.worker_of(loaded)
     if live.is_loaded(machine, journal, release, loaded):
-        # A run that was killed after its reload left the new worker without the runtime state.
+        # A killed run may have left it out.
         refused = reload_proof.restore(machine, state) if worker != pending["before"] else []
         started = loaded.get("service_started")
         facts = {"reloaded": False, "runtime_state_refused": refused, "service_started": started}
@@ -277,8 +277,8 @@ def _load(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[s
     return reload_proof.reload(machine, release, worker, state)
 
 
-def _go_back(machine: Machine, journal: Journal, fault: Exception) -> None:
-    seen = fault.got or fault.what if isinstance(fault, HostError) else str(fault)
+def _go_back(machine: Machine, journal: Journal, error: Exception) -> None:
+    seen = error.got or error.what if isinstance(error, HostError) else str(error)
     pending = journal.under_way()
     outcome = revert.revert(machine, journal, seen)
     raise Reverted(
@@ -287,7 +287,7 @@ def _go_back(machine: Machine, journal: Journal, fault: Exception) -> None:
         wanted=f"release {pending['release'][:12]} running",
         got=seen[:1000],
         next_step=f"the host runs {outcome['to'][:12]}; mend the change and render it again",
-    ) from fault
+    ) from error
 
 
 def _answer(

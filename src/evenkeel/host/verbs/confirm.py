@@ -6,8 +6,8 @@ from typing import Any, Dict
 
 from evenkeel.host.errors import Refused, Reverted
 from evenkeel.host.state import live, snapshots
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import grant, remaining
 from evenkeel.host.verbs import drains, reload_proof, retention, revert
 
@@ -20,7 +20,7 @@ def extend(machine: Machine, journal: Journal, lease_seconds: float) -> None:
     before, stale = pending["lease"], ""
     pending["lease"] = grant(machine.clock, lease_seconds)
     if pending["lease"]["deadline"] < before["deadline"]:
-        # The timer that waits looks into the journal when the longer lease would have ended.
+        # The timer reads the journal when the longer lease ends.
         stale, timer = str(pending["timer"] or ""), machine.units.new_timer()
         machine.steps.run("timer: arm", lambda: machine.units.arm(timer, lease_seconds))
         pending["timer"] = timer
@@ -33,7 +33,7 @@ def renew(machine: Machine, change: str, lease_seconds: float) -> Answer:
     """Give the pending `change` a new lease. Raises Refused or Reverted when it is not pending."""
     with machine.locked("renew") as journal:
         revert.settle(machine, journal)
-        pending = _demand_pending(journal, change)
+        pending = _require_pending(journal, change)
         extend(machine, journal, lease_seconds)
         return {"changed": True, "remaining_seconds": remaining(machine.clock, pending["lease"])}
 
@@ -49,8 +49,8 @@ def confirm(machine: Machine, change: str) -> Answer:
         if journal.pending is None and confirmed and confirmed["change"] == change:
             number, release = confirmed["number"], confirmed["release"]
             return {"changed": False, "release": release, "generation": number}
-        pending = _demand_pending(journal, change)
-        loaded = _demand_whole(machine, journal, pending)
+        pending = _require_pending(journal, change)
+        loaded = _require_intact(machine, journal, pending)
         generation = {
             "number": journal.next_number(),
             "release": pending["release"],
@@ -74,7 +74,7 @@ def confirm(machine: Machine, change: str) -> Answer:
         journal.write(machine.steps, "confirmed")
         timer = pending["timer"]
         machine.steps.run("timer: disarm", lambda: machine.units.disarm(timer))
-        # From now on the servers that the change took away are gone for good.
+        # Servers that the change removed are now gone for good.
         drains.settle(machine, journal)
         return {
             "changed": True,
@@ -85,7 +85,7 @@ def confirm(machine: Machine, change: str) -> Answer:
         }
 
 
-def _demand_pending(journal: Journal, change: str) -> Dict[str, Any]:
+def _require_pending(journal: Journal, change: str) -> Dict[str, Any]:
     pending, last = journal.pending, journal.last or {}
     if pending is not None and pending["kind"] == CHANGE and pending["change"] == change:
         return pending
@@ -106,7 +106,7 @@ def _demand_pending(journal: Journal, change: str) -> Dict[str, Any]:
     )
 
 
-def _demand_whole(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[str, Any]:
+def _require_intact(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[str, Any]:
     now, loaded = live.read(machine), machine.driver.loaded()
     problem = ""
     if pending["phase"] != ACTIVATED:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Optional
 
 from evenkeel.host.errors import BalancerError, Refused
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.verbs import drains, revert
 
 Answer = Dict[str, Any]
@@ -31,8 +31,8 @@ def drain(machine: Machine, orders: Orders) -> Answer:
     pool, server = orders.pool, orders.server
     with machine.locked("drain") as journal:
         revert.settle(machine, journal)
-        _demand_capable(machine)
-        _demand_server(machine, pool, server)
+        _require_capable(machine)
+        _require_server(machine, pool, server)
         in_force = server in drains.drained(machine).get(pool, {})
         before = drains.find(journal, pool, server)
         said = orders._asdict()
@@ -42,10 +42,10 @@ def drain(machine: Machine, orders: Orders) -> Answer:
         if not in_force:
             try:
                 drains.put(machine, pool, server)
-            except BalancerError as fault:
+            except BalancerError as error:
                 _replace(journal, pool, server, before)
                 journal.write(machine.steps, "drain withdrawn")
-                raise _unwilling(machine, "drain", pool, server, fault) from None
+                raise _unwilling(machine, "drain", pool, server, error) from None
         return {"changed": not (recorded and in_force), **_shown(journal, pool, server)}
 
 
@@ -71,16 +71,16 @@ def undrain(machine: Machine, pool: str, server: str) -> Answer:
     """
     with machine.locked("undrain") as journal:
         revert.settle(machine, journal)
-        _demand_capable(machine)
+        _require_capable(machine)
         record = drains.find(journal, pool, server)
         if record is None:
-            _demand_server(machine, pool, server)
+            _require_server(machine, pool, server)
         in_force = server in drains.drained(machine).get(pool, {})
         if in_force:
             try:
                 drains.lift(machine, pool, server)
-            except BalancerError as fault:
-                raise _unwilling(machine, "undrain", pool, server, fault) from None
+            except BalancerError as error:
+                raise _unwilling(machine, "undrain", pool, server, error) from None
         if record is not None or in_force:
             drains.forget(journal, pool, server)
             _replace(journal, pool, server, None)
@@ -101,7 +101,7 @@ def _shown(journal: Journal, pool: str, server: str) -> Answer:
     return {key: record.get(key) for key in ("pool", "server", "owner", "since", "until")}
 
 
-def _demand_capable(machine: Machine) -> None:
+def _require_capable(machine: Machine) -> None:
     if not machine.driver.CAPABILITIES["drain"]:
         raise Refused(
             "This balancer cannot drain a server at run time",
@@ -112,7 +112,7 @@ def _demand_capable(machine: Machine) -> None:
         )
 
 
-def _demand_server(machine: Machine, pool: str, server: str) -> None:
+def _require_server(machine: Machine, pool: str, server: str) -> None:
     pools = machine.driver.loaded()["pools"]
     if server in pools.get(pool, ()):
         return
@@ -131,12 +131,12 @@ def _demand_server(machine: Machine, pool: str, server: str) -> None:
 
 
 def _unwilling(
-    machine: Machine, verb: str, pool: str, server: str, fault: BalancerError
+    machine: Machine, verb: str, pool: str, server: str, error: BalancerError
 ) -> Refused:
     return Refused(
         f"The balancer does not {verb} the server",
         where=f"{pool}/{server}",
         wanted=f"{machine.driver.UNIT} to {verb} it",
-        got=str(fault)[:300],
+        got=str(error)[:300],
         next_step="see the state of the balancer's unit on the host",
     )

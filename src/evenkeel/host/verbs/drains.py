@@ -1,4 +1,4 @@
-"""The servers that somebody took out: on record in the journal, in force in the running worker.
+"""Drained servers: on record in the journal, in force in the running worker.
 
 The record is what counts. Whoever holds the lock next ends the drains whose end has come, and puts
 those in force again that a restart of the balancer has ended.
@@ -10,13 +10,13 @@ import contextlib
 from typing import Any, Dict, List, Optional
 
 from evenkeel.host.errors import BalancerError, HostError
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import iso, seconds_of
 
-# How long after a boot the drains on record are put in force: the balancer needs to start first.
+# After a boot the balancer starts first.
 BOOT_SECONDS = 10.0
-# How long until an end is tried again that could not be brought about.
+# A drain that could not end is tried again.
 RETRY_SECONDS = 30.0
 
 Record = Dict[str, Any]
@@ -79,8 +79,8 @@ def settle(machine: Machine, journal: Journal, timer_ran: bool = False) -> List[
         if arm(machine, journal, timer_ran) or fewer:
             journal.write(machine.steps, "drains")
             disarm(machine, journal, old)
-    except (BalancerError, HostError, OSError) as fault:
-        machine.notes.append(f"the drains on record could not be looked after: {fault}"[:300])
+    except (BalancerError, HostError, OSError) as error:
+        machine.notes.append(f"the drains on record could not be looked after: {error}"[:300])
         if timer_ran:
             _try_again(machine, RETRY_SECONDS)
     machine.notes += done
@@ -97,8 +97,8 @@ def _bring_together(machine: Machine, journal: Journal, done: List[str]) -> bool
         status = seen.get(record["pool"], {}).get(record["server"], "")
         try:
             stays = _look_after(machine, journal, record, there, status, done)
-        except BalancerError as fault:
-            machine.notes.append(f"{record['pool']}/{record['server']}: {fault}"[:300])
+        except BalancerError as error:
+            machine.notes.append(f"{record['pool']}/{record['server']}: {error}"[:300])
             stays = True
         if stays:
             kept.append(record)
@@ -113,7 +113,7 @@ def _look_after(
     pool, server = record["pool"], record["server"]
     name = f"{pool}/{server}"
     if record["until"] is not None and record["until"] <= machine.clock.now():
-        # A server that somebody has since taken out of service altogether stays out.
+        # A server taken out of service stays out.
         if status == "draining":
             lift(machine, pool, server)
         forget(journal, pool, server)

@@ -7,11 +7,11 @@ import re
 from typing import Any, Dict, List, Optional
 
 from evenkeel.host.errors import Refused
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.verbs.status import status as status_of
 
-# The caller is not root, this program is: it writes to no other folder.
+# The caller is not root but the program is.
 FOLDERS = (
     "/var/lib/evenkeel/metrics",
     "/var/lib/prometheus/node-exporter",
@@ -39,11 +39,10 @@ def metrics(machine: Machine, output: Optional[str]) -> Answer:
         )
     if folder == FOLDERS[0]:
         durable.make_folder(machine.steps, "metrics", folder, 0o755)
-        # The exporter, which is not root, has to get through.
+        # The exporter is not root and must get in.
         for path, mode in ((os.path.dirname(folder), 0o711), (folder, 0o755)):
             durable.set_mode(machine.steps, "metrics", path, mode)
-    # The folder may be another user's, who could put a link in its place at any moment: what was
-    # opened stays what it was.
+    # The folder may turn into a link: keep the opened one.
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -13,22 +13,21 @@ from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError, Refused, Reverted
 from evenkeel.host.state import live
-from evenkeel.host.state.archive import canonical
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import LARGEST_WATCH_BYTES, Machine
 from evenkeel.host.system import durable
 from evenkeel.host.system.probe import Probe, open_probe
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.verbs import confirm, reload_proof, revert
+from evenkeel.judge.host_watch import HostWatch
 from evenkeel.judge.verdict import FAIL, PASS
-from evenkeel.judge.watch import HostWatch
 
 SAMPLE_SECONDS = 1.0
-LARGEST_STATE_BYTES = 64 * 1024 * 1024
 
 Answer = Dict[str, Any]
 
 
 class Orders:
-    """What one call of `observe` was asked to do."""
+    """The arguments of one call of `observe`."""
 
     def __init__(
         self,
@@ -61,7 +60,7 @@ def observe(machine: Machine, orders: Orders, policy: Dict[str, Any]) -> Answer:
     if orders.lease_seconds is not None:
         confirm.renew(machine, orders.change, orders.lease_seconds)
     elif orders.judge:
-        _demand_carried(machine, orders.change)
+        _require_carried(machine, orders.change)
     release = machine.store.live_digest() or "none"
     path = os.path.join(machine.store.observations, f"{orders.change}-{release[:16]}.json")
     handle = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -80,7 +79,7 @@ def _lock(handle: int, change: str) -> None:
             f"Change {change} is being observed already",
             where="observations",
             wanted="one observer",
-            got="another one that is at work",
+            got="another one",
             next_step="wait for it to end",
         ) from None
 
@@ -101,10 +100,10 @@ def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str
             watch.sample(previous, seen)
             previous = seen
             fallen = orders.judge and _restarted(machine, orders.change, seen)
-        except BalancerDown as fault:
-            return _down(machine, orders, f"the balancer does not run: {fault}")
-        except ValueError as fault:
-            raise BalancerError(f"what it counts cannot be read: {fault}"[:300]) from None
+        except BalancerDown as error:
+            return _down(machine, orders, f"the balancer does not run: {error}")
+        except ValueError as error:
+            raise BalancerError(f"what it counts cannot be read: {error}"[:300]) from None
         if fallen:
             return _down(machine, orders, fallen)
         decided = orders.judge and watch.verdict() in (
@@ -113,7 +112,7 @@ def _observe(machine: Machine, orders: Orders, policy: Dict[str, Any], path: str
         if decided or last_look:
             break
         if orders.judge:
-            _demand_carried(machine, orders.change)
+            _require_carried(machine, orders.change)
         _wait(machine, min(machine.clock.boottime() + SAMPLE_SECONDS, until), probe)
     seconds += machine.clock.boottime() - began
     state = {"watch": watch.state(), "previous": previous, "seconds": round(seconds, 3)}
@@ -137,15 +136,15 @@ def _wait(machine: Machine, until: float, probe: Optional[Probe]) -> None:
 
 def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch, Dict[str, Any]]":
     """Give the watch so far and what was saved beside it: the saved ones, or new and nothing."""
-    data = None if fresh else durable.read_if_there(path, LARGEST_STATE_BYTES)
+    data = None if fresh else durable.read_if_there(path, LARGEST_WATCH_BYTES)
     try:
         new = HostWatch(policy)
-    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as fault:
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise Refused(
             "The policy on standard input cannot be used",
             where="standard input",
             wanted="the policy of the judge, as JSON",
-            got=str(fault)[:300],
+            got=str(error)[:300],
             next_step="correct the guardrails of the intent",
         ) from None
     if data is None:
@@ -159,11 +158,11 @@ def _resume(path: str, policy: Dict[str, Any], fresh: bool) -> "tuple[HostWatch,
             return watch, {**beside, "probe": (int(sent), int(failed))}
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         pass
-    # A damaged state, or one under another policy, would judge something that nobody asked for.
+    # A damaged or foreign state would judge wrongly.
     return new, {}
 
 
-def _demand_carried(machine: Machine, change: str) -> None:
+def _require_carried(machine: Machine, change: str) -> None:
     journal = machine.journal()
     pending, confirmed = journal.pending, journal.confirmed() or {}
     if pending is not None and pending["change"] == change:

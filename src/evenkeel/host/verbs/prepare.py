@@ -1,4 +1,4 @@
-"""Bring a release onto the host and let the balancer's own check judge it; what is live stays."""
+"""Put a release on the host and let the balancer check it; the live one stays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 
 from evenkeel.host.errors import Refused
 from evenkeel.host.state import archive
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.driver import Check
 from evenkeel.host.system.stdin import Stream
 
@@ -19,19 +19,19 @@ def prepare(
 ) -> Answer:
     """Unpack the release on `stream`, check it, and keep it under its digest.
 
-    A release that is there already and whole is left as it is; a damaged one is replaced unless it
+    A release that is there already and intact is left as it is; a damaged one is replaced unless it
     is live. Raises Refused for a release that is not what it says, that is not approved where the
     host's policy asks for that, or that the balancer refuses.
     """
     received = archive.unpack(stream)
-    _demand_named(machine, received, change, release)
+    _require_named(machine, received, change, release)
     policy = machine.policy()
     if policy is None:
         return _bring(machine, received, check_only)
     from evenkeel.host.state import approvals
 
-    # Before anything is written or the balancer looks at it: both happen as root.
-    approvals.demand(machine, policy, change, release, received.approved)
+    # Before any write or balancer check: both happen as root.
+    approvals.require(machine, policy, change, release, received.approved)
     answer = _bring(machine, received, check_only)
     if not check_only:
         with machine.locked("prepare"):
@@ -41,8 +41,8 @@ def prepare(
 
 def _bring(machine: Machine, received: archive.Release, check_only: bool) -> Answer:
     store, release = machine.store, received.digest
-    fault = store.release_fault(release)
-    if fault is None:
+    error = store.release_damage(release)
+    if error is None:
         check = _check(machine, store.release_dir(release))
         return _answer(False, release, check, _certificates(machine, store.release_dir(release)))
     folder = store.write_release(received, machine.clock.now())
@@ -52,7 +52,7 @@ def _bring(machine: Machine, received: archive.Release, check_only: bool) -> Ans
         if not check_only:
             _publish(machine, folder, release)
     finally:
-        # Nothing has this name any more once it was published.
+        # Publishing renames it, so the name is free again.
         store.discard(folder)
     return _answer(True, release, check, notes)
 
@@ -66,7 +66,7 @@ def _answer(changed: bool, release: str, check: Check, notes: List[str]) -> Answ
     }
 
 
-def _demand_named(machine: Machine, received: archive.Release, change: str, release: str) -> None:
+def _require_named(machine: Machine, received: archive.Release, change: str, release: str) -> None:
     for what, wanted, got in (
         ("change", change, received.change),
         ("release", release, received.digest),
@@ -113,20 +113,20 @@ def _check(machine: Machine, folder: str) -> Check:
 
 
 def _certificates(machine: Machine, folder: str) -> List[str]:
-    """Give a note on each certificate that ends soon, or that is over and live already.
+    """Give a note on each certificate that ends soon, or that has expired and is live already.
 
-    Raises Refused for one that is over and that the change brings.
+    Raises Refused for an expired one that the change brings.
     """
     named = machine.driver.certificates(folder)
     if not named:
         return []
-    # Not before there is one to read: its imports take a tenth of what a prepare takes.
+    # Its import takes a tenth of a prepare.
     from evenkeel.host.system import certificates
 
     now = machine.clock.wall()
     over, soon = certificates.notes(named, now)
     if over:
-        # Where the balancer reads: also what was there before we came.
+        # What the balancer reads, the files before a takeover too.
         native = os.path.dirname(sorted(machine.driver.NATIVE_PATHS.values())[0])
         try:
             old, _ = certificates.notes(machine.driver.certificates(native), now)
@@ -135,7 +135,7 @@ def _certificates(machine: Machine, folder: str) -> List[str]:
         new = [one for one in over if one not in old]
         if new:
             raise Refused(
-                "A certificate that the release names is over",
+                "A certificate that the release names has expired",
                 where=machine.driver.KIND,
                 wanted="certificates that clients accept",
                 got="; ".join(new)[:500],
@@ -147,14 +147,14 @@ def _certificates(machine: Machine, folder: str) -> List[str]:
 def _publish(machine: Machine, folder: str, release: str) -> None:
     store = machine.store
     with machine.locked("prepare"):
-        if store.release_fault(release) is None:
+        if store.release_damage(release) is None:
             return
         if store.live_digest() == release:
             raise Refused(
-                "The release is live, and somebody edited it by hand",
+                "The release is live and was edited by hand",
                 where=store.release_dir(release),
-                wanted="the bytes that its name stands for",
-                got=str(store.release_fault(release)),
+                wanted="the bytes of its digest",
+                got=str(store.release_damage(release)),
                 next_step="roll the host back, or adopt the edit: render from what is live now",
             )
         store.publish_release(folder, release)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.live import difference
+from evenkeel.host.state.machine import Machine
 
-# A worker's start time is known to a clock tick (10 ms).
+# Exact to a clock tick (10 ms).
 TICK_SECONDS = 0.02
 START_SECONDS = 30.0
 
@@ -36,7 +36,7 @@ def reload(
     proof = machine.steps.run(
         "balancer: reload", lambda: machine.driver.reload(machine.reload_seconds)
     )
-    # Before anything is proven: until then a drained server gets requests.
+    # Until then a drained server gets requests.
     refused = restore(machine, state)
     if before is not None and worker_of(proof) == before:
         raise BalancerError(f"worker {before['worker_pid']} was not replaced by the reload")

@@ -1,4 +1,4 @@
-"""What is kept, and for how long: named snapshots, and the pruning of what nobody needs."""
+"""Named snapshots, and the pruning of what no rollback needs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 from evenkeel.host.errors import Refused, UsageError
 from evenkeel.host.state import live, snapshots
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.system.lease import iso
 from evenkeel.host.verbs import revert
 
 KEEP = 10
-# What is confirmed, and what `rollback` goes to from there.
+# The confirmed release, and the target of a `rollback`.
 LEAST_GENERATIONS = 2
-# So that a confirmation on a host that was never pruned takes no longer than others.
+# A bound, so that the first confirmation is not slower.
 MOST_REMOVED_AT_ONCE = 20
-# A release that was prepared but not activated yet belongs to a change on its way.
+# A young inactive release belongs to a coming change.
 YOUNG_SECONDS = 3600.0
-# Snapshots that the program takes by itself; those with other names are a person's.
+# Snapshots of the program itself; other names are an operator's.
 AUTOMATIC = ("before-", "confirmed-")
 
 Answer = Dict[str, Any]
@@ -44,7 +44,7 @@ def snapshot(machine: Machine, name: str, pinned: bool = False, unpin: bool = Fa
         )
     if name.startswith(AUTOMATIC):
         raise Refused(
-            "This name is kept for snapshots that the program takes by itself",
+            "This name is reserved for the program's own snapshots",
             where=name,
             wanted="a name that does not begin with " + " or ".join(AUTOMATIC),
             got=name,
@@ -57,7 +57,7 @@ def snapshot(machine: Machine, name: str, pinned: bool = False, unpin: bool = Fa
         now = live.read(machine)
         if not now.adopted or now.drift or now.digest is None:
             raise Refused(
-                "What is live is no release of this program",
+                "The live configuration is no release of this program",
                 where=machine.store.live,
                 wanted="a host that was taken over, without edits by hand",
                 got=now.drift or "a host that was not taken over yet",
@@ -66,7 +66,7 @@ def snapshot(machine: Machine, name: str, pinned: bool = False, unpin: bool = Fa
         if name in machine.store.snapshot_names():
             return _same(machine, journal, name, now.digest, pinned)
         state = machine.driver.runtime_state()
-        # A pin left over from a snapshot that somebody removed by hand is not this one's.
+        # The pin of a removed snapshot does not count.
         journal.pins = [pin for pin in journal.pins if pin != name] + ([name] if pinned else [])
         snapshots.take(machine, journal, name, now.digest, state)
         journal.write(machine.steps, "snapshot")
@@ -80,7 +80,7 @@ def _unpin(machine: Machine, journal: Journal, name: str) -> Answer:
             where=name,
             wanted="the name of a snapshot",
             got="nothing of that name",
-            next_step="see the names that `status` gives",
+            next_step="see the names in the answer of `status`",
         )
     changed = name in journal.pins
     if changed:
@@ -90,7 +90,7 @@ def _unpin(machine: Machine, journal: Journal, name: str) -> Answer:
 
 
 def _same(machine: Machine, journal: Journal, name: str, release: str, pinned: bool) -> Answer:
-    if machine.store.snapshot_fault(name) is None:
+    if machine.store.snapshot_damage(name) is None:
         kept = machine.store.snapshot(name)["release"]
         if kept == release:
             changed = pinned and name not in journal.pins
@@ -125,14 +125,14 @@ def prune(machine: Machine, keep: Optional[int], max_age_days: Optional[float]) 
 
 
 def tidy(machine: Machine, journal: Journal) -> Answer:
-    """Prune a little, under the lock that the caller holds. Never raises: it is nobody's errand.
+    """Prune a little, under the lock that the caller holds. Never raises: no verb waits for it.
 
     Gives `removed`, and `not_removed` with the reason when something went wrong.
     """
     try:
         return {"removed": _prune(machine, journal, KEEP, None, MOST_REMOVED_AT_ONCE)}
-    except Exception as fault:
-        return {"removed": [], "not_removed": f"{type(fault).__name__}: {fault}"[:300]}
+    except Exception as error:
+        return {"removed": [], "not_removed": f"{type(error).__name__}: {error}"[:300]}
 
 
 def _prune(

@@ -1,7 +1,7 @@
-"""Back to what was good: the revert of an unconfirmed change, and the rollback of a confirmed one.
+"""The way back: the revert of an unconfirmed change, and the rollback of a confirmed one.
 
-Both are the same three moves, written down before they are made, so that whoever comes after a kill
-can finish them: `begin` writes where to, `finish` flips, loads, proves and closes.
+Both write down each move before they make it, so that the next run can finish after a kill: `begin`
+writes the target, `finish` flips, loads, proves and closes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, Dict, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError, RollbackFailed
 from evenkeel.host.state import live
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, GOING_BACK, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.lease import is_over
 from evenkeel.host.verbs import drains, reload_proof
 
@@ -58,10 +58,10 @@ def revert(machine: Machine, journal: Journal, reason: str, boot: bool = False) 
 def begin(machine: Machine, journal: Journal, reason: str, boot: bool = False) -> None:
     """Write down where to go back to. Nothing is touched before this is on the disk."""
     pending = journal.under_way()
-    target = _whole(machine, journal, pending["from"])
+    target = _intact(machine, journal, pending["from"])
     worker = None
     if not boot:
-        # A balancer that does not answer is no reason to leave what it reads next as it is.
+        # Revert the files even if the balancer is down.
         with contextlib.suppress(BalancerError):
             worker = _worker(machine)
     untouched = machine.store.live_digest() == target and worker == pending["before"]
@@ -75,7 +75,7 @@ def begin(machine: Machine, journal: Journal, reason: str, boot: bool = False) -
         skip_reload=untouched,
         generations=journal.generations,
     )
-    # A full disk must not keep the host on a release that nobody confirmed.
+    # A full disk must not keep an unconfirmed release live.
     with contextlib.suppress(OSError):
         journal.write(machine.steps, "going back")
 
@@ -103,10 +103,10 @@ def finish(machine: Machine, journal: Journal, boot: bool = False) -> Dict[str, 
             )
         live.flip_back(machine, pending["to"])
         proved = None if boot else _load(machine, pending)
-    except (BalancerError, OSError) as fault:
+    except (BalancerError, OSError) as error:
         if pending["kind"] != CHANGE:
-            _stay(machine, journal, fault)
-        raise _failed(machine, pending, fault) from fault
+            _stay(machine, journal, error)
+        raise _failed(machine, pending, error) from error
     outcome = {
         "change": pending["change"],
         "release": pending["release"],
@@ -154,22 +154,22 @@ def _worker(machine: Machine) -> Optional[reload_proof.Worker]:
         return None
 
 
-def _whole(machine: Machine, journal: Journal, wanted: str) -> str:
-    """Give `wanted` when its bytes are whole, or the latest generation whose bytes are."""
+def _intact(machine: Machine, journal: Journal, wanted: str) -> str:
+    """Give `wanted` when its bytes are intact, or the latest generation whose bytes are."""
     candidates = [wanted] + [str(g["release"]) for g in reversed(journal.generations)]
     for digest in candidates:
         if machine.store.mend(digest, machine.clock.now()):
             return digest
     raise RollbackFailed(
-        "No confirmed release on this host is whole",
+        "Every confirmed release on this host is damaged",
         where=machine.store.releases,
         wanted=f"release {wanted[:12]}, or a snapshot of it",
-        got="every one of them is damaged or gone",
+        got="all of them are damaged or gone",
         next_step="put a good configuration in place by hand and reload the balancer",
     )
 
 
-def _stay(machine: Machine, journal: Journal, fault: BaseException) -> None:
+def _stay(machine: Machine, journal: Journal, error: BaseException) -> None:
     """Keep what was confirmed, when the balancer cannot run what a rollback wanted."""
     pending = journal.under_way()
     live.flip_back(machine, pending["from"])
@@ -183,19 +183,19 @@ def _stay(machine: Machine, journal: Journal, fault: BaseException) -> None:
         "change": pending["change"],
         "release": pending["to"],
         "outcome": "failed",
-        "reason": str(fault)[:500],
+        "reason": str(error)[:500],
         "at": machine.clock.now(),
         "generation": journal.next_number() - 1,
     }
     journal.write(machine.steps, "stays")
 
 
-def _failed(machine: Machine, pending: Dict[str, Any], fault: BaseException) -> RollbackFailed:
+def _failed(machine: Machine, pending: Dict[str, Any], error: BaseException) -> RollbackFailed:
     return RollbackFailed(
         "The host could not go back",
         where=machine.driver.UNIT,
         wanted=f"release {pending['to'][:12]} running",
-        got=str(fault)[:500],
+        got=str(error)[:500],
         next_step="see the balancer's log on the host, then run: "
         f"evenkeel-host --balancer {machine.balancer} recover",
     )

@@ -1,4 +1,4 @@
-"""What takes a host back on request or at boot: rollback, expire, recover."""
+"""Verbs that take a host back: rollback on request, expire by timer, recover at boot."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Dict, List, Optional
 from evenkeel.host.errors import BalancerError, Refused, RollbackFailed
 from evenkeel.host.state import live
 from evenkeel.host.state.archive import Release
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, GOING_BACK, ROLLBACK, Journal
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
 from evenkeel.host.system.lease import remaining
 from evenkeel.host.verbs import drains, reload_proof, revert
 
-# How long after an `expire` that failed the timer tries again.
+# The timer tries a failed `expire` again after this.
 RETRY_SECONDS = 10.0
 _DIGEST = r"[0-9a-f]{64}"
 
@@ -26,7 +26,7 @@ def rollback(machine: Machine, to: Optional[str], undo: Optional[str]) -> Answer
     """Go back: from a pending change to the last confirmed state, otherwise one generation further.
 
     `to` names a snapshot or a confirmed release instead; `undo` names the change that must go, and
-    a host that does not carry it stays untouched. Raises Refused when there is nothing whole to go
+    a host that does not carry it stays untouched. Raises Refused when there is nothing intact to go
     back to, RollbackFailed when the balancer cannot run it.
     """
     with machine.locked("rollback") as journal:
@@ -84,7 +84,7 @@ def _target(
             where="journal",
             wanted="a confirmed release before the one that is live",
             got=f"{len(generations)} confirmed releases",
-            next_step="deploy the configuration that you want as a change",
+            next_step="deploy the wanted configuration as a change",
         )
     release = str(generations[-2]["release"])
     if not machine.store.mend(release, machine.clock.now()):
@@ -117,7 +117,7 @@ def _named(machine: Machine, journal: Journal, to: str) -> Dict[str, Any]:
                 got="nothing of that name",
                 next_step=_offer(machine, journal, ""),
             )
-        if store.snapshot_fault(to):
+        if store.snapshot_damage(to):
             raise _damaged(machine, journal, f"snapshot {to}", "")
         meta = store.snapshot(to)
         release, change = meta["release"], meta.get("change")
@@ -144,22 +144,22 @@ def _damaged(machine: Machine, journal: Journal, what: str, release: str) -> Ref
     return Refused(
         f"The {what} is damaged",
         where=machine.store.root,
-        wanted="bytes that have the digest they were kept under",
+        wanted="bytes with the digest of their name",
         got="other bytes, or none",
         next_step=_offer(machine, journal, release),
     )
 
 
 def _offer(machine: Machine, journal: Journal, without: str) -> str:
-    """Name the latest confirmed state that is whole."""
+    """Name the latest confirmed state that is intact."""
     for generation in reversed(journal.generations[:-1]):
         release = str(generation["release"])
-        if release != without and machine.store.release_fault(release) is None:
+        if release != without and machine.store.release_damage(release) is None:
             return f"rollback --to {release}"
     for name in _newest_first(machine):
-        if machine.store.snapshot_fault(name) is None:
+        if machine.store.snapshot_damage(name) is None:
             return f"rollback --to {name}"
-    return "no other confirmed state is whole: deploy the configuration that you want"
+    return "no other confirmed state is intact: deploy the configuration that you want"
 
 
 def _newest_first(machine: Machine) -> List[str]:
@@ -176,7 +176,7 @@ def _newest_first(machine: Machine) -> List[str]:
 def _keep_what_is_live(machine: Machine) -> None:
     """Keep bytes that somebody edited by hand as a release, before a flip replaces them."""
     now = live.read(machine)
-    if now.digest is None or machine.store.release_fault(now.digest) is None:
+    if now.digest is None or machine.store.release_damage(now.digest) is None:
         return
     release = Release(now.digest, now.files, now.modes, "", "")
     folder = machine.store.write_release(release, machine.clock.now())
@@ -213,7 +213,7 @@ def _begin(machine: Machine, journal: Journal, target: Dict[str, Any], undo: Opt
         "started": machine.clock.now(),
     }
     journal.write(machine.steps, "going back")
-    # A rollback that finds no room for it goes back all the same.
+    # A rollback without room for it still goes back.
     with contextlib.suppress(OSError):
         live.keep_a_way_back(machine, current)
 
@@ -244,9 +244,9 @@ def _expire(machine: Machine) -> Answer:
             return {"changed": True, **(journal.last or {})}
         from evenkeel.host.verbs import watchdog
 
-        watched, fault = watchdog.look(machine, journal)
-        if fault:
-            revert.revert(machine, journal, fault)
+        watched, error = watchdog.look(machine, journal)
+        if error:
+            revert.revert(machine, journal, error)
             return {"changed": True, **(journal.last or {})}
         left = _arm_again(machine, journal, watchdog.LOOK_SECONDS if watched else None)
         return {"changed": True, "outcome": "renewed", "remaining_seconds": left}
@@ -336,7 +336,7 @@ def _mend_live(machine: Machine, release: str) -> List[str]:
         raise RollbackFailed(
             "The live release is damaged, and so are its snapshots",
             where=store.release_dir(release),
-            wanted="one whole copy",
+            wanted="one intact copy",
             got="none",
             next_step="put a good configuration in place by hand and reload the balancer",
         )

@@ -1,4 +1,4 @@
-"""What a host says of itself: facts about the program, and the status of what is live and runs."""
+"""Facts about the program, and the status of what is live and what runs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Dict, List
 
 from evenkeel.host.errors import BalancerError, Refused
 from evenkeel.host.state import live
-from evenkeel.host.state.host import VERSION, Machine
 from evenkeel.host.state.journal import Journal
+from evenkeel.host.state.machine import VERSION, Machine
 from evenkeel.host.system import fingerprint
 from evenkeel.host.system.lease import remaining
 from evenkeel.host.verbs import drains, reload_proof
@@ -50,8 +50,8 @@ def status(machine: Machine, with_files: bool) -> Answer:
     try:
         answer.update(_running(machine, journal, now))
         answer["drains"] = drains.listed(journal, drains.drained(machine))
-    except BalancerError as fault:
-        running = {"agrees": False, "worker_pid": None, "reason": str(fault)[:300]}
+    except BalancerError as error:
+        running = {"agrees": False, "worker_pid": None, "reason": str(error)[:300]}
         answer.update(version=machine.driver.version(), running=running, servers={})
         answer["drains"] = drains.listed(journal, {})
     if with_files:
@@ -60,11 +60,11 @@ def status(machine: Machine, with_files: bool) -> Answer:
 
 
 def _policy(machine: Machine) -> Dict[str, Any]:
-    """Say how many approvals the host itself asks for; None when its policy cannot be trusted."""
+    """Give how many approvals the host demands; None if its policy cannot be trusted."""
     try:
         policy = machine.policy()
-    except Refused as fault:
-        return {"approvals_required": None, "policy_fault": f"{fault.what}: {fault.got}"}
+    except Refused as error:
+        return {"approvals_required": None, "policy_fault": f"{error.what}: {error.got}"}
     return {"approvals_required": policy.approvals_required if policy else 0}
 
 

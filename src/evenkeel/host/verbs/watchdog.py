@@ -1,4 +1,4 @@
-"""Judge on while no controller does: what waits under a lease is looked at when the timer runs.
+"""Judge a change on hold while no controller does: at each run of the timer.
 
 A held change waits for a person, for minutes or hours. Its last watch lies on this host with its
 policy and the counters that it ended with; one look takes in what the balancer counted since then.
@@ -12,16 +12,15 @@ import os
 from typing import Any, Dict, Optional, Tuple
 
 from evenkeel.host.errors import BalancerDown, BalancerError
-from evenkeel.host.state.archive import canonical
-from evenkeel.host.state.host import Machine
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, Journal
+from evenkeel.host.state.machine import LARGEST_WATCH_BYTES, Machine
 from evenkeel.host.system import durable
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.verbs import reload_proof
-from evenkeel.host.verbs.observe import LARGEST_STATE_BYTES
+from evenkeel.judge.host_watch import WORKER, HostWatch
 from evenkeel.judge.verdict import FAIL
-from evenkeel.judge.watch import WORKER, HostWatch
 
-# How long after a look the timer runs for the next one.
+# The timer takes the next look after this.
 LOOK_SECONDS = 30.0
 
 
@@ -51,10 +50,10 @@ def _look(machine: Machine, pending: Dict[str, Any], path: str) -> str:
     saved = _saved(path)
     try:
         seen = machine.driver.observe()
-    except BalancerDown as fault:
-        return f"the balancer does not run: {fault}"[:300]
+    except BalancerDown as error:
+        return f"the balancer does not run: {error}"[:300]
     except BalancerError:
-        # It may answer the next time; the lease ends in any case.
+        # It may answer next time; the lease ends anyway.
         return ""
     fallen = reload_proof.restarted(pending.get("proof"), seen)
     if fallen or saved is None or any(saved["previous"][key] != seen[key] for key in WORKER):
@@ -73,7 +72,7 @@ def _look(machine: Machine, pending: Dict[str, Any], path: str) -> str:
 
 def _saved(path: str) -> Optional[Dict[str, Any]]:
     """Give what the last watch left; None when it is damaged: then there is nothing to go on."""
-    data = durable.read_if_there(path, LARGEST_STATE_BYTES)
+    data = durable.read_if_there(path, LARGEST_WATCH_BYTES)
     try:
         saved: Dict[str, Any] = json.loads(data or b"")
         return saved if all(key in saved["previous"] for key in WORKER) else None

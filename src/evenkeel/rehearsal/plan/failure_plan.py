@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 
-from evenkeel.rehearsal.plan.intent_types import IntentCheck
+from evenkeel.balancer.types import Check
 from evenkeel.rehearsal.protocol.measured_types import FailurePlan
 from evenkeel.rehearsal.protocol.world_types import CheckFacts, PoolFacts, World
 from evenkeel.rehearsal.stubs.failure_modes import ERRORS, HANG, REFUSE
@@ -84,7 +84,7 @@ def refusing_at_first(world: World, made: FailurePlan) -> list[str]:
     return [endpoint for endpoint in first if endpoint in quick]
 
 
-def check_facts(check: IntentCheck) -> CheckFacts:
+def check_facts(check: Check) -> CheckFacts:
     """Give how often a pool's servers are checked, and how long a failure may go unnoticed."""
     if check["kind"] == "none":
         return {

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from evenkeel.balancer.types import HandwrittenPool
 from evenkeel.rehearsal.plan.intent_types import IntentPool
 from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.world_types import HealthAnswers, HealthStatuses
 
 
-def well(pools: Iterable[IntentPool], names: Mapping[str, str]) -> HealthStatuses:
+def well(
+    pools: Iterable[IntentPool] | Iterable[HandwrittenPool], names: Mapping[str, str]
+) -> HealthStatuses:
     """Give the statuses that the checks of `pools` accept.
 
     `names` has the address of each server that is known by a host name.

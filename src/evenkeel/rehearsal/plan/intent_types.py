@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from evenkeel.balancer.types import Check
+
 
 class IntentTls(TypedDict):
     """TLS of a bind."""
@@ -68,17 +70,6 @@ class IntentStickiness(TypedDict):
     cookie: str
 
 
-class IntentCheck(TypedDict):
-    """How the balancer learns that a server is well."""
-
-    kind: str
-    path: str | None
-    expect_status: list[int] | None
-    interval_seconds: float
-    rise: int
-    fall: int
-
-
 class IntentServer(TypedDict):
     """One server of a pool."""
 
@@ -99,7 +90,7 @@ class IntentPool(TypedDict):
     mode: str
     algorithm: IntentAlgorithm
     stickiness: IntentStickiness | None
-    check: IntentCheck
+    check: Check
     servers: list[IntentServer]
 
 

@@ -7,9 +7,11 @@ not. Each gets a stand-in, so that both releases start in the container as they 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
-from evenkeel.change.dialect import Dialect
+from evenkeel.balancer.dialect import Dialect
 from evenkeel.rehearsal.plan import health, world
+from evenkeel.rehearsal.plan.intent_types import IntentPool
 from evenkeel.rehearsal.protocol.http import endpoint_of, split_endpoint
 from evenkeel.rehearsal.protocol.world_types import Plan, ReferencedPlan, SpeechFacts
 
@@ -18,8 +20,8 @@ Files = Mapping[str, bytes]
 
 def with_references(plan: Plan, dialect: Dialect, live: Files, new: Files) -> ReferencedPlan:
     """Give the plan with everything that the files `live` (empty without a base) and `new` name."""
-    readings = [dialect.by_hand(files) for files in (live, new) if files]
-    needs = [dialect.needs(files) for files in (live, new) if files]
+    readings = [dialect.handwritten(files) for files in (live, new) if files]
+    needs = [dialect.references(files) for files in (live, new) if files]
     hosts = {host for need in needs for host in need.get("hosts", ())} - set(plan["names"])
     names = {**plan["names"], **world.more_stand_ins(plan["names"], sorted(hosts))}
     speaks: dict[str, SpeechFacts] = {}
@@ -32,7 +34,8 @@ def with_references(plan: Plan, dialect: Dialect, live: Files, new: Files) -> Re
                 speaks[endpoint] = pool["speaks"]
             # An existing server keeps its protocol: the base is first.
             over_tls.setdefault(endpoint, server["tls"])
-    running = readings[0]["pools"] if live else ()
+    # A reading has all keys of an intent's pool, and more.
+    running = cast(list[IntentPool], readings[0]["pools"] if live else [])
     before, after = health.answers(health.well(running, names), plan["wanted_statuses"])
     binds = [bind for reading in readings for one in reading["listeners"] for bind in one["binds"]]
     addresses = {bind["address"] for bind in binds} - {"*", "::"}

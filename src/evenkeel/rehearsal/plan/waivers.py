@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenkeel.change import policy
-from evenkeel.change.declared import OF_THE_REHEARSAL, of_manifest
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
+from evenkeel.change import findings
+from evenkeel.change.declarations import OF_THE_REHEARSAL, of_manifest
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.rehearsal.protocol.check import Check, check
 from evenkeel.rehearsal.protocol.world_types import PoolFacts, World
@@ -27,7 +27,7 @@ def waived_requests(
     return {
         waiver.subject: waiver.reason
         for waiver in of_manifest(manifest).waivers
-        if waiver.rule in OF_THE_REHEARSAL and waiver.holds(policy.today())
+        if waiver.rule in OF_THE_REHEARSAL and waiver.holds(findings.today())
     }
 
 
@@ -36,13 +36,13 @@ class Policy:
 
     def __init__(self, folder: ChangeFolder, role_dir: Path) -> None:
         self._shifts = of_manifest(folder.manifest()).intended_shifts
-        self._judged = policy.of_folder(folder, load_dialect(role_dir), policy.today())
+        self._judged = findings.of_folder(folder, load_dialect(role_dir), findings.today())
 
     def checks(self, hosts: Sequence[str]) -> list[Check]:
         """Give the checks of the policy rules for these hosts."""
         return [
             check(one["id"], one["title"], one["verdict"], one["numbers"], one["reasons"])
-            for one in policy.checks(self._judged, hosts)
+            for one in findings.checks(self._judged, hosts)
         ]
 
     def declared_in(self, world: World) -> World:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evenkeel.intent.model import Guardrails
-from evenkeel.profile.model import DEFAULT, Profile
+from evenkeel.profile.traffic_profile import DEFAULT, Profile
 from evenkeel.rehearsal.plan import health, request_classes
 from evenkeel.rehearsal.plan.concurrent_shares import shows_under_load_only
 from evenkeel.rehearsal.plan.failure_plan import check_facts

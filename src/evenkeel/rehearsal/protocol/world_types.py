@@ -248,7 +248,7 @@ class SpeechFacts(TypedDict):
     """What a server says to health checks of its own protocol; bytes in hexadecimal."""
 
     greets: str
-    answers: list[tuple[str, str]]
+    answers: list[list[str]]
 
 
 class ReferencedPlan(Plan):

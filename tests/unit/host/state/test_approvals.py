@@ -22,7 +22,7 @@ from unit.host.approved import (
 from unit.host.fakes import FIRST, SECOND, THIRD, Host, archive, digest
 
 from evenkeel.change.approval import approve
-from evenkeel.change.archive import release_archive
+from evenkeel.change.release_archive import release_archive
 from evenkeel.host.state import approval_policy, approvals
 from evenkeel.host.state.archive import CHANGE_MANIFEST, approval_name, unpack
 from evenkeel.host.state.signers import LONGEST_VALID_HOURS
@@ -418,7 +418,7 @@ def test_what_was_kept_and_damaged_is_refused(strict: Host, change: Change) -> N
     kept = strict.root / "approvals" / "c1.tar"
     kept.write_bytes(kept.read_bytes()[:700])
     code, answer = strict.activate("c1", SECOND)
-    assert code == 10 and "is damaged on this host" in answer["error"]["what"]
+    assert code == 10 and "are damaged on this host" in answer["error"]["what"]
 
 
 def link(path: Path) -> None:
@@ -519,6 +519,6 @@ def test_the_controllers_own_approval_is_believed_on_the_host(
     machine = host.machine("haproxy", Steps())
     asked = approval_policy.read(str(host.policy))
     received = unpack(io.BytesIO(release_archive(sample.path, "lb2")))
-    change = approvals.demand(machine, asked, sample.change_id, received.digest, received.approved)
+    change = approvals.require(machine, asked, sample.change_id, received.digest, received.approved)
     entry = json.loads(sample.folder.manifest_json.read_bytes())["hosts"]["lb2"]
     assert change == (sample.change_id, sample.folder.digest(), AUTHOR, entry["base"])

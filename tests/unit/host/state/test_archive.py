@@ -11,7 +11,8 @@ from unit.host.fakes import archive as packed
 
 from evenkeel.host.errors import Refused
 from evenkeel.host.state import archive
-from evenkeel.host.state.archive import canonical, pack, release_digest, unpack
+from evenkeel.host.state.archive import pack, release_digest, unpack
+from evenkeel.host.system.sha256 import canonical
 
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}(/[a-z0-9]{1,10}){0,3}", fullmatch=True)
 

@@ -84,7 +84,7 @@ def test_prepare_refuses_a_release_with_a_certificate_that_is_over(host: Host, n
     path, live = named
     path.write_bytes(pem(time.time() - 20 * 365 * DAY))
     code, answer = host.program(*WORDS, stdin=archive("c1", SECOND))
-    assert code == 10 and "is over" in answer["error"]["what"]
+    assert code == 10 and "has expired" in answer["error"]["what"]
     assert str(path) in answer["error"]["got"]
     assert list((host.root / "releases").iterdir()) == []
     live.append(str(path))

@@ -63,9 +63,9 @@ def test_bytecode_of_another_driver_is_not_believed(
     whole = installed.cache.read_bytes()
     os.link(installed.path, installed.folder / "y.zip")
     shutil.copy(installed.cache, installed.caches / "driver-y.code")
-    with pytest.raises(driver.Refused, match="not whole"):
+    with pytest.raises(driver.Refused, match="incomplete"):
         driver.load("y", str(installed.folder), str(installed.caches))
-    installed.write("driver_later.py", "VERSION = '9.9'\n")
+    installed.write("config/later.py", "VERSION = '9.9'\n")
     installed.build()
     assert installed.load(keep=True).version() == "9.9"
     assert installed.cache.read_bytes() != whole
@@ -88,9 +88,9 @@ def test_bytecode_of_another_python_is_not_believed(
 def test_bytecode_that_others_could_write_is_not_believed(installed: Installed, whose: str) -> None:
     installed.load(keep=True)
     kept = marshal.loads(installed.cache.read_bytes())
-    package, _ = kept["modules"]["evenkeel_driver_x.driver_later"]
+    package, _ = kept["modules"]["evenkeel_driver_x.config.later"]
     planted = marshal.dumps(compile("VERSION = 'planted'", "planted", "exec"))
-    kept["modules"]["evenkeel_driver_x.driver_later"] = (package, planted)
+    kept["modules"]["evenkeel_driver_x.config.later"] = (package, planted)
     installed.cache.write_bytes(marshal.dumps(kept))
     # Whoever could write it could have made it such that it is believed.
     assert installed.load(keep=True).version() == "planted"
@@ -147,7 +147,7 @@ def test_a_file_of_the_driver_that_was_kept_is_unmarshalled_when_it_is_imported(
 ) -> None:
     installed.load(keep=True)
     kept = marshal.loads(installed.cache.read_bytes())
-    kept["modules"]["evenkeel_driver_x.driver_later"] = (False, b"\xff")
+    kept["modules"]["evenkeel_driver_x.config.later"] = (False, b"\xff")
     installed.cache.write_bytes(marshal.dumps(kept))
     loaded = installed.load(keep=True)
     with pytest.raises(ValueError, match="bad marshal data"):

@@ -27,7 +27,7 @@ def test_a_driver_that_was_replaced_is_loaded_with_its_new_files(
     installed: Installed, keep: bool
 ) -> None:
     assert installed.load(keep).version() == "1.2"
-    installed.write("driver_later.py", "VERSION = '9.9'\n")
+    installed.write("config/later.py", "VERSION = '9.9'\n")
     installed.build()
     assert installed.load(keep).version() == "9.9"
 
@@ -37,7 +37,7 @@ def test_what_becomes_of_its_file_does_no_harm_to_a_driver_that_was_loaded(
     installed: Installed, keep: bool
 ) -> None:
     replaced = installed.load(keep)
-    installed.write("driver_later.py", "VERSION = '9.9'\n")
+    installed.write("config/later.py", "VERSION = '9.9'\n")
     installed.build()
     assert replaced.version() == "1.2"
     removed = installed.load(keep)
@@ -52,7 +52,7 @@ def test_what_becomes_of_its_file_does_no_harm_to_a_driver_that_was_loaded(
 def test_a_file_of_the_driver_is_run_when_it_is_imported_and_not_before(
     installed: Installed,
 ) -> None:
-    installed.write("driver_later.py", "VERSION = 1 / 0\n")
+    installed.write("config/later.py", "VERSION = 1 / 0\n")
     installed.build()
     loaded = installed.load()
     with pytest.raises(ZeroDivisionError):
@@ -148,7 +148,7 @@ def test_a_file_that_is_not_whole_is_refused(installed: Installed, damage, keep:
     installed.path.write_bytes(damage(whole))
     assert installed.path.read_bytes() != whole
     error = installed.refused(keep)
-    assert "not whole" in error["what"] and error["where"] == str(installed.path)
+    assert "incomplete" in error["what"] and error["where"] == str(installed.path)
     assert "balancer_x" in error["wanted"] and "in place again" in error["next_step"]
     assert not installed.cache.exists()
 
@@ -158,19 +158,19 @@ def test_a_file_that_is_not_whole_is_refused(installed: Installed, damage, keep:
 def test_a_driver_with_a_file_that_is_no_python_is_not_whole(
     installed: Installed, text: str, keep: bool
 ) -> None:
-    (installed.files / "driver_part.py").write_bytes(text.encode("utf-8", "surrogatepass"))
+    (installed.files / "driver/part.py").write_bytes(text.encode("utf-8", "surrogatepass"))
     installed.build()
-    assert "not whole" in installed.refused(keep)["what"]
+    assert "incomplete" in installed.refused(keep)["what"]
 
 
 def test_a_driver_without_a_file_that_it_imports_says_which_and_what_to_do(
     installed: Installed,
 ) -> None:
     installed.load()
-    (installed.files / "driver_part.py").unlink()
+    (installed.files / "driver/part.py").unlink()
     installed.build()
     error = installed.refused()
-    assert "not whole" in error["what"] and "driver_part" in error["got"]
+    assert "incomplete" in error["what"] and "part" in error["got"]
     assert "balancer_x" in error["wanted"] and "in place again" in error["next_step"]
 
 
@@ -179,7 +179,7 @@ def test_the_driver_of_another_balancer_is_not_loaded_for_this_one(installed: In
     with pytest.raises(driver.Refused) as caught:
         driver.load("y", str(installed.folder))
     error = caught.value.as_dict()
-    assert "not whole" in error["what"] and "evenkeel_driver_x" in error["got"]
+    assert "incomplete" in error["what"] and "evenkeel_driver_x" in error["got"]
 
 
 def test_a_driver_brings_no_module_that_is_not_its_own(installed: Installed) -> None:
@@ -189,6 +189,6 @@ def test_a_driver_brings_no_module_that_is_not_its_own(installed: Installed) -> 
 
 
 def test_a_driver_that_leaves_a_capability_open_names_the_role(installed: Installed) -> None:
-    installed.write("driver_part.py", "CAPABILITIES = {}\n")
+    installed.write("driver/part.py", "CAPABILITIES = {}\n")
     installed.build()
     assert "balancer_x" in installed.refused()["what"]

@@ -4,7 +4,7 @@ import pytest
 from unit.host.fakes import FIRST, SECOND, THIRD, FakeClock, Host, digest
 
 from evenkeel.host.main import answer_of
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import lock
 from evenkeel.host.system.lease import Clock, grant, is_over, remaining
 from evenkeel.host.system.steps import Steps

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from unit.host.fakes import FIRST, INVALID, SECOND, Host, archive, digest
 
-from evenkeel.host.state.archive import canonical, pack, release_digest
+from evenkeel.host.state.archive import pack, release_digest
 from evenkeel.host.system import durable
+from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.system.steps import Steps
 
 

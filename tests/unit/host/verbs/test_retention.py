@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from unit.host.fakes import SECOND, THIRD, Host, digest
 
-from evenkeel.host.state.host import Machine
+from evenkeel.host.state.machine import Machine
 from evenkeel.host.system.steps import Steps
 
 DAY = 86400
@@ -195,11 +195,11 @@ class Histories(RuleBasedStateMachine):
         needed |= {str((journal.pending or {}).get(key)) for key in ("from", "release")}
         needed |= {str(store.live_digest()), str(self.target())} - {"None"}
         for release in needed - {"None"}:
-            assert store.release_fault(release) is None, release
+            assert store.release_damage(release) is None, release
         for name, release in self.pins.items():
-            assert store.snapshot_fault(name) is None and name in journal.pins
+            assert store.snapshot_damage(name) is None and name in journal.pins
             assert store.snapshot(name)["release"] == release
-            assert store.release_fault(release) is None
+            assert store.release_damage(release) is None
         assert sorted(self.pins) == sorted(journal.pins)
 
 

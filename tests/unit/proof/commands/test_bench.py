@@ -6,6 +6,7 @@ from evenkeel_proof.commands import bench, bench_alone
 from evenkeel_proof.commands.bench_lab import MARK, cold_connections, marked
 
 from evenkeel.intent.parse import parse_intent
+from evenkeel.terminal import plain
 
 OF = {"cores": 2, "memory_gib": 4.0, "hosts": 10}
 SECONDS = {
@@ -41,8 +42,8 @@ def test_the_json_has_every_figure_and_names_the_targets_that_were_missed() -> N
 
 
 def test_the_table_says_on_what_it_was_measured_and_what_was_missed() -> None:
-    lines = bench.drawn(bench.report(SECONDS, OF)).splitlines()
-    assert lines[0] == "10 hosts on one machine of 2 cores, 4.0 GiB"
+    lines = plain(*bench.drawn(bench.report(SECONDS, OF))).splitlines()
+    assert lines[1] == "10 hosts on one machine of 2 cores, 4.0 GiB"
     rows = {line.split("  ")[0]: line.split() for line in lines if "  " in line}
     assert rows["deploy / bare ssh"][-4:] == ["3.00", "<=", "3", "met"]
     assert rows["validate.yml, s"][-4:] == ["46.00", "<=", "45", "missed"]
@@ -75,7 +76,7 @@ def test_requests_a_second_have_a_table_of_their_own() -> None:
     rates = {"load_kept": [4100.0, 4000.0], "wrk_kept": [5000.0, 8000.0]}
     value = bench.report({**SECONDS, **rates}, OF)
     assert (value["load_over_wrk_kept"], value["load_over_wrk_new"]) == (0.66, None)
-    lines = bench.drawn(value).splitlines()
+    lines = plain(*bench.drawn(value)).splitlines()
     (load,) = [line for line in lines if line.startswith("load client, kept connections")]
     assert load.split()[-3:] == ["4050", "4100", "4000"]
     assert bench.is_met(value["load_over_wrk_kept"], ">= 0.5")

@@ -10,10 +10,11 @@ from evenkeel_proof.commands.canary_changes import FAST, FAULTY, HARMLESS, inten
 from evenkeel_proof.commands.canary_runs import Runs, go
 
 from evenkeel.change.bundle import render_fleet
-from evenkeel.change.declared import Declared
+from evenkeel.change.declarations import Declared
 from evenkeel.change.folder import ChangeFolder
 from evenkeel.commands import ROOT
 from evenkeel.intent import parse_intent
+from evenkeel.terminal import plain
 from evenkeel.verbs.host_facts import Host
 from evenkeel.verbs.render import Request, render
 
@@ -68,7 +69,7 @@ def test_the_table_names_what_did_not_go_as_it_should():
         "seconds": 7,
         "rate": 150.0,
     }
-    text = canaries.drawn(value)
+    text = plain(*canaries.drawn(value))
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert lines["nat"][1:] == ["fail", "the", "host", "1.0", "99", "0"]
     assert lines["firewall"][-1] == "2"

@@ -14,7 +14,7 @@ def test_a_part_is_printed_and_written_and_comes_out_the_same_again(tmp_path, ca
         values.append(json.loads((tmp_path / name).read_text()))
     assert values[0]["incidents"] == values[1]["incidents"]
     assert values[0]["incident_requests"] < 40
-    assert "Requests to fail (target: 40)" in capsys.readouterr().out
+    assert "Requests to fail (at most 39)" in capsys.readouterr().out
 
 
 def test_false_alarms_show_what_counting_requests_would_do(tmp_path, monkeypatch, capsys):
@@ -28,6 +28,13 @@ def test_false_alarms_show_what_counting_requests_would_do(tmp_path, monkeypatch
     for kind in ("sticky", "keep_alive", "one_large_client"):
         assert rows[kind].split()[2] == "0.0"
         assert float(rows[kind].split()[6]) >= 10.0
+
+
+@pytest.mark.parametrize(("under", "code"), [(0, 0), (1, 1)])
+def test_a_figure_beyond_its_bound_ends_with_1_and_is_named(under, code, monkeypatch, capsys):
+    monkeypatch.setitem(judge_bench.PARTS, "incident", lambda *_: {"incident_requests": 39 + under})
+    assert judge_bench.main(["--only", "incident", "--jobs", "1"]) == code
+    assert ("missed: incident_requests is 40" in capsys.readouterr().err) == bool(code)
 
 
 def test_too_few_runs_are_refused():

@@ -3,6 +3,8 @@
 from evenkeel_proof.corpus import tables
 from evenkeel_proof.corpus.road import Result
 
+from evenkeel.terminal import plain
+
 
 def result(name, wanted="", stopped_at="", **more):
     return Result(name, "weights", bool(wanted), wanted, stopped_at=stopped_at, **more)
@@ -34,7 +36,7 @@ def test_the_sums_say_where_each_case_was_stopped():
 
 
 def test_the_table_names_every_miss_and_every_false_stop_and_all_trouble():
-    text = "\n".join(tables.lines(RESULTS, tables.figures(RESULTS, 10.0)))
+    text = plain(*tables.drawn(RESULTS, tables.figures(RESULTS, 10.0)))
     assert "missed: d (weights): not stopped, wanted at staging" in text
     assert "missed: e (weights): stopped only at canary, wanted at staging" in text
     assert "false stop: g at staging: why" in text

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from evenkeel_proof.corpus.inside import ProductionMaker
+from evenkeel_proof.corpus.in_container import ProductionMaker
 from unit.rehearsal.load.test_load_client import HERE, free_port, kind
 
 from evenkeel.rehearsal.load import load_client as traffic

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evenkeel.change.dialect import load_dialect
+from evenkeel.balancer.dialect import load_dialect
 from evenkeel.containers.names import ROOT
 from evenkeel.intent import completed
 from evenkeel.rehearsal.plan import world
@@ -25,7 +25,7 @@ NEW = LIVE.replace(b"old.corp", b"new.corp").replace(b"10.0.9.1", b"10.0.9.2")
 
 
 def made(live, new):
-    start = world.build(completed(DIALECT.by_hand({"haproxy.cfg": new})))
+    start = world.build(completed(DIALECT.handwritten({"haproxy.cfg": new})))
     return with_references(
         start, DIALECT, {"haproxy.cfg": live} if live else {}, {"haproxy.cfg": new}
     )

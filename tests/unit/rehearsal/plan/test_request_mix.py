@@ -7,7 +7,7 @@ import pytest
 from unit.rehearsal.changes import intent, servers
 
 from evenkeel.intent.parse import normalise, parse_intent
-from evenkeel.profile.model import parse_profile
+from evenkeel.profile.traffic_profile import parse_profile
 from evenkeel.rehearsal.plan import request_mix, world
 from evenkeel.rehearsal.protocol.seeded import Draws
 

@@ -3,7 +3,8 @@ from unit.rehearsal.changes import intent, servers
 
 from evenkeel.intent.parse import normalise, parse_intent
 from evenkeel.judge.fixed import diverse_share
-from evenkeel.profile.model import Profile
+from evenkeel.judge.settings import DEFAULT_TOLERANCE
+from evenkeel.profile.traffic_profile import Profile
 from evenkeel.rehearsal.plan import world
 
 
@@ -135,7 +136,7 @@ def test_a_pool_s_own_guardrails_come_before_those_of_all():
     guardrails = {"largest_shift_points": 10, "pools": {"web": {"largest_shift_points": 60}}}
     guards = built(guardrails=guardrails)["pools"]["web"]["guards"]
     assert guards["largest_shift_points"] == 60
-    assert guards["share_tolerance"] == 0.3
+    assert guards["share_tolerance"] == DEFAULT_TOLERANCE
 
 
 def test_without_a_profile_the_world_has_the_documented_default():

@@ -1,0 +1,1 @@
+"""How easy the house is to find one's way in, measured from its code."""

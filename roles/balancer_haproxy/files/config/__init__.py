@@ -1,0 +1,1 @@
+"""HAProxy's configuration language: words, lines, sections. Shipped to hosts with the driver."""

@@ -1,0 +1,1 @@
+"""The policy rules for HAProxy. They run on the controller."""
