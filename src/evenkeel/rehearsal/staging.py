@@ -183,10 +183,21 @@ def _locked(root: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
+def _molecule(
+    settings: Settings, run: Path, root: Path, progress: Progress, lock: int
+) -> tuple[int, dict[str, float]]:
+    """Run the scenario; gives its exit code and the seconds of each step.
+
+    Its output goes to `molecule.log` among the results.
+    """
+    settings.results.mkdir(parents=True)
+    run.mkdir()
+    words = [sys.executable, "-m", "molecule", "test", "-s", "staging", "--no-command-borders"]
+    # Leftovers are removed later, all at once.
+    words += ["--destroy=never"]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "MOLECULE_"))}
     tools = str(Path(sys.executable).parent)
-    return {
+    environment = {
         **kept,
         "PATH": os.pathsep.join([tools, kept.get("PATH", os.defpath)]),
         "PYTHONPATH": str(root / "src"),
@@ -200,25 +211,11 @@ def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
         ROLE: str(settings.role),
         HOSTS: ",".join(settings.hosts or []),
     }
-
-
-def _molecule(
-    settings: Settings, run: Path, root: Path, progress: Progress, lock: int
-) -> tuple[int, dict[str, float]]:
-    """Run the scenario; gives its exit code and the seconds of each step.
-
-    Its output goes to `molecule.log` among the results.
-    """
-    settings.results.mkdir(parents=True)
-    run.mkdir()
-    words = [sys.executable, "-m", "molecule", "test", "-s", "staging", "--no-command-borders"]
-    # Leftovers are removed later, all at once.
-    words += ["--destroy=never"]
     seconds: dict[str, float] = {}
     step, began = "", time.monotonic()
     with (
         (settings.results / "molecule.log").open("w", encoding="utf-8") as log,
-        _started(words, _environment(settings, run, root), root, lock) as process,
+        _started(words, environment, root, lock) as process,
     ):
         assert process.stdout is not None  # noqa: S101 (narrows the type)
         for line in process.stdout:
