@@ -11,11 +11,14 @@ import testinfra
 from evenkeel.rehearsal.bundles import Bundle, Settings, inventory
 from evenkeel.rehearsal.checks import verdicts
 from evenkeel.rehearsal.protocol import paths
+from evenkeel.rehearsal.protocol.check import Check
+from evenkeel.rehearsal.protocol.measured_types import Measured, Reloads
+from evenkeel.rehearsal.protocol.world_types import World
 
 SETTINGS = Settings.read()
 BUNDLES = SETTINGS.bundles()
 INVENTORY = inventory(SETTINGS)
-# What a container measured; a larger answer is none.
+# Larger files of measurements are cut off, and fail to parse.
 LARGEST_BYTES = 256 * 1024 * 1024
 
 
@@ -27,7 +30,7 @@ class Rehearsed:
 
     @cached_property
     def host(self) -> Any:
-        # The way Ansible goes, over one connection: a command takes milliseconds.
+        # One connection, as Ansible uses: a command takes milliseconds.
         reached = INVENTORY["_meta"]["hostvars"][self.bundle.name]
         return testinfra.get_host(
             f"ssh://root@{self.bundle.name}",
@@ -38,7 +41,7 @@ class Rehearsed:
         )
 
     @cached_property
-    def world(self) -> dict[str, Any]:
+    def world(self) -> World:
         path = SETTINGS.results / f"{self.bundle.name}.world.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
@@ -47,24 +50,24 @@ class Rehearsed:
         return self.measured["after"] is not None
 
     @cached_property
-    def measured(self) -> dict[str, Any]:
+    def measured(self) -> Measured:
         return self._taken("measured", paths.MEASURED_FILE)
 
     @cached_property
-    def reloads(self) -> dict[str, Any]:
+    def reloads(self) -> Reloads:
         return self._taken("reloads", paths.RELOADS_FILE)
 
     @cached_property
-    def checks(self) -> list[dict[str, Any]]:
+    def checks(self) -> list[Check]:
         return verdicts.judge(self.world, self.measured, self.reloads)
 
-    def _taken(self, what: str, path: str) -> dict[str, Any]:
-        """Give what the container measured, and keep it among the results."""
+    def _taken(self, what: str, path: str) -> Any:
+        """Read a file of measurements from the container, JSON, and keep it among the results."""
         text = self.host.check_output("head -c %s %s", str(LARGEST_BYTES), path)
-        found = json.loads(text)
+        measurements = json.loads(text)
         kept = SETTINGS.results / f"{self.bundle.name}.{what}.json"
         kept.write_text(text, encoding="utf-8")
-        return found
+        return measurements
 
 
 def pytest_generate_tests(metafunc) -> None:

@@ -7,7 +7,7 @@ from evenkeel.rehearsal.checks import isolation
 
 def test_the_bytes_on_disk_are_those_of_the_manifest(rehearsed):
     if not rehearsed.activated:
-        return  # A candidate that was refused has no bytes on disk; that is a check of its own.
+        return  # A refused candidate has no bytes on disk; another check reports it.
     live = f"/var/lib/evenkeel/{rehearsed.world['balancer']}/live"
     for name, facts in rehearsed.world["files"].items():
         content = rehearsed.host.file(f"{live}/{name}").content

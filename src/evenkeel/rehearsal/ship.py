@@ -95,7 +95,12 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
             name = path.relative_to(source).as_posix()
             _write(target, f"{paths.FOLDER}/{kind}/{name}", path.read_bytes(), 0o600)
     hosts = sorted({host for kind in facts["classes"] for host in kind["hosts"]})
-    named = _named(bundle, settings, facts["certificates"])
+    dialect = load_dialect(settings.role)
+    named: dict[str, set[str]] = {"certificates": set(facts["certificates"])}
+    for folder in ("bundle", "base"):
+        files = _files(settings.change / folder / bundle.host)
+        for kind, values in (dialect.references(files) if files else {}).items():
+            named.setdefault(kind, set()).update(values)
     trusted = placeholder_files.trusted(
         [*hosts, *sorted(named.get(placeholder_files.SERVER_NAMES, ()))]
     )
@@ -103,17 +108,6 @@ def payload(bundle: Bundle, settings: Settings, target: Path, keys: Keys) -> Non
         _write(target, paths.STUB_CERTIFICATE, trusted.certificate, 0o600)
     for name, content in placeholder_files.contents(named, trusted).items():
         _write(target, name, content, 0o644)
-
-
-def _named(bundle: Bundle, settings: Settings, certificates: list[str]) -> dict[str, set[str]]:
-    """Give what the candidate and the base name, by kind: paths, and names of servers."""
-    dialect = load_dialect(settings.role)
-    named: dict[str, set[str]] = {"certificates": set(certificates)}
-    for folder in ("bundle", "base"):
-        files = _files(settings.change / folder / bundle.host)
-        for kind, found in (dialect.references(files) if files else {}).items():
-            named.setdefault(kind, set()).update(found)
-    return named
 
 
 def _world(

@@ -148,8 +148,8 @@ def _batch(
             code, seconds = _molecule(settings, Path(scratch, "run"), root, progress, lock)
         finally:
             remove_leftovers()
-        found, versions = _found(bundles, results, code, Policy(folder, role_dir))
-    body["bundles"] += found
+        judged_bundles, versions = _read_and_judge(bundles, results, code, Policy(folder, role_dir))
+    body["bundles"] += judged_bundles
     body["versions"] |= versions
     for step, took in seconds.items():
         body["seconds"][step] = round(body["seconds"].get(step, 0.0) + took, 1)
@@ -158,8 +158,8 @@ def _batch(
 def remove_leftovers() -> None:
     """Remove the containers that a killed rehearsal of this checkout left, and no others."""
     label = f"label={LABEL}={names.lab_name()}"
-    found = podman.call(["ps", "--all", "--quiet", "--filter", label])
-    podman.remove(found.decode().split())
+    containers = podman.call(["ps", "--all", "--quiet", "--filter", label])
+    podman.remove(containers.decode().split())
 
 
 @contextmanager
@@ -183,10 +183,21 @@ def _locked(root: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
+def _molecule(
+    settings: Settings, run: Path, root: Path, progress: Progress, lock: int
+) -> tuple[int, dict[str, float]]:
+    """Run the scenario; gives its exit code and the seconds of each step.
+
+    Its output goes to `molecule.log` among the results.
+    """
+    settings.results.mkdir(parents=True)
+    run.mkdir()
+    words = [sys.executable, "-m", "molecule", "test", "-s", "staging", "--no-command-borders"]
+    # Leftovers are removed later, all at once.
+    words += ["--destroy=never"]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "MOLECULE_"))}
     tools = str(Path(sys.executable).parent)
-    return {
+    environment = {
         **kept,
         "PATH": os.pathsep.join([tools, kept.get("PATH", os.defpath)]),
         "PYTHONPATH": str(root / "src"),
@@ -200,35 +211,21 @@ def _environment(settings: Settings, run: Path, root: Path) -> dict[str, str]:
         ROLE: str(settings.role),
         HOSTS: ",".join(settings.hosts or []),
     }
-
-
-def _molecule(
-    settings: Settings, run: Path, root: Path, progress: Progress, lock: int
-) -> tuple[int, dict[str, float]]:
-    """Run the scenario; gives its exit code and the seconds of each step.
-
-    Its output goes to `molecule.log` among the results.
-    """
-    settings.results.mkdir(parents=True)
-    run.mkdir()
-    words = [sys.executable, "-m", "molecule", "test", "-s", "staging", "--no-command-borders"]
-    # Leftovers are removed later, all at once.
-    words += ["--destroy=never"]
     seconds: dict[str, float] = {}
     step, began = "", time.monotonic()
     with (
         (settings.results / "molecule.log").open("w", encoding="utf-8") as log,
-        _started(words, _environment(settings, run, root), root, lock) as process,
+        _started(words, environment, root, lock) as process,
     ):
         assert process.stdout is not None  # noqa: S101 (narrows the type)
         for line in process.stdout:
             if log.tell() < _LARGEST_LOG:
                 log.write(line)
-            found = _STEP.search(line.rstrip())
-            if found and found[1] in _SAYS:
+            started = _STEP.search(line.rstrip())
+            if started and started[1] in _SAYS:
                 if step:
                     seconds[step] = round(time.monotonic() - began, 1)
-                step, began = found[1], time.monotonic()
+                step, began = started[1], time.monotonic()
                 progress(f"staging: {_SAYS[step]}")
         code = process.wait()
     if step:
@@ -268,22 +265,22 @@ def _started(
         process.wait()
 
 
-def _found(
+def _read_and_judge(
     bundles: list[Bundle], results: Path, code: int, policy: Policy | None = None
 ) -> tuple[list[BundleResult], dict[str, str]]:
     """Read what was measured and judge it; raises EvenkeelError when that is not possible."""
     verified = verifier.verified(results)
-    found: list[BundleResult] = []
+    made: list[BundleResult] = []
     versions: dict[str, str] = {}
     for bundle in bundles:
         if bundle.name not in verified:
             raise verifier.trouble(results)
-        one, used = judged(bundle, results, verified[bundle.name], policy)
-        found.append(one)
+        result, used = judged(bundle, results, verified[bundle.name], policy)
+        made.append(result)
         versions |= used
-    if code and verdicts.verdict_of(check for one in found for check in one["checks"]) == PASS:
+    if code and verdicts.verdict_of(check for result in made for check in result["checks"]) == PASS:
         raise verifier.trouble(results)
-    return found, versions
+    return made, versions
 
 
 def judged(
@@ -297,10 +294,10 @@ def judged(
     world: World = _result(results, bundle, "world")
     measured: Measured = _result(results, bundle, "measured")
     reloads: Reloads = _result(results, bundle, "reloads")
-    found = policy.checks(bundle.hosts) if policy else []
-    found += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
+    checks = policy.checks(bundle.hosts) if policy else []
+    checks += verdicts.judge(policy.declared_in(world) if policy else world, measured, reloads)
     world = as_measured(world, measured)
-    found.append(verifier.container_check(container))
+    checks.append(verifier.container_check(container))
     return {
         "release": bundle.release,
         "base": bundle.base,
@@ -315,7 +312,7 @@ def judged(
             **world["profile"],
             "seen": measured["after"]["seen"] if measured["after"] else None,
         },
-        "checks": found,
+        "checks": checks,
         "effect": effect.effect(world, measured) if measured["after"] else {},
         "seconds": {"converge": measured["seconds"], "side_effect": reloads["seconds"]},
     }, measured["versions"]

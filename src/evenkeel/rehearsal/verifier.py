@@ -37,15 +37,15 @@ def verified(results: Path) -> dict[str, dict[str, str]]:
         tree = ElementTree.parse(results / "verify.xml")  # noqa: S314
     except (OSError, ElementTree.ParseError):
         return {}
-    found: dict[str, dict[str, str]] = {}
+    tests: dict[str, dict[str, str]] = {}
     for case in tree.iter("testcase"):
         name, _, rest = case.get("name", "").partition("[")
         if not case.get("classname", "").endswith("test_container"):
             continue
         failures = [*case.iter("failure"), *case.iter("error")]
         said = " ".join(str(failures[0].get("message")).split())[:300] if failures else ""
-        found.setdefault(rest.rstrip("]"), {})[name] = said or ("failed" if failures else "")
-    return found
+        tests.setdefault(rest.rstrip("]"), {})[name] = said or ("failed" if failures else "")
+    return tests
 
 
 def container_check(verified: Mapping[str, str]) -> Check:
@@ -80,8 +80,8 @@ def said_last(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     for mark in ("stderr: ", "msg: ", "[ERROR]: ", "CRITICAL ", "ERROR "):
         for number, line in enumerate(lines):
-            before, found, rest = line.partition(mark)
-            if not found or before:
+            before, marked, rest = line.partition(mark)
+            if not marked or before:
                 continue
             if rest.startswith(("|", ">")):
                 # The last line of a block is the final error.

@@ -42,7 +42,7 @@ def leave(results, after, cases=None, **parts):
 
 def test_a_good_bundle_passes_with_its_effect(results):
     leave(results, EVEN)
-    (one,), versions = staging._found([BUNDLE], results, 0)
+    (one,), versions = staging._read_and_judge([BUNDLE], results, 0)
     assert verdicts.verdict_of(one["checks"]) == "pass"
     assert one["hosts"] == ["lb1", "lb2"]
     assert one["effect"]["web"]["servers"]["web1"]["after"] == 0.33333
@@ -51,7 +51,7 @@ def test_a_good_bundle_passes_with_its_effect(results):
 
 def test_a_bundle_that_fails_is_a_result_with_reasons_and_no_error(results):
     leave(results, counts(150, 150))
-    (one,), _ = staging._found([BUNDLE], results, 1)
+    (one,), _ = staging._read_and_judge([BUNDLE], results, 1)
     assert verdicts.verdict_of(one["checks"]) == "fail"
     reasons = [reason for check in one["checks"] for reason in check["reasons"]]
     assert any("server web3 of pool web got no request" in reason for reason in reasons)
@@ -61,25 +61,25 @@ def test_a_bundle_that_fails_is_a_result_with_reasons_and_no_error(results):
 def test_a_container_that_measured_nothing_is_trouble_and_never_a_pass(results, missing):
     leave(results, EVEN, **{missing: None})
     with pytest.raises(EvenkeelError, match="came to no verdict"):
-        staging._found([BUNDLE], results, 1)
+        staging._read_and_judge([BUNDLE], results, 1)
 
 
 def test_a_verification_that_did_not_run_is_trouble(results):
     leave(results, EVEN, cases=())
     with pytest.raises(EvenkeelError, match="came to no verdict"):
-        staging._found([BUNDLE], results, 0)
+        staging._read_and_judge([BUNDLE], results, 0)
 
 
 def test_a_tool_that_failed_though_every_check_passed_is_trouble(results):
     leave(results, EVEN)
     with pytest.raises(EvenkeelError, match="came to no verdict"):
-        staging._found([BUNDLE], results, 2)
+        staging._read_and_judge([BUNDLE], results, 2)
 
 
 def test_a_container_that_is_not_what_it_claims_to_be_fails(results):
     broken = case("test_no_network", '<failure message="eth0 is there">long</failure>')
     leave(results, EVEN, cases=(case("test_bytes"), broken))
-    (one,), _ = staging._found([BUNDLE], results, 1)
+    (one,), _ = staging._read_and_judge([BUNDLE], results, 1)
     check = one["checks"][-1]
     assert (check["verdict"], check["reasons"]) == ("fail", ["no network: eth0 is there"])
 

@@ -71,7 +71,13 @@ def routes(world: World, before: Questions, after: Questions) -> Check:
         difference = _difference(was, now)
         if difference and _members(was, before) & _members(now, after):
             difference = ""
-        if difference and not _is_declared(world, now):
+        # A route test declares the answer of now.
+        is_declared = any(
+            (test["expect_pool"] and test["expect_pool"] in now["pools"])
+            or (test["expect_status"] and test["expect_status"] == now["status"])
+            for test in declared(world["route_tests"], now["asked"])
+        )
+        if difference and not is_declared:
             if why := waiver_of(world, {**now["asked"], "method": "GET"}):
                 waived.append(f"waived: {name}: {difference}; because: {why}")
                 continue
@@ -119,16 +125,6 @@ def _who(answer: QuestionAnswer) -> str:
     return f"pool {' or '.join(answer['pools'])}" if answer["pools"] else str(answer["server"])
 
 
-def _is_declared(world: World, now: QuestionAnswer) -> bool:
-    """Whether a route test of the change expects the answer of now."""
-    for test in declared(world["route_tests"], now["asked"]):
-        if test["expect_pool"] and test["expect_pool"] in now["pools"]:
-            return True
-        if test["expect_status"] and test["expect_status"] == now["status"]:
-            return True
-    return False
-
-
 def received(before: Answers, after: Answers) -> Check:
     """Check that servers receive the same headers, host, path and PROXY header as before."""
     names_of: dict[str, list[str]] = {}
@@ -138,7 +134,20 @@ def received(before: Answers, after: Answers) -> Check:
         if now is None or "headers" not in was or "headers" not in now:
             continue
         compared += 1
-        for text in _received_otherwise(was, now):
+        texts = []
+        for header, value in was["headers"].items():
+            received = now["headers"].get(header)
+            if received is None:
+                texts.append(f"the header {header} no longer arrives")
+            elif header in _STEADY and received != value:
+                texts.append(f"the header {header} was {value[:60]!r} and is {received[:60]!r}")
+        if was["line"] != now["line"]:
+            texts.append(f"the request was {was['line'][:80]!r} and is {now['line'][:80]!r}")
+        # Other pools may expect another PROXY header.
+        if was["proxy"] != now["proxy"] and set(was["pools"]) & set(now["pools"]):
+            proxies = f"{was['proxy'] or 'none'} and is {now['proxy'] or 'none'}"
+            texts.append(f"the PROXY header was {proxies}")
+        for text in texts:
             names_of.setdefault(text, []).append(name)
     reasons = [
         f"{text} ({len(names)} of {compared} requests, {names[0]})"
@@ -147,19 +156,6 @@ def received(before: Answers, after: Answers) -> Check:
     title = "Servers receive the same requests as before"
     numbers = {"compared": compared}
     return check("told", title, verdict_for(reasons), numbers, few(reasons, "differences"))
-
-
-def _received_otherwise(was: QuestionAnswer, now: QuestionAnswer) -> Iterator[str]:
-    for name, value in was["headers"].items():
-        if name not in now["headers"]:
-            yield f"the header {name} no longer arrives"
-        elif name in _STEADY and now["headers"][name] != value:
-            yield f"the header {name} was {value[:60]!r} and is {now['headers'][name][:60]!r}"
-    if was["line"] != now["line"]:
-        yield f"the request was {was['line'][:80]!r} and is {now['line'][:80]!r}"
-    # Other pools may expect another PROXY header.
-    if was["proxy"] != now["proxy"] and set(was["pools"]) & set(now["pools"]):
-        yield f"the PROXY header was {was['proxy'] or 'none'} and is {now['proxy'] or 'none'}"
 
 
 def understood(before: Answers, after: Answers) -> Check:

@@ -99,7 +99,12 @@ def effect(world: World, measured: Measured) -> Effect:
 def _effect_on(world: World, measured: Measured, name: str) -> PoolEffect:
     pool = world["pools"][name]
     wanted = intended(pool)
-    before, after = _shares_before_and_after(world, measured, name)
+    phases: list[Phase | None] = [measured["before"], measured["after"]]
+    counted = [phase and at_one_time(world, phase, name) for phase in phases]
+    if any(phase and not total for phase, total in zip(phases, counted, strict=True)):
+        # Both must be counted in the same way.
+        counted = [phase and counts(world, phase, name) for phase in phases]
+    before, after = (total.shares() if total else {} for total in counted)
     servers: dict[str, ShareRow] = {
         server: {
             "before": before.get(server),
@@ -128,18 +133,6 @@ def _effect_on(world: World, measured: Measured, name: str) -> PoolEffect:
     if met_before and met_after and (clients := moved(pool, met_before[0], met_after[0])):
         on_pool["moved_clients"] = clients
     return on_pool
-
-
-def _shares_before_and_after(
-    world: World, measured: Measured, name: str
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the shares before and after, counted in the same way; {} where nothing was measured."""
-    phases: list[Phase | None] = [measured["before"], measured["after"]]
-    counted = [phase and at_one_time(world, phase, name) for phase in phases]
-    if any(phase and not total for phase, total in zip(phases, counted, strict=True)):
-        counted = [phase and counts(world, phase, name) for phase in phases]
-    before, after = (total.shares() if total else {} for total in counted)
-    return before, after
 
 
 def by_weight(on_pool: PoolEffect) -> PoolEffect:

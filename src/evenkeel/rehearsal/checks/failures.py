@@ -71,7 +71,13 @@ def harms(pool: PoolFacts, facts: PoolFailures) -> dict[str, str]:
     elif rest:
         harm |= _spread(pool, facts, rest)
     harm |= _when_down(facts)
-    harm |= _when_back(facts)
+    back = facts.get("back")
+    if back and back["away"]:
+        harm["away"] = f"{names(back['away'])} recovered and still gets no requests"
+    if back and (failed := _failed(back)) > _budget(back):
+        harm["after"] = (
+            f"{failed} of {back['sent']} requests fail ({_errors(back)}) after all servers are well"
+        )
     slow = facts.get("slow")
     if slow and slow["lost"]:
         harm[_SLOW] = f"{slow['lost']} of {slow['sent']} slow requests fail ({_errors(slow)})"
@@ -135,19 +141,6 @@ def _when_down(facts: PoolFailures) -> dict[str, str]:
             " servers are down, wanted an error at once"
         }
     return {}
-
-
-def _when_back(facts: PoolFailures) -> dict[str, str]:
-    back, harm = facts.get("back"), dict[str, str]()
-    if not back:
-        return harm
-    if back["away"]:
-        harm["away"] = f"{names(back['away'])} recovered and still gets no requests"
-    if (failed := _failed(back)) > _budget(back):
-        harm["after"] = (
-            f"{failed} of {back['sent']} requests fail ({_errors(back)}) after all servers are well"
-        )
-    return harm
 
 
 def suspicious(world: World, run: FailureRun) -> dict[str, list[str]]:

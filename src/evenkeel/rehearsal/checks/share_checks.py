@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evenkeel.judge.fixed import diverse_share, exact_share
 from evenkeel.judge.verdict import FAIL, INCONCLUSIVE, PASS
@@ -88,9 +87,19 @@ def shares_as_intended(name: str, pool: PoolFacts, counted: _Counted, on_pool: P
         numbers["rule"] = "none: too few concurrent requests are possible to show weights"
         return check(f"share:{name}", title, verdict_for(reasons), numbers, reasons)
     if counted.state != _ANY_LOAD:
-        reached = counted.concurrent["reached"] if counted.concurrent else 0
-        numbers |= {"rule": _EXACT[1], "at_one_time": reached}
-        result = _concurrent_result(name, pool, counted)
+        concurrent: Concurrent = counted.concurrent or {"asked": 0, "reached": 0, "servers": {}}
+        numbers |= {"rule": _EXACT[1], "at_one_time": concurrent["reached"]}
+        if counted.together:
+            servers = counted.together.servers
+            result = exact_share(servers, pool["weights"], concurrent_shares.SLACK, pool=name)
+        else:
+            own = concurrent_shares.answered(pool, concurrent)
+            reason = (
+                f"of {concurrent['asked']} concurrent requests to pool {name},"
+                f" {concurrent['reached']} reached a server together and {own} were answered by its"
+                f" own servers, wanted all and at least {concurrent_shares.needed(pool)}"
+            )
+            result = {"verdict": INCONCLUSIVE, "reasons": [reason]}
     elif pool["rule"] == "exact":
         numbers["rule"] = _EXACT[0]
         result = exact_share(counts.servers, pool["weights"], pool=name)
@@ -105,21 +114,6 @@ def shares_as_intended(name: str, pool: PoolFacts, counted: _Counted, on_pool: P
         reasons.append(f"{reason} ({effect.move(row)})" if row else reason)
     verdict = FAIL if elsewhere else result["verdict"]
     return check(f"share:{name}", title, verdict, numbers, reasons)
-
-
-def _concurrent_result(
-    name: str, pool: PoolFacts, counted: _Counted
-) -> Mapping[str, Any]:  # the judge gives it
-    if counted.together:
-        weights = pool["weights"]
-        return exact_share(counted.together.servers, weights, concurrent_shares.SLACK, pool=name)
-    concurrent: Concurrent = counted.concurrent or {"asked": 0, "reached": 0, "servers": {}}
-    reason = (
-        f"of {concurrent['asked']} concurrent requests to pool {name}, {concurrent['reached']}"
-        f" reached a server together and {concurrent_shares.answered(pool, concurrent)} were"
-        f" answered by its own servers, wanted all and at least {concurrent_shares.needed(pool)}"
-    )
-    return {"verdict": INCONCLUSIVE, "reasons": [reason]}
 
 
 def no_idle_server(name: str, pool: PoolFacts, counts: effect.Counts) -> Check:

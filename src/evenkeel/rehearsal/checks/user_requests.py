@@ -147,7 +147,10 @@ def _note_refusal(row: _Entry, findings: _Findings, responses: Pair) -> None:
     who = "a server" if server else "the balancer"
     text = f"{row.name} gets {'no answer' if status is None else f'status {status} of {who}'}"
     worked = then is not None and is_answered(then)
-    harmless = _is_harmless(row.entry, now)
+    harmless = False
+    if status is not None and status < _ERROR and not server:
+        # Browsers repeat a redirected POST as GET, without its body.
+        harmless = row.entry["method"] in (SAFE if status >= _REDIRECT else ("OPTIONS",))
     if worked and not harmless:
         row.blame(findings, f"{text}, and a server answered before", now)
     elif not row.entry["learnt"]:
@@ -162,19 +165,6 @@ def _note_refusal(row: _Entry, findings: _Findings, responses: Pair) -> None:
         doubt = f"{text}, and there is no base that shows who answered before"
         findings.doubts.append(f"{doubt}; {row.way_out(status)}")
         findings.in_doubt += row.entry["share"]
-
-
-def _is_harmless(entry: MixEntry, response: Response) -> bool:
-    """Whether the balancer may answer this itself: a redirect of a page, or OPTIONS.
-
-    A browser repeats a redirected POST as GET, without its body.
-    """
-    status, server = response
-    if status is None or status >= _ERROR or server:
-        return False
-    if status >= _REDIRECT:
-        return entry["method"] in SAFE
-    return entry["method"] == "OPTIONS"
 
 
 def _members(world: World, phase: Phase | None) -> Members:

@@ -96,18 +96,18 @@ class Paced:
         met: dict[str, PacedTally] = {}
 
         async def one(request_class: RequestClass) -> None:
-            mine = met.setdefault(request_class["pool"], PacedTally())
-            mine.sent += 1
+            tally = met.setdefault(request_class["pool"], PacedTally())
+            tally.sent += 1
             request = self.client.maker.request(calm(request_class), {SLOW: f"{seconds:g}"})
             answer = None
             with suppress(TimeoutError):
                 asking = self.client.one(request_class, request)
                 answer = await asyncio.wait_for(asking, seconds + PATIENCE_SECONDS)
             if answer and answer.server and answer.status < 500:
-                mine.answered += 1
+                tally.answered += 1
             else:
-                mine.lost += 1
-                mine.errors[f"status {answer.status}" if answer else "no answer"] += 1
+                tally.lost += 1
+                tally.errors[f"status {answer.status}" if answer else "no answer"] += 1
 
         await asyncio.gather(*(one(request_class) for request_class in classes))
         return {name: counts.as_record() for name, counts in met.items()}
@@ -125,8 +125,8 @@ class Paced:
 
         asking = []
         for pool, number in numbers.items():
-            mine = [request_class for request_class in classes if request_class["pool"] == pool]
-            asking += [one(mine[turn % len(mine)]) for turn in range(number)]
+            of_pool = [request_class for request_class in classes if request_class["pool"] == pool]
+            asking += [one(of_pool[turn % len(of_pool)]) for turn in range(number)]
         await asyncio.gather(*asking)
         return {name: met.as_record() for name, met in self.take().items()}
 
@@ -174,8 +174,8 @@ class Trickle:
         pause = 1.0 / min(POOL_RATE, WHOLE_RATE / max(1, len(pools)))
         turn = 0
         while True:
-            for mine in pools.values():
-                task = asyncio.create_task(self.paced.one(mine[turn % len(mine)]))
+            for of_pool in pools.values():
+                task = asyncio.create_task(self.paced.one(of_pool[turn % len(of_pool)]))
                 self.under_way.add(task)
                 task.add_done_callback(self.under_way.discard)
                 await asyncio.sleep(pause / len(pools))

@@ -37,7 +37,13 @@ def plan(
     first: dict[str, str] = {}
     for name, servers in used.items():
         endpoints = world["pools"][name]["endpoints"]
-        for server in _candidates(servers, int(world["seed"])):
+        candidates = servers
+        if len(servers) > _SMALL_POOL:
+            # The first, the last, and a sample of the others.
+            others = servers[1:-1]
+            random.Random(int(world["seed"])).shuffle(others)  # noqa: S311 (no secret)
+            candidates = [servers[0], servers[-1], *others]
+        for server in candidates:
             taken = {s for s in servers if endpoints[s] in first}
             if len(taken) >= most_victims(len(servers)):
                 break
@@ -122,15 +128,6 @@ def most_victims(servers: int) -> int:
     if servers <= _SMALL_POOL:
         return 1 if servers == 2 else 2
     return min(MOST_VICTIMS, max(3, servers // 4))
-
-
-def _candidates(servers: list[str], seed: int) -> list[str]:
-    """Give the first, the last, and the others in an order by the seed."""
-    if len(servers) <= _SMALL_POOL:
-        return servers
-    others = servers[1:-1]
-    random.Random(seed).shuffle(others)  # noqa: S311 (a sample, no secret)
-    return [servers[0], servers[-1], *others]
 
 
 def _leaves_enough(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from evenkeel.rehearsal.plan.intent_types import (
     IntentBind,
@@ -20,13 +21,14 @@ from evenkeel.rehearsal.plan.requests import ANY_HOST
 from evenkeel.rehearsal.protocol.http import endpoint_of
 from evenkeel.rehearsal.protocol.world_types import (
     PoolFacts,
-    ProfileFacts,
-    ProfileRow,
     RequestClass,
     RouteRequests,
     Target,
     World,
 )
+
+if TYPE_CHECKING:
+    from evenkeel.profile.traffic_profile import Profile
 
 LEAST_REQUESTS = 300
 MOST_REQUESTS = 60_000
@@ -45,8 +47,7 @@ MOST_OF_A_CLIENT = 8
 def classes(
     listeners: Sequence[IntentListener],
     pools: Mapping[str, IntentPool],
-    profile: ProfileFacts,
-    rows: Sequence[ProfileRow],
+    profile: Profile,
 ) -> list[RequestClass]:
     """Give the classes of all listeners, with the mix and the numbers of a profile."""
     of_routes = [
@@ -55,15 +56,15 @@ def classes(
         for bind in _binds(listener)
         for route in _routes(listener)
     ]
-    mix_of = mixes(of_routes, profile, rows)
+    mix_of = mixes(of_routes, profile)
     return [
         {
             **of_route,
             "mix": mix_of[of_route["name"]],
-            "clients": max(LEAST_CLIENTS, profile["clients"]),
-            "requests_per_connection": profile["requests_per_connection"],
-            "largest_header_bytes": profile["largest_header_bytes"],
-            "largest_body_bytes": profile["largest_body_bytes"],
+            "clients": max(LEAST_CLIENTS, profile.clients),
+            "requests_per_connection": profile.requests_per_connection,
+            "largest_header_bytes": profile.largest_header_bytes,
+            "largest_body_bytes": profile.largest_body_bytes,
             "requests": 0,
             "requests_before": 0,
             "excused": False,

@@ -11,16 +11,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from evenkeel.rehearsal.plan.requests import ANY_HOST, is_host, is_path
 from evenkeel.rehearsal.protocol.seeded import Draws, evenly
 from evenkeel.rehearsal.protocol.world_types import (
     MixEntry,
-    ProfileFacts,
-    ProfileRow,
     RequestClass,
     RouteRequests,
 )
+
+if TYPE_CHECKING:
+    from evenkeel.profile.traffic_profile import Method, Profile, Row
 
 WITH_BODY = ("POST", "PUT", "PATCH")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -31,22 +33,20 @@ MOST_TRIED = 20
 _PLACEHOLDER = re.compile(r"\{(number|uuid|token|more)\}")
 
 
-def mixes(
-    classes: Sequence[RouteRequests], profile: ProfileFacts, rows: Sequence[ProfileRow]
-) -> dict[str, list[MixEntry]]:
+def mixes(classes: Sequence[RouteRequests], profile: Profile) -> dict[str, list[MixEntry]]:
     """Give the mix of each class by its name.
 
     A class without a row gets what its route looks at, with the methods of the profile.
     """
-    learnt = _by_class(classes, rows)
-    row_share = sum(row["share"] for row in rows)
+    learnt = _by_class(classes, profile.rows)
+    row_share = sum(row.share for row in profile.rows)
     mix_of = {}
     for request_class in classes:
-        own = list(_own(request_class, profile["methods"]))
+        own = list(_own(request_class, profile))
         entries = learnt.get(request_class["name"], [])
         if entries and row_share:
             # Requests outside the rows are spread in proportion.
-            part = profile["other_share"] * weight_of(entries) / row_share
+            part = profile.other_share * weight_of(entries) / row_share
             own = [{**entry, "share": entry["share"] * part} for entry in own if part]
         mix_of[request_class["name"]] = [*entries, *own]
     return mix_of
@@ -57,12 +57,12 @@ def weight_of(mix: Sequence[MixEntry]) -> float:
     return math.fsum(entry["share"] for entry in mix if entry["learnt"])
 
 
-def unrouted(classes: Sequence[RouteRequests], rows: Sequence[ProfileRow]) -> float:
+def unrouted(classes: Sequence[RouteRequests], profile: Profile) -> float:
     """Give the share of all requests that no route takes: only the balancer can answer them."""
-    return math.fsum(row["share"] for row in rows if not _takers(classes, row))
+    return math.fsum(row.share for row in profile.rows if not _takers(classes, row))
 
 
-def _own(request_class: RouteRequests, methods: Mapping[str, float]) -> Iterator[MixEntry]:
+def _own(request_class: RouteRequests, profile: Profile) -> Iterator[MixEntry]:
     """Give entries for what the route of a class looks at."""
     hosts, paths = request_class["hosts"], request_class["paths"]
     count = max(len(hosts), len(paths), min(len(hosts) * len(paths), MOST_PAIRS))
@@ -70,7 +70,8 @@ def _own(request_class: RouteRequests, methods: Mapping[str, float]) -> Iterator
         pairs = [(host, path) for host in hosts for path in paths]
     else:
         pairs = [(hosts[n % len(hosts)], paths[n % len(paths)]) for n in range(count)]
-    shares = methods if request_class["web"] else {"GET": 1.0}
+    web = request_class["web"]
+    shares: Mapping[Method, float] = profile.methods if web else {"GET": 1.0}
     for method, share in shares.items():
         used = pairs if method == "GET" else pairs[:MOST_TRIED]
         for host, (path, grows) in used:
@@ -84,36 +85,34 @@ def _own(request_class: RouteRequests, methods: Mapping[str, float]) -> Iterator
             }
 
 
-def _by_class(
-    classes: Sequence[RouteRequests], rows: Sequence[ProfileRow]
-) -> dict[str, list[MixEntry]]:
+def _by_class(classes: Sequence[RouteRequests], rows: Sequence[Row]) -> dict[str, list[MixEntry]]:
     """Give the entries that the rows make, by the name of their class."""
     entries: dict[str, list[MixEntry]] = {}
     for row in rows:
         takers = _takers(classes, row)
         for request_class in takers:
-            path = row["path"]
+            path = row.path
             entry: MixEntry = {
-                "share": row["share"] / len(takers),
-                "host": row["host"],
+                "share": row.share / len(takers),
+                "host": row.host,
                 "path": path,
                 # A path hash would send a row to one server.
                 "grows": request_class["key"] == "uri"
                 and (path, False) not in request_class["paths"],
-                "method": row["method"],
+                "method": row.method,
                 "learnt": True,
             }
             entries.setdefault(request_class["name"], []).append(entry)
     return entries
 
 
-def _takers(classes: Sequence[RouteRequests], row: ProfileRow) -> list[RouteRequests]:
+def _takers(classes: Sequence[RouteRequests], row: Row) -> list[RouteRequests]:
     """Give the classes that a row belongs to: one for each place where it may arrive.
 
     A row without a host belongs to every route that looks at hosts, up to the first that does not.
     """
     web = [request_class for request_class in classes if request_class["web"]]
-    of_listener = [one for one in web if one["listener"] == row["listener"]]
+    of_listener = [one for one in web if one["listener"] == row.listener]
     places: dict[tuple[str, int], list[RouteRequests]] = {}
     for request_class in of_listener or web:
         place = request_class["address"], request_class["port"]
@@ -124,19 +123,19 @@ def _takers(classes: Sequence[RouteRequests], row: ProfileRow) -> list[RouteRequ
             if not _takes(request_class, row):
                 continue
             takers.append(request_class)
-            if row["host"] or request_class["hosts"] == [ANY_HOST]:
+            if row.host or request_class["hosts"] == [ANY_HOST]:
                 break
     return takers
 
 
-def _takes(request_class: RouteRequests, row: ProfileRow) -> bool:
+def _takes(request_class: RouteRequests, row: Row) -> bool:
     """Whether a class's route takes a row; logs lack the headers that a route may look at."""
     if request_class["route"] == "default":
         return True
     return (
         not request_class["headers"]
-        and (not row["host"] or any(is_host(row["host"], host) for host in request_class["hosts"]))
-        and any(is_path(row["path"], path, grows) for path, grows in request_class["paths"])
+        and (not row.host or any(is_host(row.host, host) for host in request_class["hosts"]))
+        and any(is_path(row.path, path, grows) for path, grows in request_class["paths"])
     )
 
 

@@ -231,6 +231,7 @@ def expects_refusal(test: RouteTest) -> bool:
 
 
 def _covers(test: RouteTest, tested: str, subject: Subject) -> bool:
+    """Whether a test of the path `tested` speaks for the path of a request."""
     path = subject["path"]
     if tested == path:
         return True
@@ -240,11 +241,7 @@ def _covers(test: RouteTest, tested: str, subject: Subject) -> bool:
         return is_below
     decides = expects_refusal(test) or bool(test["expect_pool"])
     below = decides and any(is_path(tested, prefix, grows=True) for prefix in subject["prefixes"])
-    return _leads_to(tested, path, below=below)
-
-
-def _leads_to(tested: str, path: str, *, below: bool) -> bool:
-    """Whether a tested path is one of a row's, or above it where `below` counts as well."""
+    # A placeholder stands for one part, {more} for any number.
     parts = [part for part in path.split("/") if part]
     wanted = [part for part in tested.split("/") if part]
     for number, part in enumerate(wanted):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evenkeel.intent.model import Guardrails
@@ -32,8 +32,6 @@ from evenkeel.rehearsal.protocol.world_types import (
     Plan,
     PoolFacts,
     PoolIntent,
-    ProfileFacts,
-    ProfileRow,
     RouteTest,
 )
 
@@ -59,11 +57,11 @@ def build(
     tests: list[IntentRouteTest] = intent["route_tests"]
     by_hand = bool(intent.get("by_hand"))
     servers = [server for pool in pools.values() for server in pool["servers"]]
-    names = stand_ins(servers)
+    hosts = {server["address"] for server in servers if not is_ip(server["address"])}
+    names = more_stand_ins({}, sorted(hosts))
     every_bind = [bind for listener in listeners for bind in listener["binds"]]
     binds = {(bind["address"], bind["port"]) for bind in every_bind}
-    numbers, rows = profile_facts(profile), profile_rows(profile)
-    classes = request_classes.classes(listeners, pools, numbers, rows)
+    classes = request_classes.classes(listeners, pools, profile)
     judged: dict[str, PoolFacts] = {}
     for name, pool in pools.items():
         ways = {one["listener"] for one in classes if one["pool"] == name}
@@ -96,42 +94,19 @@ def build(
         "untested_routes": intent["guardrails"].get("untested_routes", "allow"),
         "concurrency": min(MOST_CONCURRENCY, max(CONCURRENCY, profile.concurrency)),
         "slow_seconds": min(MOST_SLOW_SECONDS, max(LEAST_SLOW_SECONDS, profile.slowest_seconds)),
-        "profile": {**numbers, "unrouted_share": unrouted(classes, rows), "sha256": None},
+        "profile": {
+            "concurrency": profile.concurrency,
+            "clients": profile.clients,
+            "requests_per_connection": profile.requests_per_connection,
+            "largest_header_bytes": profile.largest_header_bytes,
+            "largest_body_bytes": profile.largest_body_bytes,
+            "slowest_seconds": profile.slowest_seconds,
+            "methods": {str(method): share for method, share in profile.methods.items()},
+            "other_share": profile.other_share,
+            "unrouted_share": unrouted(classes, profile),
+            "sha256": None,
+        },
     }
-
-
-def profile_facts(profile: Profile) -> ProfileFacts:
-    """Give the numbers of a profile that the rehearsal follows."""
-    return {
-        "concurrency": profile.concurrency,
-        "clients": profile.clients,
-        "requests_per_connection": profile.requests_per_connection,
-        "largest_header_bytes": profile.largest_header_bytes,
-        "largest_body_bytes": profile.largest_body_bytes,
-        "slowest_seconds": profile.slowest_seconds,
-        "methods": {str(method): share for method, share in profile.methods.items()},
-        "other_share": profile.other_share,
-    }
-
-
-def profile_rows(profile: Profile) -> list[ProfileRow]:
-    """Give the rows of a profile."""
-    return [
-        {
-            "listener": row.listener,
-            "host": row.host,
-            "path": row.path,
-            "method": row.method,
-            "share": row.share,
-        }
-        for row in profile.rows
-    ]
-
-
-def stand_ins(servers: Iterable[IntentServer]) -> dict[str, str]:
-    """Give a stand-in address for each server that is known by a host name."""
-    hosts = {server["address"] for server in servers if not is_ip(server["address"])}
-    return more_stand_ins({}, sorted(hosts))
 
 
 def more_stand_ins(names: Mapping[str, str], hosts: Sequence[str]) -> dict[str, str]:

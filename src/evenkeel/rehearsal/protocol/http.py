@@ -73,7 +73,18 @@ def take_proxy_header(buffer: bytearray) -> str | None:
     """
     start = bytes(buffer[:_V2_HEADER_BYTES])
     if start.startswith(_V2_SIGNATURE):
-        return _take_version_2(buffer)
+        if len(buffer) < _V2_HEADER_BYTES:
+            return None
+        end = _V2_HEADER_BYTES + int(struct.unpack("!H", buffer[14:16])[0])
+        if len(buffer) < end:
+            return None
+        family, addresses = buffer[13] >> 4, bytes(buffer[_V2_HEADER_BYTES:end])
+        del buffer[:end]
+        if family == 1 and len(addresses) >= 12:
+            return f"v2 {socket.inet_ntop(socket.AF_INET, addresses[:4])}"
+        if family == 2 and len(addresses) >= 36:
+            return f"v2 {socket.inet_ntop(socket.AF_INET6, addresses[:16])}"
+        return "v2 unknown"
     if start.startswith(b"PROXY "):
         end = buffer.find(b"\r\n")
         if end < 0:
@@ -85,21 +96,6 @@ def take_proxy_header(buffer: bytearray) -> str | None:
         return f"v1 {words[2] if len(words) > 2 else 'unknown'}"
     could_become = _V2_SIGNATURE.startswith(start) or b"PROXY ".startswith(start)
     return None if could_become and len(start) < len(_V2_SIGNATURE) else ""
-
-
-def _take_version_2(buffer: bytearray) -> str | None:
-    if len(buffer) < _V2_HEADER_BYTES:
-        return None
-    (length,) = struct.unpack("!H", buffer[14:16])
-    if len(buffer) < _V2_HEADER_BYTES + length:
-        return None
-    family, body = buffer[13] >> 4, bytes(buffer[_V2_HEADER_BYTES : _V2_HEADER_BYTES + length])
-    del buffer[: _V2_HEADER_BYTES + length]
-    if family == 1 and length >= 12:
-        return f"v2 {socket.inet_ntop(socket.AF_INET, body[:4])}"
-    if family == 2 and length >= 36:
-        return f"v2 {socket.inet_ntop(socket.AF_INET6, body[:16])}"
-    return "v2 unknown"
 
 
 def endpoint_of(address: str, port: int) -> str:

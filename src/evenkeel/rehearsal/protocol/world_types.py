@@ -191,18 +191,8 @@ class PoolFacts(PoolIntent):
     declared_shifts: dict[str, DeclaredShift]
 
 
-class ProfileRow(TypedDict):
-    """Requests that are alike, as a traffic profile has them."""
-
-    listener: str
-    host: str
-    path: str
-    method: str
-    share: float
-
-
-class ProfileFacts(TypedDict):
-    """The numbers of a traffic profile that the rehearsal follows."""
+class UsedProfile(TypedDict):
+    """The numbers of the profile that was used, and how much of it no route takes."""
 
     concurrency: int
     clients: int
@@ -212,11 +202,6 @@ class ProfileFacts(TypedDict):
     slowest_seconds: float
     methods: dict[str, float]
     other_share: float
-
-
-class UsedProfile(ProfileFacts):
-    """The numbers of the profile that was used, and how much of it no route takes."""
-
     unrouted_share: float
     # `ship` sets it; None for the default profile.
     sha256: str | None

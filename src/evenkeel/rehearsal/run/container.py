@@ -90,9 +90,9 @@ def route_here(addresses: Iterable[str]) -> None:
 
 def _ip(lines: list[str]) -> None:
     for family in ("4", "6"):
-        mine = [line for line in lines if (":" in line) == (family == "6")]
-        if mine:
-            run(["ip", f"-{family}", "-batch", "-"], "\n".join([*mine, ""]).encode())
+        of_family = [line for line in lines if (":" in line) == (family == "6")]
+        if of_family:
+            run(["ip", f"-{family}", "-batch", "-"], "\n".join([*of_family, ""]).encode())
 
 
 def add_missing_stubs(stubs: StubControl, observed: Observation) -> bool:  # each driver's own
@@ -119,25 +119,21 @@ def start_stubs(world: World) -> StubControl:
     deadline = time.monotonic() + 20
     while True:
         try:
-            return _with_stubs(world)
+            stubs = StubControl(STUB_SOCKET)
+            break
         except OSError as error:
             if time.monotonic() > deadline:
                 raise Trouble(f"the stub servers did not start: {error}") from None
             time.sleep(0.05)
-
-
-def _with_stubs(world: World) -> StubControl:
-    stubs = StubControl(STUB_SOCKET)
-    answer = stubs.serve(
+    missing = stubs.serve(
         world["stubs"],
         health=world["live_health"] if world["base"]["release"] else world["health"],
         nameservers=world["nameservers"],
         names=world["names"],
         speaks=world["speaks"],
         over_tls=world["over_tls"],
-    )
-    if answer["missing"]:
-        missing = answer["missing"]
+    )["missing"]
+    if missing:
         raise Trouble(
             f"{len(missing)} of {len(world['stubs'])} stub servers could not listen,"
             f" the first at {missing[0]}"

@@ -160,27 +160,27 @@ class Rehearsal:
 
     async def measure_base(self) -> BasePhase:
         """Measure the base, and which servers its clients have."""
-        found = await self.measure("requests_before")
-        classes = reachable.open_to(self.world, found["scouted"])
-        visitors = await self.affinity_clients.before(self.client, classes, found["classes"])
+        phase = await self.measure("requests_before")
+        classes = reachable.open_to(self.world, phase["scouted"])
+        visitors = await self.affinity_clients.before(self.client, classes, phase["classes"])
         self.client.take()
-        return {**found, "visitors": visitors}
+        return {**phase, "visitors": visitors}
 
     async def measure_candidate(self, before: BasePhase | None) -> CandidatePhase:
         """Measure the candidate, with its route tests and health."""
         process = from_process.facts(self.driver.observe())
         self.know(process)
-        found = await self.measure("requests", handwritten.unanswered(self.world, before))
+        phase = await self.measure("requests", handwritten.unanswered(self.world, before))
         met = before["visitors"] if before else None
         visitors = await self.affinity_clients.after(self.client, met, self.world)
         self.client.take()
         return {
-            **found,
+            **phase,
             "visitors": visitors,
             "process": process if self.world["by_hand"] else None,
             "health": probes.health(self.driver.observe()),
             "route_tests": await probes.route_tests(self.client, self.driver, self.world),
-            "failing": await self.trials.first(reachable.steady(self.world, found)),
+            "failing": await self.trials.first(reachable.steady(self.world, phase)),
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
 from evenkeel.host.system.driver import Driver
 from evenkeel.rehearsal.load.exchange import Answer
@@ -61,7 +62,16 @@ async def ask(client: Client, driver: Driver, world: World) -> Questions:
         headers = {f"X-Rehearsal-{n}": "h" * (size // 8) for n in range(4)}
         headers["Cookie"] = "rehearsal=" + "c" * max(0, size // 2 - 200)
         answer = await _patiently(client, place, headers)
-        return {"head": answer.status if answer else None, "body": await _upload(client, place)}
+        statuses = {"head": answer.status if answer else None, "body": None}
+        body_bytes = min(MOST_BODY_BYTES, int(place["largest_body_bytes"]))
+        for _ in range(TRIES):
+            sending = client.upload(place, body_bytes, UPLOAD_SECONDS)
+            with suppress(TimeoutError):
+                answer = await asyncio.wait_for(sending, UPLOAD_SECONDS + PATIENCE_SECONDS)
+                if answer and answer.status < 500:
+                    statuses["body"] = answer.status
+                    break
+        return statuses
 
     asked, ways = questions(world), manners(world)
     places: list[RequestClass] = [{**one, "name": f"port {one['port']}"} for one in binds(world)]
@@ -117,17 +127,3 @@ def kept(answer: Answer | None, question: Question, owners: dict[str, list[str]]
             if not name.startswith(_OURS)
         }
     return made
-
-
-async def _upload(client: Client, place: RequestClass) -> int | None:
-    """Send a body in two halves, the second one late; gives the status, None without a response."""
-    body_bytes = min(MOST_BODY_BYTES, int(place["largest_body_bytes"]))
-    for _ in range(TRIES):
-        try:
-            sending = client.upload(place, body_bytes, UPLOAD_SECONDS)
-            answer = await asyncio.wait_for(sending, UPLOAD_SECONDS + PATIENCE_SECONDS)
-        except TimeoutError:
-            continue
-        if answer and answer.status < 500:
-            return answer.status
-    return None

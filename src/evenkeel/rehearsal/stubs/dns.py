@@ -30,12 +30,12 @@ _FLAGS = 0x8180
 def addresses(name: str, names: Mapping[str, str]) -> list[str]:
     """Give the addresses of a name, its slots' after its own."""
     name = name.lower().rstrip(".")
-    found = [names[name]] if name in names else []
+    own = [names[name]] if name in names else []
     for host, address in sorted(names.items()):
         first, _, rest = host.partition(".")
         if rest == name and first.startswith(SLOT) and first[len(SLOT) :].isdigit():
-            found.append(address)
-    return found
+            own.append(address)
+    return own
 
 
 def answer(query: bytes, names: Mapping[str, str]) -> bytes:
