@@ -24,14 +24,14 @@ TARGETS = {
 
 
 # Two targets are not reached (decision 21 says why): until then neither figure may grow.
-NOT_REACHED = {"product_lines": 31_500, "single_use_private_percent": 24.5}
+NOT_REACHED = {"product_lines": 31_400, "single_use_private_percent": 24.0}
 
 
 def test_every_figure_has_the_target_that_is_held_here():
     assert {key: str(measure.target) for key, measure in MEASURES.items()} == TARGETS
 
 
-@pytest.mark.parametrize("key", TARGETS.keys() - NOT_REACHED.keys())
+@pytest.mark.parametrize("key", sorted(TARGETS.keys() - NOT_REACHED.keys()))
 def test_the_figure_is_within_its_target(key):
     _, figure, target = MEASURES[key]
     value, causes = figure(TREE)
