@@ -63,12 +63,12 @@ class EvenkeelAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no
             result.update(self.act(plain(self._task.args), task_vars or {}))
         except EvenkeelError as error:
             result.update(failed=True, msg=str(error), evenkeel=error.as_dict())
-        except UNREADABLE as fault:
+        except UNREADABLE as error:
             verb = self._task.args.get("verb") or self._task.action
             unreadable = Refused(
                 f"{verb} found data that it cannot read",
                 where=str(self._task.args.get("change") or ""),
-                got=f"{type(fault).__name__}: {str(fault)[:300]}",
+                got=f"{type(error).__name__}: {str(error)[:300]}",
                 next_step="look for an edited file in the change's folder; -vvv shows where",
             )
             display.vvv(traceback.format_exc())

@@ -50,11 +50,11 @@ def main(arguments: list[str]) -> int:
             shown["diff"] = diff_parts(difference(copy))
             room = shutil.get_terminal_size().columns >= NARROWEST_WITH_BARS
             parts = list(summary(shown, bars=room and draws(sys.stdout, os.environ)))
-    if shown["faults"]:
+    if shown["damaged"]:
         raise Refused(
             "A part of the change is damaged and cannot be shown",
             where=str(folder.path),
-            got="; ".join(shown["faults"])[:500],
+            got="; ".join(shown["damaged"])[:500],
             next_step="look for an edited file in the change's folder, and render the change again",
         )
     show(*parts)

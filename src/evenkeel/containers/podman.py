@@ -79,7 +79,7 @@ def succeeds(arguments: Sequence[str], *, timeout: float = 60) -> bool:
 
 
 def remove(containers: Iterable[str]) -> None:
-    """Remove containers at once, running or not; it is no fault when one is not there."""
+    """Remove containers at once, running or not; it is no error when one is not there."""
     names = list(containers)
     if names:
         call(["rm", "--force", "--ignore", "--time=0", "--volumes", *names], timeout=120)

@@ -49,10 +49,10 @@ def write_report(folder: ChangeFolder) -> Path:
     path = folder.path / NAME
     try:
         text = render_report(folder)
-    except Refused as fault:
+    except Refused as error:
         if not folder.path.is_dir():
             raise
         head = f'<!doctype html><meta charset="utf-8"><title>{escape(folder.change_id)}</title>'
-        text = f"{head}<pre>{escape(str(fault))}"
+        text = f"{head}<pre>{escape(str(error))}"
     write_atomically(path, text.encode())
     return path

@@ -113,7 +113,7 @@ class Page(TypedDict):
     badge: Badge
     reasons: list[str]
     next: str
-    faults: list[str]
+    damaged: list[str]
     steps: list[Step]
     effects: list[GroupEffect]
     policy: PolicyLines
@@ -145,7 +145,7 @@ def page(folder: ChangeFolder) -> Page:
         "badge": _badge(reading, steps),
         "reasons": _reasons(reading),
         "next": _next(reading),
-        "faults": reading.faults,
+        "damaged": reading.damaged,
         "steps": steps,
         "effects": effects(reading),
         "policy": _policy(reading),

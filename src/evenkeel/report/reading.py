@@ -48,7 +48,7 @@ class Reading:
     policy: Object = field(default_factory=dict)
     rollout: Rollout | None = None
     held: Record | None = None
-    faults: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     @property
     def bundles(self) -> list[Any]:
@@ -56,16 +56,16 @@ class Reading:
         return list((self.staging.body.get("bundles") if self.staging else None) or [])
 
     def attempt(self, do: Callable[..., Value], *args: Any) -> Value | None:
-        """Give the result of `do`; for a missing or damaged file None, and a fault."""
+        """Give the result of `do`; for a missing or damaged file None, and note it."""
         try:
             return do(*args)
         except Refused as error:
-            self.faults.append(error.what)
+            self.damaged.append(error.what)
             return None
 
 
 def read(folder: ChangeFolder) -> Reading:
-    """Read a change; damage is listed in `faults`. Raises Refused when there is no change."""
+    """Read a change; damage is listed in `damaged`. Raises Refused when there is no change."""
     folder.require_exists()
     reading = Reading(folder)
     reading.about = reading.attempt(folder.change) or {}
@@ -98,7 +98,7 @@ def read(folder: ChangeFolder) -> Reading:
     reading.held = reading.attempt(open_hold, folder)
     # Each record may be intact and its link broken.
     reading.attempt(ledger.verify_chain, folder, ledger.furthest_station(folder))
-    reading.faults = list(dict.fromkeys(reading.faults))
+    reading.damaged = list(dict.fromkeys(reading.damaged))
     return reading
 
 

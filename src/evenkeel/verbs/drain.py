@@ -22,20 +22,20 @@ def drain_options(args: HostArguments) -> dict[str, OptionValue]:
     """
     owner = str(args.get("owner") or getpass.getuser())
     reason, minutes = str(args.get("reason") or ""), str(args.get("minutes") or "")
-    faults = []
+    problems = []
     if not _REASON.fullmatch(reason):
-        faults.append(
+        problems.append(
             Problem("reason", "1 to 200 printable characters of ASCII", repr(reason)[:120])
         )
     if not _OWNER.fullmatch(owner):
-        faults.append(Problem("owner", "a person's name as in ann@example.com", repr(owner)[:80]))
+        problems.append(Problem("owner", "a person's name as in ann@example.com", repr(owner)[:80]))
     seconds = round(float(minutes) * 60) if _MINUTES.fullmatch(minutes) else 0
     if minutes and not seconds:
-        faults.append(Problem("minutes", "a number above 0, or nothing", repr(minutes)[:40]))
-    if faults:
+        problems.append(Problem("minutes", "a number above 0, or nothing", repr(minutes)[:40]))
+    if problems:
         raise Problems(
             "A drain needs a reason and an owner",
-            faults,
+            problems,
             next_step="correct these -e options and run the same command again",
         )
     options = {"pool": args["pool"], "server": args["server"], "reason": reason, "owner": owner}

@@ -198,7 +198,7 @@ def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
     `said` is what each host's program printed for `status` ("" without one), `builds` its new build
     (see `program.build_of`). A program that does not answer may be replaced: that mends it.
     """
-    faults = []
+    problems = []
     for host, text in said.items():
         try:
             answer = json.loads(text)
@@ -207,11 +207,11 @@ def require_idle(said: Mapping[str, str], builds: Mapping[str, str]) -> None:
         except (ValueError, AttributeError, RecursionError):
             continue
         if pending and build != builds[host]:
-            faults.append(Problem(host, "no change under way", f"change {change} holds it"))
-    if faults:
+            problems.append(Problem(host, "no change under way", f"change {change} holds it"))
+    if problems:
         raise Problems(
             "The install would replace a program that watches over a change",
-            faults,
+            problems,
             where=PROGRAM,
             next_step="confirm the change or take it back (scripts/rollback), then install again",
         )

@@ -260,7 +260,7 @@ class _Values:
         """Give the value that all hosts have, or the one that `careful` picks."""
         values = self.each(name, default)
         different = [value for value in values if value != values[0]]
-        # A wrong type is the fault to report.
+        # A wrong type is the problem to report.
         strange = [value for value in values if type(value) is not type(default)]
         if strange:
             return strange[0]

@@ -164,25 +164,25 @@ def _require_hosts(deploy: Deploy) -> None:
     """Raise Problems unless every host answers and has live what was reviewed, or this change."""
     entries = deploy.folder.manifest()["hosts"]
     change = deploy.folder.change_id
-    faults = []
+    problems = []
     for host in deploy.hosts:
         answer = deploy.answers.get(host)
         if host not in entries:
-            faults.append(Problem(host, "a host that the change was rendered for", "a new host"))
+            problems.append(Problem(host, "a host that the change was rendered for", "a new host"))
         elif not answer:
-            faults.append(Problem(host, "an answer to status", "none: it cannot be reached"))
-        elif fault := fault_of_host(host, entries[host], answer, change):
-            faults.append(fault)
-    if faults:
+            problems.append(Problem(host, "an answer to status", "none: it cannot be reached"))
+        elif problem := problem_of_host(host, entries[host], answer, change):
+            problems.append(problem)
+    if problems:
         raise Problems(
             "The fleet has changed since the change was reviewed",
-            faults,
+            problems,
             where=str(deploy.folder.path),
             next_step="render the change again under a new id, or mend the hosts that are named",
         )
 
 
-def fault_of_host(host: str, entry: Entry, answer: HostAnswer, change: str) -> Problem | None:
+def problem_of_host(host: str, entry: Entry, answer: HostAnswer, change: str) -> Problem | None:
     """Give why a host is not in the state that was reviewed; None when it is."""
     live = answer.get("live") or {}
     holder = (answer.get("pending") or {}).get("change")
@@ -207,7 +207,7 @@ def _require_build(deploy: Deploy) -> None:
     """
     if CONFIRM in (deploy.only, deploy.start_at):
         return
-    faults, watching = [], False
+    problems, watching = [], False
     for host in deploy.hosts:
         build = deploy.answers[host].get("build")
         if build == deploy.build:
@@ -215,9 +215,9 @@ def _require_build(deploy: Deploy) -> None:
         got = f"build {str(build)[:DIGITS]}" if build else "files that it cannot read itself"
         if build is None:
             got = "an earlier version, which has no build"
-        faults.append(Problem(host, f"build {deploy.build}", got))
+        problems.append(Problem(host, f"build {deploy.build}", got))
         watching = watching or bool(deploy.answers[host].get("pending"))
-    if not faults:
+    if not problems:
         return
     next_step = "run playbooks/install.yml on the hosts that are named, then deploy again"
     if watching:
@@ -225,7 +225,7 @@ def _require_build(deploy: Deploy) -> None:
         next_step = "go on from the checkout that began it, or take it back: scripts/rollback"
     raise Problems(
         "Hosts have another on-host program, or another driver, than this controller",
-        faults,
+        problems,
         where=PROGRAM,
         next_step=next_step,
     )

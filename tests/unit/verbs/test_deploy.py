@@ -10,7 +10,7 @@ from evenkeel.errors import Refused, RolledBack
 from evenkeel.verbs import deploy
 from evenkeel.verbs.context import Context
 from evenkeel.verbs.controller import act
-from evenkeel.verbs.preconditions import fault_of_host
+from evenkeel.verbs.preconditions import problem_of_host
 
 PASS = {"verdict": "pass"}
 
@@ -109,9 +109,9 @@ def test_nothing_is_confirmed_while_a_host_is_silent(change):
 def test_a_host_on_which_another_change_was_faster_is_named_with_that_change(change):
     entry = {"base": "a" * 64, "release": "b" * 64}
     live = {"release": "c" * 64, "change": "other"}
-    fault = fault_of_host("lb1", entry, {"live": live}, change.change_id)
+    fault = problem_of_host("lb1", entry, {"live": live}, change.change_id)
     assert "of change other" in fault.got
-    fault = fault_of_host("lb1", entry, {"pending": {"change": "other"}}, change.change_id)
+    fault = problem_of_host("lb1", entry, {"pending": {"change": "other"}}, change.change_id)
     assert "change other holds it" in fault.got
 
 
