@@ -269,25 +269,6 @@ class ChangeFolder:
             )
         return value, data
 
-    def base_release(self, host: str) -> str | None:
-        """Give the release digest of the host's files under base/; None without files.
-
-        Raises Refused for anything that is no regular file.
-        """
-        state = self._base(host)
-        if state is None:
-            return None
-        kind, _, digest = state.partition(" ")
-        if kind == "release":
-            return digest
-        raise Refused(
-            "The base of a host has something other than plain files",
-            where=str(self.base / host),
-            wanted="regular files",
-            got=state,
-            next_step=self._render_again(),
-        )
-
     def _base(self, host: str) -> str | None:
         """Give "release <digest>" for base/<host>, or what is wrong with it."""
         top = self.base / host

@@ -40,24 +40,6 @@ def slow_requests(counts: Sequence[int], edges: Sequence[float], limit: float) -
     return sum(counts[list(edges).index(limit) + 1 :])
 
 
-def quantile_edge(counts: Sequence[int], edges: Sequence[float], part: float) -> float:
-    """Return the least edge that at least `part` of the requests did not exceed, else the last.
-
-    For choosing a limit where none is agreed, from the control's requests of before the watch: a
-    limit that follows the data which it judges would void the error bound. Raises ValueError as
-    `slow_requests`, and for a part outside 0 to 1.
-    """
-    if not 0.0 < part < 1.0:
-        raise ValueError("part: wanted a number between 0 and 1, got %r" % (part,))
-    total = slow_requests(counts, edges, edges[-1] if edges else 0.0) + sum(counts[:-1])
-    reached = 0
-    for edge, count in zip(edges, counts):
-        reached += count
-        if total and reached >= part * total:
-            return float(edge)
-    return float(edges[-1])
-
-
 class LatencyComparison:
     """The canary's slow requests against the control's, interval by interval.
 

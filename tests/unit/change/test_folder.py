@@ -113,14 +113,6 @@ def test_names_a_missing_a_surplus_and_a_linked_base(change):
     assert found["base/lb9"].wanted == "no such file"
 
 
-def test_gives_the_release_of_what_was_live_and_none_for_nothing(change, tmp_path):
-    assert change.folder.base_release("lb1") == release_digest({"haproxy.cfg": BASE})
-    assert change.folder.base_release("lb9") is None
-    (change.path / "base/lb9").symlink_to(change.path / "base/lb1")
-    with pytest.raises(Refused, match="other than plain files"):
-        change.folder.base_release("lb9")
-
-
 def test_a_change_that_is_not_there_names_render(tmp_path):
     with pytest.raises(Refused, match=r"There is no change c1[\s\S]*render.yml -e change=c1"):
         ChangeFolder(tmp_path / "c1").digest()

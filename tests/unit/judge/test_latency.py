@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from evenkeel.judge.latency import LatencyComparison, quantile_edge, slow_requests
+from evenkeel.judge.latency import LatencyComparison, slow_requests
 
 EDGES = (10.0, 100.0, 500.0, 1000.0)
 
@@ -39,12 +39,6 @@ def test_slow_is_what_lies_above_the_limit():
 def test_refuses_histograms_that_make_no_sense(counts, edges, limit, word):
     with pytest.raises(ValueError, match=word):
         slow_requests(counts, edges, limit)
-
-
-def test_a_quantile_is_the_edge_that_so_many_requests_did_not_exceed():
-    assert quantile_edge([90, 9, 1, 0, 0], EDGES, 0.95) == 100.0
-    assert quantile_edge([90, 9, 1, 0, 0], EDGES, 0.5) == 10.0
-    assert quantile_edge([0, 0, 0, 0, 9], EDGES, 0.5) == 1000.0
 
 
 def test_a_canary_that_is_slow_five_times_as_often_fails_and_shows_both():

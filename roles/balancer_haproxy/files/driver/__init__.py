@@ -22,7 +22,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from evenkeel.host.errors import BalancerDown, BalancerError
 from evenkeel.host.system import process
-from evenkeel.host.system.driver import Check, Driver, Observation, started_at
+from evenkeel.host.system.driver import Check, Driver, Loaded, Observation, Reloaded, started_at
 
 from . import declared, server_state
 from .counters import observed
@@ -98,7 +98,7 @@ class HAProxy(Driver):
 
         return fit(folders, descriptors)
 
-    def reload(self, timeout_seconds: float) -> Dict[str, Any]:
+    def reload(self, timeout_seconds: float) -> Reloaded:
         """Reload and wait until the master has settled with a new worker and no failed reload."""
         until = time.monotonic() + timeout_seconds
         began, began_wall = time.monotonic(), time.time()
@@ -162,7 +162,7 @@ class HAProxy(Driver):
                 raise BalancerError("another reload did not end in time")
             time.sleep(LOOK_SECONDS * 5)
 
-    def loaded(self) -> Dict[str, Any]:
+    def loaded(self) -> Loaded:
         """Give the worker and the pools and servers that it has."""
         processes = self._master.with_a_worker()
         pid = processes.workers[0]

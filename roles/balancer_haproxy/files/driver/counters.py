@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Tuple
 
+from evenkeel.host.system.driver import PoolFacts
+
 from ..config.parser import read
 from .declared import counted, number_of
 from .master import Master
@@ -14,7 +16,7 @@ MOST_CLIENTS = 32768
 _ENTRY = r"\bserver_id=(\d+)"
 
 
-def observed(master: Master, pid: int, text: str) -> Dict[str, Any]:
+def observed(master: Master, pid: int, text: str) -> Dict[str, PoolFacts]:
     """Give {pool: {"servers": {server: facts}}} of worker `pid`; `text` is the live configuration.
 
     Measured on HAProxy 2.6: `lbtot` counts how often the algorithm chose the server. With a cookie

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import socket
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from evenkeel.host.errors import BalancerDown, BalancerError
-from evenkeel.host.system.driver import started_at
+from evenkeel.host.system.driver import Worker, started_at
 
 SOCKET = "/run/haproxy-master.sock"
 SOCKET_SECONDS = 10.0
@@ -187,7 +187,7 @@ def _processes(answer: str) -> Optional[Processes]:
     return Processes(int(pid), int(reloads), int(failed or 0), version, workers, leaving)
 
 
-def identity(processes: Processes) -> Dict[str, Any]:
+def identity(processes: Processes) -> Worker:
     """Give what identifies a worker and a run of the service."""
     worker = processes.workers[0]
     return {

@@ -10,6 +10,7 @@ from evenkeel.host.state.archive import LARGEST_ARCHIVE_BYTES, Release, release_
 from evenkeel.host.state.journal import Journal
 from evenkeel.host.state.machine import Machine
 from evenkeel.host.system import durable
+from evenkeel.host.system.driver import Loaded
 
 
 class Live(NamedTuple):
@@ -161,7 +162,7 @@ def difference(declared: Dict[str, Any], running: Dict[str, Any]) -> str:
     return "; ".join(parts[:5]) or "nothing"
 
 
-def agrees(machine: Machine, digest: str, loaded: Dict[str, Any]) -> bool:
+def agrees(machine: Machine, digest: str, loaded: Loaded) -> bool:
     """Tell whether the running worker `loaded` has the pools and servers of release `digest`."""
     try:
         declared = machine.driver.declared(machine.store.release_dir(digest))
@@ -170,7 +171,7 @@ def agrees(machine: Machine, digest: str, loaded: Dict[str, Any]) -> bool:
     return bool(declared == loaded["pools"])
 
 
-def is_loaded(machine: Machine, journal: Journal, digest: str, loaded: Dict[str, Any]) -> bool:
+def is_loaded(machine: Machine, journal: Journal, digest: str, loaded: Loaded) -> bool:
     """Tell whether the running worker has release `digest`, the one that is live, byte for byte.
 
     It has when it was proven to at its reload, or when it started after the last change of any
@@ -182,7 +183,7 @@ def is_loaded(machine: Machine, journal: Journal, digest: str, loaded: Dict[str,
     return journal.loaded == {**worker, "release": digest} or is_newer(machine, loaded)
 
 
-def is_newer(machine: Machine, loaded: Dict[str, Any]) -> bool:
+def is_newer(machine: Machine, loaded: Loaded) -> bool:
     """Tell whether the worker started after everything that it reads was last changed.
 
     Times are compared on the wall clock, because that is the one which files carry.

@@ -10,7 +10,7 @@ import stat
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, TypedDict
 
 from evenkeel.host.errors import BalancerDown, Refused
 from evenkeel.host.system import bytecode
@@ -31,7 +31,60 @@ CAPABILITY_NAMES = (
     "health_checks",
 )
 
-Observation = Dict[str, Any]
+
+class Worker(TypedDict, total=False):
+    """The worker that runs; a balancer without a service process leaves the last two out."""
+
+    worker_pid: int
+    # Seconds of CLOCK_BOOTTIME.
+    worker_started: float
+    service_started: float
+    # Replaced workers that still have connections.
+    leaving: int
+
+
+class Reloaded(Worker, total=False):
+    """The new worker of a reload, how many reloads the service has had, and the time it took."""
+
+    reloads: int
+    seconds: float
+
+
+class Loaded(Worker, total=False):
+    """What the running worker has loaded: {pool: [server, sorted]}."""
+
+    pools: Dict[str, List[str]]
+
+
+class ServerFacts(TypedDict, total=False):
+    """One server: its settings now, and its counts since the worker started (see `observe`)."""
+
+    address: str
+    port: int
+    weight: int
+    status: str
+    backup: bool
+    requests: int
+    connections: int
+    errors: int
+    retries: int
+    queue: int
+    clients: int
+
+
+class PoolFacts(TypedDict, total=False):
+    """One pool: its servers, requests that wait now, and answers that were timed and slow."""
+
+    servers: Dict[str, ServerFacts]
+    queue: int
+    timed: int
+    slow: int
+
+
+class Observation(Worker, total=False):
+    """What the running worker has counted, by pool."""
+
+    pools: Dict[str, PoolFacts]
 
 
 class Check(NamedTuple):
@@ -93,7 +146,7 @@ class Driver:
         del folders, descriptors
         return False
 
-    def reload(self, timeout_seconds: float) -> Dict[str, Any]:
+    def reload(self, timeout_seconds: float) -> Reloaded:
         """Make the running balancer load what is on disk now, without a restart, and prove it.
 
         Gives at least `worker_pid` and `worker_started` (seconds of CLOCK_BOOTTIME) of the new
@@ -102,7 +155,7 @@ class Driver:
         """
         raise NotImplementedError
 
-    def loaded(self) -> Dict[str, Any]:
+    def loaded(self) -> Loaded:
         """Give `worker_pid`, `worker_started` and `pools` {pool: [server, sorted]} of the worker.
 
         Also `service_started` (seconds of CLOCK_BOOTTIME) of the process that stays through every

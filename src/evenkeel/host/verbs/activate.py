@@ -8,6 +8,7 @@ from evenkeel.host.errors import HostError, Refused, Reverted
 from evenkeel.host.state import live, snapshots
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, STARTED, Journal
 from evenkeel.host.state.machine import Machine
+from evenkeel.host.system.driver import Loaded
 from evenkeel.host.system.lease import grant, remaining
 from evenkeel.host.verbs import confirm, reload_proof, revert
 
@@ -169,7 +170,7 @@ def _require_base(machine: Machine, journal: Journal, now: live.Live, base: Opti
     )
 
 
-def _require_few_leaving(machine: Machine, loaded: Dict[str, Any]) -> None:
+def _require_few_leaving(machine: Machine, loaded: Loaded) -> None:
     """Refuse to add one more to many workers that long connections keep alive.
 
     Each holds its memory and its connections to the servers. Going back is never refused for it.
@@ -204,7 +205,7 @@ def _require_allowed(machine: Machine, release: str) -> None:
         )
 
 
-def _adopt(machine: Machine, journal: Journal, now: live.Live, worker: reload_proof.Worker) -> str:
+def _adopt(machine: Machine, journal: Journal, now: live.Live, worker: Dict[str, Any]) -> str:
     """Give the release that is live, taking the host over when its files are not ours yet.
 
     The journal knows of the takeover before any path changes, so `recover` can finish it.

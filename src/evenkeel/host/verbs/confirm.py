@@ -8,6 +8,7 @@ from evenkeel.host.errors import Refused, Reverted
 from evenkeel.host.state import live, snapshots
 from evenkeel.host.state.journal import ACTIVATED, CHANGE, Journal
 from evenkeel.host.state.machine import Machine
+from evenkeel.host.system.driver import Loaded
 from evenkeel.host.system.lease import grant, remaining
 from evenkeel.host.verbs import drains, reload_proof, retention, revert
 
@@ -106,7 +107,7 @@ def _require_pending(journal: Journal, change: str) -> Dict[str, Any]:
     )
 
 
-def _require_intact(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Dict[str, Any]:
+def _require_intact(machine: Machine, journal: Journal, pending: Dict[str, Any]) -> Loaded:
     now, loaded = live.read(machine), machine.driver.loaded()
     problem = ""
     if pending["phase"] != ACTIVATED:

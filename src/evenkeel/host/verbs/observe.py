@@ -15,6 +15,7 @@ from evenkeel.host.errors import BalancerDown, BalancerError, Refused, Reverted
 from evenkeel.host.state import live
 from evenkeel.host.state.machine import LARGEST_WATCH_BYTES, Machine
 from evenkeel.host.system import durable
+from evenkeel.host.system.driver import Observation
 from evenkeel.host.system.probe import Probe, open_probe
 from evenkeel.host.system.sha256 import canonical
 from evenkeel.host.verbs import confirm, reload_proof, revert
@@ -187,7 +188,7 @@ def _require_carried(machine: Machine, change: str) -> None:
     )
 
 
-def _restarted(machine: Machine, change: str, seen: Dict[str, Any]) -> str:
+def _restarted(machine: Machine, change: str, seen: Observation) -> str:
     pending = machine.journal().pending
     if pending is None or pending["change"] != change:
         return ""

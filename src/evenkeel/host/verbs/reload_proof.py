@@ -6,7 +6,7 @@ whose own view of pools and servers is what the release declares.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from evenkeel.host.errors import BalancerDown, BalancerError
 from evenkeel.host.state.live import difference
@@ -16,16 +16,14 @@ from evenkeel.host.state.machine import Machine
 TICK_SECONDS = 0.02
 START_SECONDS = 30.0
 
-Worker = Dict[str, Any]
 
-
-def worker_of(facts: Dict[str, Any]) -> Worker:
+def worker_of(facts: Mapping[str, Any]) -> Dict[str, Any]:
     """Give what identifies a worker."""
     return {"worker_pid": facts["worker_pid"], "worker_started": facts["worker_started"]}
 
 
 def reload(
-    machine: Machine, digest: str, before: Optional[Worker], state: Dict[str, Any]
+    machine: Machine, digest: str, before: Optional[Dict[str, Any]], state: Dict[str, Any]
 ) -> Dict[str, Any]:
     """Reload, prove that the new worker has `digest`, and give it the runtime `state` back.
 
@@ -61,7 +59,7 @@ def start(machine: Machine, digest: str) -> Dict[str, Any]:
     return {**worker_of(facts), **_demand(machine, digest, facts), "reloaded": False}
 
 
-def _demand(machine: Machine, digest: str, worker: Worker) -> Dict[str, Any]:
+def _demand(machine: Machine, digest: str, worker: Mapping[str, Any]) -> Dict[str, Any]:
     declared = machine.driver.declared(machine.store.release_dir(digest))
     loaded = machine.driver.loaded()
     if worker_of(loaded) != worker_of(worker):
@@ -76,7 +74,7 @@ def _demand(machine: Machine, digest: str, worker: Worker) -> Dict[str, Any]:
     return {**counted, "service_started": loaded.get("service_started")}
 
 
-def restarted(proof: Optional[Dict[str, Any]], facts: Dict[str, Any]) -> str:
+def restarted(proof: Optional[Dict[str, Any]], facts: Mapping[str, Any]) -> str:
     """Say so when the service was restarted since `proof`; empty when it was not.
 
     A worker that dies after its reload was proven takes the service with it, and systemd starts

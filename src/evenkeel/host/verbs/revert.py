@@ -147,7 +147,7 @@ def _load(machine: Machine, pending: Dict[str, Any]) -> Dict[str, Any]:
     return reload_proof.reload(machine, pending["to"], worker, pending["runtime_state"])
 
 
-def _worker(machine: Machine) -> Optional[reload_proof.Worker]:
+def _worker(machine: Machine) -> Optional[Dict[str, Any]]:
     try:
         return reload_proof.worker_of(machine.driver.loaded())
     except BalancerDown:

@@ -9,6 +9,7 @@ from evenkeel.host.state import live
 from evenkeel.host.state.journal import Journal
 from evenkeel.host.state.machine import VERSION, Machine
 from evenkeel.host.system import fingerprint
+from evenkeel.host.system.driver import Loaded
 from evenkeel.host.system.lease import remaining
 from evenkeel.host.verbs import drains, reload_proof
 
@@ -113,7 +114,11 @@ def _snapshots(machine: Machine, journal: Journal) -> List[Dict[str, Any]]:
 def _running(machine: Machine, journal: Journal, now: live.Live) -> Dict[str, Any]:
     seen = machine.driver.observe()
     pools = {pool: sorted(facts["servers"]) for pool, facts in seen["pools"].items()}
-    loaded = {**reload_proof.worker_of(seen), "pools": pools}
+    loaded: Loaded = {
+        "worker_pid": seen["worker_pid"],
+        "worker_started": seen["worker_started"],
+        "pools": pools,
+    }
     agrees = (
         not now.drift
         and now.digest is not None

@@ -56,7 +56,8 @@ def _look(machine: Machine, pending: Dict[str, Any], path: str) -> str:
         # It may answer next time; the lease ends anyway.
         return ""
     fallen = reload_proof.restarted(pending.get("proof"), seen)
-    if fallen or saved is None or any(saved["previous"][key] != seen[key] for key in WORKER):
+    worker = reload_proof.worker_of(seen)
+    if fallen or saved is None or any(saved["previous"][key] != worker[key] for key in WORKER):
         return fallen
     try:
         watch = HostWatch.from_state(saved["watch"])

@@ -6,6 +6,7 @@ Standard library only: it runs inside the staging container too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 from evenkeel.rehearsal.protocol.world_types import Endpoint, Subject
@@ -277,7 +278,7 @@ class StepAnswer(TypedDict):
     error: NotRequired[HostErrorFacts]
     check: NotRequired[NativeCheck]
     # What a driver says of a reload.
-    proof: NotRequired[dict[str, object]]
+    proof: NotRequired[Mapping[str, object]]
     # Endpoints that were not checked yet; of `settle` alone.
     unchecked: NotRequired[list[Endpoint]]
 
