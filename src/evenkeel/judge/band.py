@@ -14,6 +14,14 @@ with probability alpha at most, however often it is looked at (J. Ville, 1939).
 The mean goes over the distance of q from the edge (S. Howard et al., arXiv 1810.08240, section 3.2:
 discrete mixtures) and over three families of sets: single servers, blocks of the list of servers,
 and any set at all. All values are natural logarithms unless the name says otherwise.
+
+The numbers are choices, and any others would keep the bound. STEPS are log odds beyond the edge:
+from 1/8, the smallest skew worth a bet, to 4, which is 55 times the odds and nearly all or
+nothing. They double, so every skew lies within a factor of two of one. SINGLES have half of the
+weight, since most skews hit one server; BLOCKS and ANY_SET share the rest evenly. Blocks need
+LEAST_FOR_BLOCKS servers, so that names decide nothing in a small pool. Sets need LEAST_FOR_SETS,
+since two of three servers are the complement of one. An edge within ROUNDING of 0 or 1 leaves no
+share beyond it.
 """
 
 from __future__ import annotations

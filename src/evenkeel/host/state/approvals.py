@@ -56,7 +56,7 @@ def require(
     if not signers.is_listed(wanted.author, rows):
         raise _refused(
             change,
-            "was made by nobody whom this host knows",
+            "was made by a person whom this host does not know",
             f"an author with a key under exactly that name in {policy.signers}",
             ascii(wanted.author)[:80],
         )

@@ -23,7 +23,7 @@ EXPIRE_LOCK_SECONDS = 150.0
 RELOAD_SECONDS = 60.0
 # The saved state of a watch.
 LARGEST_WATCH_BYTES = 64 * 1024 * 1024
-# Long connections keep old workers; more block reloads.
+# As many old workers, kept by long connections, block reloads.
 MOST_LEAVING = 20
 
 

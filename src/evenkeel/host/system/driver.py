@@ -300,7 +300,7 @@ def _require_ours(path: str, facts: os.stat_result) -> None:
     alone = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
     if not alone or not stat.S_ISREG(facts.st_mode):
         raise Refused(
-            "The balancer's driver could have been written by somebody else",
+            "Another user could have written the balancer's driver",
             where=path,
             wanted="a regular file that its owner, root, alone can write",
             got=f"owner {facts.st_uid}, mode {stat.filemode(facts.st_mode)}",

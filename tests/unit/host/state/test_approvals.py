@@ -315,7 +315,9 @@ def test_an_author_whom_the_host_does_not_know_is_refused(
     strict: Host, people: People, author: str
 ) -> None:
     change = Change(people, digest(SECOND), author=author)
-    assert all("nobody whom this host knows" in s for s in refusals(strict, change.approved()))
+    assert all(
+        "a person whom this host does not know" in s for s in refusals(strict, change.approved())
+    )
 
 
 def test_two_approvals_are_two_people_with_two_keys(strict: Host, people: People) -> None:

@@ -63,7 +63,7 @@ def test_a_file_of_the_driver_is_run_when_it_is_imported_and_not_before(
 def test_a_driver_that_others_can_write_is_refused(installed: Installed, mode: int) -> None:
     installed.path.chmod(mode)
     error = installed.refused()
-    assert "somebody else" in error["what"] and error["where"] == str(installed.path)
+    assert "Another user" in error["what"] and error["where"] == str(installed.path)
     assert "regular file" in error["wanted"] and "mode -rw" in error["got"]
 
 
@@ -73,7 +73,7 @@ def test_a_driver_that_is_a_link_is_refused(installed: Installed, leads: str) ->
     installed.path.rename(elsewhere)
     installed.path.symlink_to(elsewhere if leads == "to the driver" else "nowhere")
     error = installed.refused()
-    assert "somebody else" in error["what"] and "mode l" in error["got"]
+    assert "Another user" in error["what"] and "mode l" in error["got"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
@@ -87,7 +87,7 @@ def test_what_is_no_regular_file_is_refused(installed: Installed, kind: str) -> 
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(installed.path))
         installed.path.chmod(0o600)
-    assert "somebody else" in installed.refused()["what"]
+    assert "Another user" in installed.refused()["what"]
 
 
 def test_what_somebody_else_owns_is_refused(
